@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Builds and runs every test there is. The last line is `N passed, N failed, N skipped`; each skip is
+# named with its reason before it. Exits 0 only if nothing failed.
+#
+#   tools/test.sh           all of it
+#   tools/test.sh --fast    the dev build and the tests that take seconds
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fast=false
+for argument in "$@"; do
+    case $argument in
+        --fast) fast=true ;;
+        -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        *) echo "test: unknown option $argument" >&2; exit 64 ;;
+    esac
+done
+
+jobs=$(nproc)
+results=build/test-results
+minutes=()   # one line a part
+failures=()  # parts that failed outside a test: install, configure, build, a crashed ctest
+rm -rf "$results"
+mkdir -p "$results"
+
+# part NAME COMMAND...: runs it, notes how long it took, and goes on if it fails: one run shows all.
+part() {
+    local name=$1 start=$SECONDS status=0
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" || status=$?
+    minutes+=("$(awk -v s=$((SECONDS - start)) -v n="$name" 'BEGIN { printf "%6.1f min  %s", s / 60, n }')")
+    if ((status != 0)); then failures+=("$name"); fi
+}
+
+# build PRESET: the log only matters when it fails.
+build() {
+    local log=$results/$1.build.log
+    if ! { cmake --preset "$1" && cmake --build --preset "$1"; } >"$log" 2>&1; then
+        grep -E -A12 'FAILED:|error|Error' "$log" | head -n 120 || tail -n 60 "$log"
+        echo "the build of $1 failed; all of its output is in $log"
+        return 1
+    fi
+}
+
+# run_tests PRESET LABELS: a failing test is counted by the summary, so it is no failure of the part.
+run_tests() {
+    local preset=$1 labels=$2 run=()
+    # g++ 12's thread sanitizer cannot map its shadow when addresses are randomized too widely.
+    if [[ $preset == tsan ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
+        run=(setarch "$(uname -m)" -R)
+    fi
+    local report=$PWD/$results/$preset.xml
+    "${run[@]}" ctest --preset "$preset" -L "^($labels)\$" -j "$jobs" --no-tests=ignore \
+        --test-output-size-passed 100000 --test-output-size-failed 1000000 \
+        --output-junit "$report" </dev/null || true
+    [[ -s $report ]] || { echo "ctest left no report"; return 1; }
+}
+
+build_and_test() {
+    build "$1" && run_tests "$1" "$2"
+}
+
+# Adds up the reports: prints every failure and every skip, then the one last line. A test that says
+# `SKIP: name: reason` and passes is a skip; one that says so and fails has failed.
+summary() {
+    python3 - "$results" "$@" <<'END'
+import pathlib, re, sys
+import xml.etree.ElementTree as xml
+
+passed, failed, skipped = 0, 0, 0
+failures, skips = [], []
+for report in sorted(pathlib.Path(sys.argv[1]).glob("*.xml")):
+    part = report.stem
+    for case in xml.parse(report).getroot().iter("testcase"):
+        name = f"{part}: {case.get('name')}"
+        output = "".join(out.text or "" for out in case.iter("system-out"))
+        reasons = re.findall(r"^SKIP: .*$", output, re.MULTILINE)
+        status = case.get("status")
+        if status == "run" and case.find("failure") is None:
+            if reasons:
+                skipped += 1
+                skips += [f"{reason} [{part}]" for reason in reasons]
+            else:
+                passed += 1
+        elif status in ("notrun", "disabled") and case.find("failure") is None:
+            why = case.find("skipped")
+            why = why.get("message", "") if why is not None else "disabled"
+            if "SKIP_RETURN_CODE" in why:
+                skipped += 1
+                reasons = reasons or [f"SKIP: {case.get('name')}: its exit code says so"]
+                skips += [f"{reason} [{part}]" for reason in reasons]
+            elif status == "disabled":
+                skipped += 1
+                skips.append(f"SKIP: {case.get('name')}: disabled [{part}]")
+            else:  # not built, missing file: it was meant to run
+                failed += 1
+                failures.append(f"{name}: {why or 'did not run'}")
+        else:
+            failed += 1
+            failures.append(name)
+for part in sys.argv[2:]:
+    failed += 1
+    failures.append(f"{part}: did not build or run")
+for line in failures:
+    print("FAILED:", line)
+for line in skips:
+    print(line)
+if passed + failed == 0:
+    print("FAILED: no test ran")
+    failed = 1
+print(f"{passed} passed, {failed} failed, {skipped} skipped")
+sys.exit(failed != 0)
+END
+}
+
+part "install" ./tools/install-deps.sh --all
+if $fast; then
+    part "dev: fast" build_and_test dev fast
+else
+    part "dev: fast" build_and_test dev fast
+    part "release: fast, daemon, simulator" build_and_test release 'fast|daemon|sim'
+    part "address and undefined behaviour sanitizers" build_and_test asan 'fast|daemon|sim'
+    part "thread sanitizer" build_and_test tsan 'fast|daemon|sim'
+    if compgen -G 'tests/fuzz/*.cc' >/dev/null; then
+        part "fuzzers, a smoke test" build_and_test fuzz fuzz
+    fi
+fi
+
+printf '\n=== minutes\n'
+printf '%s\n' "${minutes[@]}"
+awk -v s="$SECONDS" 'BEGIN { printf "%6.1f min  in all\n", s / 60 }'
+printf '\n'
+summary "${failures[@]}"
