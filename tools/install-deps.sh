@@ -46,7 +46,7 @@ fi
 declare -A installed=()
 while read -r status name; do
     if [[ $status == ii ]]; then installed[$name]=yes; fi
-done < <(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${packages[@]}" 2>/dev/null || true)
+done <<<"$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${packages[@]}" 2>/dev/null || true)"
 
 missing=()
 for package in "${packages[@]}"; do
