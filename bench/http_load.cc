@@ -1,0 +1,238 @@
+#include "bench/http_load.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "bench/store.h"
+
+namespace se::bench {
+namespace {
+
+[[noreturn]] void give_up(const std::string& what) {
+    fmt::print(stderr, "bench: {}\n", what);
+    std::exit(1);
+}
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+int listen_anywhere(std::uint16_t* port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd, 1024) != 0 ||
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        give_up("cannot listen on loopback");
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+int connect_to(std::uint16_t port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = loopback(port);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        ::close(fd);
+        return -1;
+    }
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+/// Bytes of the first whole message in `text` (head and Content-Length body); 0: not all there yet.
+std::size_t message_bytes(std::string_view text) {
+    const std::size_t head = text.find("\r\n\r\n");
+    if (head == std::string_view::npos) return 0;
+    std::size_t at = text.find("ontent-Length: ");
+    if (at == std::string_view::npos) at = text.find("ontent-length: ");
+    const std::size_t body =
+        at < head ? std::strtoull(text.data() + at + 15, nullptr, 10) : 0;
+    return text.size() >= head + 4 + body ? head + 4 + body : 0;
+}
+
+struct Connection {
+    int fd = -1;
+    std::string received;
+    double sent_at = 0;
+};
+
+void send_all(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n <= 0) give_up("a connection broke while sending");
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+void end_process(int pid) {
+    if (pid <= 0) return;
+    ::kill(pid, SIGTERM);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+}
+
+void serve_trivially(int listener, std::uint64_t body_bytes) {
+    const std::string answer = fmt::format(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        body_bytes, std::string(body_bytes, 'x'));
+    const int poll = ::epoll_create1(EPOLL_CLOEXEC);
+    std::vector<std::string> received(65536);
+    const auto watch = [&](int fd) {
+        epoll_event event{EPOLLIN, {.fd = fd}};
+        ::epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+    };
+    watch(listener);
+    std::vector<epoll_event> events(256);
+    std::vector<char> buffer(65536);
+    for (;;) {
+        const int ready = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), -1);
+        for (int i = 0; i < ready; ++i) {
+            const int fd = events[static_cast<std::size_t>(i)].data.fd;
+            if (fd == listener) {
+                const int peer = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+                const int on = 1;
+                ::setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+                received[static_cast<std::size_t>(peer)].clear();
+                watch(peer);
+                continue;
+            }
+            std::string& text = received[static_cast<std::size_t>(fd)];
+            const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+            if (n <= 0) {
+                ::close(fd);
+                continue;
+            }
+            text.append(buffer.data(), static_cast<std::size_t>(n));
+            while (const std::size_t bytes = message_bytes(text)) {
+                text.erase(0, bytes);
+                send_all(fd, answer);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+Daemon::Daemon(const std::string& bin, const std::string& data) {
+    const int holder = listen_anywhere(&port_);
+    ::close(holder);
+    std::filesystem::create_directories(data);
+    const std::string config = data + ".yaml";
+    std::ofstream(config) << "allowedKeys: ['*']\n";
+    const double start = seconds_now();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+        const std::string program = bin + "/state-engine";
+        const int nothing = ::open("/dev/null", O_WRONLY);
+        ::dup2(nothing, 2);
+        ::execl(program.c_str(), program.c_str(), "--data", data.c_str(), "--config", config.c_str(),
+                "--port", std::to_string(port_).c_str(), nullptr);
+        ::_exit(127);
+    }
+    for (;;) {
+        const int fd = connect_to(port_);
+        if (fd >= 0) {
+            send_all(fd, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            char answer[64] = {};
+            const ssize_t n = ::read(fd, answer, sizeof answer - 1);
+            ::close(fd);
+            if (n > 12 && std::string_view(answer).substr(9, 3) == "200") break;
+        }
+        if (seconds_now() - start > 60) give_up("the daemon is not ready after 60 s");
+        if (::waitpid(pid_, nullptr, WNOHANG) == pid_) give_up("the daemon ended at start");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    seconds_to_ready_ = seconds_now() - start;
+}
+
+Daemon::~Daemon() { end_process(pid_); }
+
+std::uint64_t Daemon::anonymous_bytes() const {
+    std::ifstream status(fmt::format("/proc/{}/status", pid_));
+    std::string line;
+    while (std::getline(status, line)) {
+        if (line.starts_with("RssAnon:")) return std::strtoull(line.c_str() + 8, nullptr, 10) * 1024;
+    }
+    return 0;
+}
+
+TrivialServer::TrivialServer(std::uint64_t body_bytes) {
+    const int listener = listen_anywhere(&port_);
+    pid_ = ::fork();
+    if (pid_ == 0) serve_trivially(listener, body_bytes);
+    ::close(listener);
+}
+
+TrivialServer::~TrivialServer() { end_process(pid_); }
+
+Load http_load(std::uint16_t port, unsigned connections, std::uint64_t count,
+               const std::function<std::string(unsigned)>& request) {
+    std::vector<Connection> all(connections);
+    const int poll = ::epoll_create1(EPOLL_CLOEXEC);
+    for (unsigned i = 0; i < connections; ++i) {
+        all[i].fd = connect_to(port);
+        if (all[i].fd < 0) give_up("cannot connect");
+        epoll_event event{EPOLLIN, {.u32 = i}};
+        ::epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
+    }
+    std::vector<double> took;
+    took.reserve(count);
+    std::uint64_t sent = 0;
+    const auto send_next = [&](unsigned i) {
+        if (sent == count) return;
+        ++sent;
+        const std::string text = request(i);
+        all[i].sent_at = seconds_now();
+        send_all(all[i].fd, text);
+    };
+    const double start = seconds_now();
+    for (unsigned i = 0; i < connections; ++i) send_next(i);
+    std::vector<epoll_event> events(256);
+    std::vector<char> buffer(1 << 18);
+    while (took.size() < count) {
+        const int ready = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), 10'000);
+        if (ready <= 0) give_up("no answer for 10 s");
+        for (int e = 0; e < ready; ++e) {
+            const unsigned i = events[static_cast<std::size_t>(e)].data.u32;
+            Connection& connection = all[i];
+            const ssize_t n = ::read(connection.fd, buffer.data(), buffer.size());
+            if (n <= 0) give_up("a connection broke");
+            connection.received.append(buffer.data(), static_cast<std::size_t>(n));
+            const std::size_t bytes = message_bytes(connection.received);
+            if (bytes == 0) continue;
+            if (connection.received.substr(9, 3) != "200") give_up(connection.received);
+            connection.received.erase(0, bytes);
+            took.push_back(seconds_now() - connection.sent_at);
+            send_next(i);
+        }
+    }
+    const double seconds = seconds_now() - start;
+    for (const Connection& connection : all) ::close(connection.fd);
+    ::close(poll);
+    std::ranges::sort(took);
+    return {static_cast<double>(count) / seconds, took[took.size() / 2] * 1e6,
+            took[took.size() * 99 / 100] * 1e6};
+}
+
+}  // namespace se::bench
