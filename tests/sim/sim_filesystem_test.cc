@@ -293,6 +293,23 @@ TEST_CASE("a rename between two folders needs both synced, and a file never has 
     }
 }
 
+TEST_CASE("what is synced brings along what it builds on") {
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        SimFileSystem disk(seed);
+        for (const char* name : {"d/a/f", "d/a/g", "d/b/h"}) disk.put(name, "x");
+        REQUIRE(disk.rename("d/a/f", "d/b/f"));
+        REQUIRE(disk.remove("d/b/f"));
+        REQUIRE(disk.sync_directory("d/b"));  // and so the removed file must not come back
+        REQUIRE(disk.rename("d/a/g", "d/b/g"));
+        REQUIRE(disk.remove_tree("d/a"));
+        REQUIRE(disk.sync_directory("d"));  // and so the file that had moved out must be there
+        disk.power_cut();
+        CAPTURE(seed);
+        REQUIRE(*disk.list("d") == std::vector<std::string>{"b"});
+        REQUIRE(*disk.list("d/b") == std::vector<std::string>{"g", "h"});
+    }
+}
+
 TEST_CASE("a folder that was not synced takes with it all that is below") {
     std::set<bool> seen;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {

@@ -1,0 +1,227 @@
+#include "engine/api/api.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/api/changes.h"
+#include "engine/api/core.h"
+
+namespace se {
+namespace {
+
+enum class Access : std::uint8_t {
+    open,       ///< anybody
+    principal,  ///< who is authenticated, or anybody on an open loopback
+    operators,  ///< the peer of the unix socket
+};
+
+struct Route {
+    std::string_view method;
+    std::string_view path;  ///< ends in `/` and a name in braces where the rest is one argument
+    Access access;
+    Handler handler;
+};
+
+constexpr auto kRoutes = std::to_array<Route>({
+    {"POST", "/v1/mutations", Access::principal, post_mutations},
+    {"GET", "/v1/state", Access::principal, get_entries},
+    {"GET", "/v1/state/{key}", Access::principal, get_entry},
+    {"GET", "/v1/changes", Access::principal, get_changes},
+    {"GET", "/v1/history/{key}", Access::principal, get_history},
+    {"GET", "/v1/records", Access::principal, get_records},
+    {"GET", "/healthz", Access::open, get_alive},
+    {"GET", "/livez", Access::open, get_alive},
+    {"GET", "/readyz", Access::open, get_ready},
+    {"GET", "/health", Access::open, get_health},
+    {"GET", "/metrics", Access::principal, get_metrics},
+    {"GET", "/_debug/config", Access::principal, get_debug_config},
+    {"GET", "/v1/operator/status", Access::operators, get_operator_status},
+    {"POST", "/v1/operator/reload", Access::operators, post_operator_reload},
+    {"POST", "/v1/operator/rebuild", Access::operators, post_operator_rebuild},
+    {"POST", "/v1/operator/repair", Access::operators, post_operator_repair},
+    {"POST", "/v1/operator/note", Access::operators, post_operator_note},
+});
+
+/// Whether `path` is of this route; `argument` is the rest, still encoded.
+bool fits(const Route& route, std::string_view path, std::string_view* argument) {
+    const std::size_t brace = route.path.find('{');
+    if (brace == route.path.npos) return path == route.path;
+    if (!path.starts_with(route.path.substr(0, brace))) return false;
+    *argument = path.substr(brace);
+    return !argument->empty() && argument->find('/') == argument->npos;
+}
+
+/// The path of a target in origin form, or in the absolute form that a proxy sends.
+std::string_view without_authority(std::string_view target) {
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (!target.starts_with(scheme)) continue;
+        const std::size_t slash = target.find('/', scheme.size());
+        return slash == target.npos ? std::string_view("/") : target.substr(slash);
+    }
+    return target;
+}
+
+Response no_such_route(std::string_view path) {
+    std::vector<std::string_view> paths;
+    for (const Route& route : kRoutes) paths.push_back(route.path);
+    std::string text = "no route " + std::string(path.substr(0, 256));
+    if (const std::string_view near = nearest(path, paths); !near.empty())
+        text += "; did you mean " + std::string(near) + "?";
+    return to_response({.status = 404, .code = Code::not_found, .message = std::move(text)});
+}
+
+Response wrong_method(std::string_view method, std::string_view path, const std::string& allowed) {
+    Response response = to_response({.status = 405,
+                                     .code = Code::malformed,
+                                     .message = std::string(path) + " takes " + allowed + ", not " +
+                                                std::string(method.substr(0, 32))});
+    response.headers.emplace_back("Allow", allowed);
+    return response;
+}
+
+}  // namespace
+
+std::string_view Request::header(std::string_view lower_name) const {
+    for (const auto& [name, value] : headers) {
+        if (name == lower_name) return value;
+    }
+    return {};
+}
+
+struct Api::State : ApiCore {
+    using ApiCore::ApiCore;
+};
+
+Api::Api(Host host) : state_(std::make_unique<State>(std::move(host))) {}
+Api::~Api() = default;
+
+void Api::attach(Engine* engine, std::string why) {
+    state_->engine = engine;
+    state_->why_detached = std::move(why);
+    state_->journal.reset();
+    state_->check_waiters();
+    if (engine != nullptr) return;
+    for (const auto& weak : state_->feeds) {
+        if (const auto feed = weak.lock()) feed->end();
+    }
+}
+
+void Api::handle(Request&& request, Reply reply) {
+    ApiCore& core = *state_;
+    const std::string_view target = without_authority(request.target);
+    const std::size_t question = target.find('?');
+    const std::string_view path = target.substr(0, question);
+
+    const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+    const Route* found = nullptr;
+    std::string_view encoded;
+    std::string allowed;
+    for (const Route& route : kRoutes) {
+        std::string_view argument;
+        if (!fits(route, path, &argument)) continue;
+        if (route.method == method) {
+            found = &route;
+            encoded = argument;
+            break;
+        }
+        allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+        if (route.method == "GET") allowed += ", HEAD";
+    }
+    if (const auto problem = check_origin(core, request)) return reply(to_response(*problem));
+    if (found == nullptr) {
+        reply(allowed.empty() ? no_such_route(path) : wrong_method(request.method, path, allowed));
+        return;
+    }
+
+    Exchange exchange{.reply = std::move(reply)};
+    auto query = Query::parse(question == target.npos ? "" : target.substr(question + 1));
+    if (!query) return reply_problem(exchange.reply, malformed(query.error()));
+    exchange.query = std::move(*query);
+    if (!encoded.empty()) {
+        auto argument = percent_decode(encoded);
+        if (!argument) return reply_problem(exchange.reply, malformed(argument.error()));
+        exchange.argument = std::move(*argument);
+    }
+    if (found->access != Access::open) {
+        if (const auto problem = authenticate(core, request, exchange.query, &exchange.caller))
+            return reply_problem(exchange.reply, *problem);
+    }
+    if (found->access == Access::operators && request.peer.kind != Peer::Kind::socket) {
+        return reply_problem(exchange.reply,
+                             {.status = 403,
+                              .code = Code::actor_not_permitted,
+                              .message = std::string(path) + " is for the operator: ask at the "
+                                         "engine.sock of the data folder"});
+    }
+    exchange.request = std::move(request);
+    found->handler(core, std::move(exchange));
+}
+
+void Api::changes_applied() {
+    state_->check_waiters();
+    for (const auto& weak : state_->feeds) {
+        if (const auto feed = weak.lock()) feed->changes_applied();
+    }
+}
+
+std::chrono::nanoseconds Api::tick() {
+    using namespace std::chrono_literals;
+    ApiCore& core = *state_;
+    core.check_waiters();
+    std::chrono::nanoseconds wait = 1s;
+    const auto now = core.host.clock.monotonic();
+    if (core.count_feeds() != 0) {
+        for (const auto& weak : core.feeds) {
+            if (const auto feed = weak.lock()) wait = std::min(wait, feed->tick(now));
+        }
+    }
+    for (const auto& waiter : core.waiters) wait = std::min(wait, waiter.deadline - now);
+    if (core.engine != nullptr) core.disk.sample(now, core.engine->journal().disk_free_bytes());
+    return std::max<std::chrono::nanoseconds>(wait, 1ms);
+}
+
+void Api::drain() {
+    state_->draining = true;
+    state_->check_waiters();
+    for (const auto& weak : state_->feeds) {
+        if (const auto feed = weak.lock()) feed->end();
+    }
+}
+
+std::size_t ApiCore::count_feeds() {
+    std::erase_if(feeds, [](const auto& feed) { return feed.expired(); });
+    return feeds.size();
+}
+
+void ApiCore::wait_for(Seq seq, std::chrono::milliseconds wait, std::function<void(bool)> go_on) {
+    if (engine != nullptr && engine->applied().seq >= seq) return go_on(true);
+    if (wait.count() == 0 || engine == nullptr || waiters.size() >= kWaitersMax) return go_on(false);
+    waiters.push_back({seq, host.clock.monotonic() + wait, std::move(go_on)});
+    if (host.tick_within) host.tick_within(wait);
+}
+
+void ApiCore::check_waiters() {
+    if (waiters.empty()) return;
+    const auto now = host.clock.monotonic();
+    const bool hopeless = engine == nullptr || draining;
+    const Seq reached = engine == nullptr ? Seq{} : engine->applied().seq;
+    std::vector<std::pair<std::function<void(bool)>, bool>> due;
+    std::erase_if(waiters, [&](Waiter& waiter) {
+        const bool there = engine != nullptr && waiter.seq <= reached;
+        if (!there && !hopeless && waiter.deadline > now) return false;
+        due.emplace_back(std::move(waiter.go_on), there);
+        return true;
+    });
+    for (auto& [go_on, there] : due) go_on(there);
+}
+
+Result<JournalReader*> ApiCore::reader() {
+    if (!journal) {
+        auto opened = JournalReader::open(engine->files(), engine->paths());
+        if (!opened) return std::move(opened).error();
+        journal.emplace(std::move(*opened));
+    }
+    return &*journal;
+}
+
+}  // namespace se

@@ -1,0 +1,185 @@
+// POST /v1/mutations: one proposal, or a proposal a line.
+
+#include <charconv>
+#include <deque>
+
+#include "engine/api/core.h"
+#include "journal/base/json.h"
+
+namespace se {
+namespace {
+
+Response to_response(const Answer& answer) {
+    Response response{.status = http_status(answer)};
+    append_answer_json(response.body, answer);
+    response.body += '\n';
+    if (answer.retry_after_ms) {
+        response.headers.emplace_back("Retry-After",
+                                      std::to_string((*answer.retry_after_ms + 999) / 1000));
+    }
+    return response;
+}
+
+Answer no_engine(const ApiCore& core, std::string id) {
+    const Problem problem = unavailable(core);
+    return {.id = std::move(id),
+            .code = problem.code,
+            .message = problem.message,
+            .reason = problem.reason,
+            .retry_after_ms = problem.retry_after_ms};
+}
+
+/// The version that If-Match or If-None-Match asks for.
+Result<std::optional<std::uint64_t>> precondition(const Request& request) {
+    std::string_view match = request.header("if-match");
+    const std::string_view none = request.header("if-none-match");
+    if (!none.empty()) {
+        if (none != "*" || !match.empty()) {
+            return Error{Errc::malformed,
+                         "If-None-Match takes * (create only), and not beside If-Match"};
+        }
+        return std::optional<std::uint64_t>(0);
+    }
+    if (match.empty()) return std::optional<std::uint64_t>();
+    if (match.size() >= 2 && match.front() == '"' && match.back() == '"')
+        match = match.substr(1, match.size() - 2);
+    std::uint64_t version = 0;
+    const auto [end, problem] = std::from_chars(match.data(), match.data() + match.size(), version);
+    if (problem != std::errc() || end != match.data() + match.size())
+        return Error{Errc::malformed, "If-Match takes one version in quotes, as ETag shows it"};
+    return std::optional(version);
+}
+
+/// Puts the precondition of the headers into the proposal, as if the client had sent expectedVersion.
+Status apply_precondition(Proposal& proposal, std::optional<std::uint64_t> version) {
+    if (!version) return Ok{};
+    if (proposal.ops.size() != 1)
+        return Error{Errc::malformed, "If-Match and If-None-Match need a proposal with one op"};
+    auto& expected = proposal.ops.front().expected_version;
+    if (expected && *expected != *version)
+        return Error{Errc::malformed, "expectedVersion and If-Match or If-None-Match disagree",
+                     "/expectedVersion"};
+    expected = version;
+    return Ok{};
+}
+
+/// Hands one proposal to the engine, whatever it looks like. `done` is called exactly once.
+void propose(ApiCore& core, std::string_view text, Caller&& caller,
+             std::optional<std::uint64_t> version, bool dry_run, Engine::Done done) {
+    if (core.engine == nullptr) return done(no_engine(core, ""));
+    ParsedProposal parsed = parse_proposal(text, core.engine->policy().limits);
+    if (parsed.proposal) {
+        if (auto ok = apply_precondition(*parsed.proposal, version); !ok) {
+            parsed.refusal = {.code = Code::malformed,
+                              .message = ok.error().text,
+                              .pointer = ok.error().pointer,
+                              .id = parsed.proposal->id,
+                              .key = parsed.proposal->ops.front().key};
+            parsed.proposal.reset();
+        }
+    }
+    if (!parsed.proposal) {
+        if (dry_run) {
+            return done({.id = std::move(parsed.refusal.id),
+                         .dry_run = true,
+                         .code = parsed.refusal.code,
+                         .message = std::move(parsed.refusal.message),
+                         .pointer = std::move(parsed.refusal.pointer)});
+        }
+        return core.engine->refuse(std::move(parsed.refusal), std::move(caller), std::move(done));
+    }
+    Proposal& proposal = *parsed.proposal;
+    attribute(core, proposal.actor, &caller);
+    if (dry_run) return done(core.engine->dry_run(proposal, caller));
+    core.engine->submit(std::move(proposal), std::move(caller), std::move(done));
+}
+
+/// Proposals, one a line, answered one a line in the same order. Lines are taken from the body only as
+/// fast as the client reads its answers.
+class ProposalLines final : public BodyStream, public std::enable_shared_from_this<ProposalLines> {
+public:
+    ProposalLines(ApiCore& core, std::string body, Caller caller, bool dry_run)
+        : core_(core), body_(std::move(body)), caller_(std::move(caller)), dry_run_(dry_run) {}
+
+    void pull(std::string& out, std::size_t bytes_max) override {
+        const std::size_t limit = out.size() + bytes_max;
+        do {
+            propose_more();
+            while (!answers_.empty() && answers_.front().there && out.size() < limit) {
+                out += answers_.front().text;
+                bytes_ahead_ -= answers_.front().text.size();
+                answers_.pop_front();
+                ++first_;
+            }
+        } while (out.size() < limit && position_ < body_.size() && room());
+    }
+    bool finished() const override { return position_ >= body_.size() && answers_.empty(); }
+
+private:
+    struct Line {
+        bool there = false;
+        std::string text;
+    };
+
+    bool room() const { return answers_.size() < kLinesInFlight && bytes_ahead_ < kAnswerBytesAhead; }
+
+    void propose_more() {
+        while (position_ < body_.size() && room()) {
+            const std::string_view rest = std::string_view(body_).substr(position_);
+            std::string_view line = rest.substr(0, rest.find('\n'));
+            position_ += line.size() + 1;
+            if (line.ends_with('\r')) line.remove_suffix(1);
+            if (line.find_first_not_of(" \t") == line.npos) continue;
+            const std::uint64_t number = first_ + answers_.size();
+            answers_.emplace_back();
+            propose(core_, line, Caller(caller_), std::nullopt, dry_run_,
+                    [weak = weak_from_this(), number](Answer&& answer) {
+                        if (const auto self = weak.lock()) self->answered(number, answer);
+                    });
+        }
+    }
+
+    void answered(std::uint64_t number, const Answer& answer) {
+        Line& line = answers_[number - first_];
+        append_answer_json(line.text, answer);
+        line.text += '\n';
+        line.there = true;
+        bytes_ahead_ += line.text.size();
+        if (number == first_) wake();
+    }
+
+    ApiCore& core_;
+    std::string body_;
+    Caller caller_;
+    bool dry_run_;
+    std::size_t position_ = 0;
+    std::uint64_t first_ = 0;  // number of the line that answers_ starts with
+    std::deque<Line> answers_;
+    std::size_t bytes_ahead_ = 0;
+};
+
+}  // namespace
+
+void post_mutations(ApiCore& core, Exchange&& exchange) {
+    if (auto known = exchange.query.only({"dryRun"}); !known)
+        return reply_problem(exchange.reply, malformed(known.error()));
+    SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", false));
+    SE_OR_REPLY(version, exchange, precondition(exchange.request));
+
+    if (exchange.request.header("content-type").starts_with("application/x-ndjson")) {
+        if (version) {
+            return reply_problem(exchange.reply,
+                                 malformed("If-Match and If-None-Match need a single proposal; give "
+                                           "each line its expectedVersion"));
+        }
+        exchange.reply({.content_type = "application/x-ndjson",
+                        .stream = std::make_shared<ProposalLines>(
+                            core, std::move(exchange.request.body), std::move(exchange.caller),
+                            dry_run)});
+        return;
+    }
+    propose(core, exchange.request.body, std::move(exchange.caller), version, dry_run,
+            [reply = std::move(exchange.reply)](Answer&& answer) { reply(to_response(answer)); });
+}
+
+}  // namespace se

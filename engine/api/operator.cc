@@ -1,0 +1,171 @@
+// The operator's routes, for the peer of the unix socket (statectl).
+
+#include <algorithm>
+#include <array>
+
+#include "engine/api/core.h"
+#include "engine/intake/proposal.h"
+#include "journal/base/hash.h"
+#include "journal/base/json.h"
+
+namespace se {
+namespace {
+
+/// Notes that an operator may leave. The others prove something about the store (a `repaired` note makes readers
+/// pass a gap), so only the code that did the thing writes them.
+constexpr auto kNotes = std::to_array<std::string_view>({"imported"});
+
+std::string_view to_text(EngineState state) {
+    switch (state) {
+        case EngineState::ready: return "ready";
+        case EngineState::draining: return "draining";
+        case EngineState::damaged: return "damaged";
+        case EngineState::failed: break;
+    }
+    return "failed";
+}
+
+std::string_view to_text(FsyncMode mode) { return mode == FsyncMode::group ? "group" : "never"; }
+
+void reply_seq(const Api::Reply& reply, const Engine* engine, const Result<Seq>& seq,
+               std::string_view more = {}) {
+    if (!seq) return reply_problem(reply, unavailable(seq.error()));
+    std::string body;
+    JsonObject json(body);
+    json.text("status", "accepted").integer("seq", seq->value);
+    if (engine != nullptr) json.integer("epoch", engine->journal().epoch().value);
+    json.close();
+    if (!more.empty()) body.replace(body.size() - 1, 1, "," + std::string(more) + "}");
+    reply_json(reply, 200, std::move(body));
+}
+
+void append_damage(JsonObject& json, const Damage& damage) {
+    std::string text;
+    JsonObject(text)
+        .integer("from", damage.from.value)
+        .integer("to", damage.to.value)
+        .text("fault", to_text(damage.fault))
+        .text("evidence", damage.evidence)
+        .close();
+    json.raw("damage", text);
+}
+
+}  // namespace
+
+void get_operator_status(ApiCore& core, Exchange&& exchange) {
+    std::string body;
+    JsonObject json(body);
+    json.text("version", core.host.version).integer("pid", core.host.pid);
+    json.text("data", core.settings().data).text("config", core.settings().config_path);
+    json.number("uptimeSec", core.uptime_seconds());
+    if (core.engine == nullptr) {
+        json.text("state", "starting").text("message", core.why_detached).close();
+        return reply_json(exchange.reply, 200, std::move(body));
+    }
+    Engine& engine = *core.engine;
+    const Journal& journal = engine.journal();
+    const EngineStats stats = engine.stats();
+    json.text("state", core.draining ? "draining" : to_text(engine.state()));
+    if (!engine.why_not_ready().empty()) json.text("message", engine.why_not_ready());
+    json.text("store", engine.store().store)
+        .integer("epoch", journal.epoch().value)
+        .integer("last", journal.last().value)
+        .integer("durable", engine.durable().value)
+        .integer("applied", engine.applied().seq.value)
+        .text("fsync", to_text(core.settings().journal.fsync))
+        .text("policy", engine.policy().digest())
+        .integer("journalBytes", journal.journal_bytes())
+        .integer("mapBytes", engine.projection().map_bytes());
+    if (const auto snapshot = engine.projection().snapshot()) {
+        if (const auto keys = snapshot->live_keys()) json.integer("liveKeys", *keys);
+    }
+    if (const auto free_bytes = journal.disk_free_bytes()) json.integer("diskFreeBytes", *free_bytes);
+    json.integer("accepted", stats.accepted)
+        .integer("rejected", stats.rejected)
+        .integer("duplicates", stats.duplicates)
+        .integer("queue", stats.queue)
+        .integer("streams", core.count_feeds());
+    if (engine.damage()) append_damage(json, *engine.damage());
+    json.close();
+    reply_json(exchange.reply, 200, std::move(body));
+}
+
+void post_operator_reload(ApiCore& core, Exchange&& exchange) {
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    auto policy = core.host.load_policy();
+    if (!policy) {
+        core.host.log.write({Severity::error,
+                             "state-engine.policy.reload_failed",
+                             {{"error", policy.error().text}}});
+        return reply_problem(exchange.reply, malformed(policy.error()));
+    }
+    const std::string more = "\"policy\":\"" + policy->digest() + "\"";
+    core.engine->reload(std::move(*policy), std::move(exchange.caller),
+                        [&core, more, reply = std::move(exchange.reply)](Result<Seq> seq) {
+                            reply_seq(reply, core.engine, seq, more);
+                        });
+}
+
+void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
+    SE_OR_REPLY(swap, exchange, exchange.query.boolean("swap", false));
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    core.engine->rebuild(swap, [reply = std::move(exchange.reply)](Result<Rebuild::Report> report) {
+        if (!report) return reply_problem(reply, unavailable(report.error()));
+        std::string body;
+        JsonObject json(body);
+        json.boolean("equal", report->equal)
+            .boolean("swapped", report->swapped)
+            .integer("records", report->records)
+            .integer("keys", report->keys)
+            .integer("seq", report->seq.value)
+            .text("rootLive", to_hex(report->root_live))
+            .text("rootRebuilt", to_hex(report->root_rebuilt));
+        std::string& keys = json.member("differentKeys");
+        keys += '[';
+        for (const std::string& key : report->different_keys) {
+            if (keys.back() != '[') keys += ',';
+            append_json_string(keys, key);
+        }
+        keys += ']';
+        json.close();
+        reply_json(reply, 200, std::move(body));
+    });
+}
+
+void post_operator_repair(ApiCore& core, Exchange&& exchange) {
+    SE_OR_REPLY(from, exchange, exchange.query.integer("from", 0, 1, UINT64_MAX));
+    SE_OR_REPLY(to, exchange, exchange.query.integer("to", 0, 1, UINT64_MAX));
+    SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", true));
+    if (from == 0 || to < from) {
+        return reply_problem(exchange.reply,
+                             malformed("repair takes from and to, the seqs that are given up"));
+    }
+    core.host.repair({Seq{from}, Seq{to}, dry_run},
+                     [reply = std::move(exchange.reply)](Result<std::string> plan) {
+                         if (plan) return reply_json(reply, 200, std::move(*plan));
+                         const bool wrong = plan.error().code == Errc::malformed;
+                         reply_problem(reply, wrong ? malformed(plan.error())
+                                                    : unavailable(plan.error()));
+                     });
+}
+
+void post_operator_note(ApiCore& core, Exchange&& exchange) {
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    auto json = parse_json(exchange.request.body);
+    if (!json) return reply_problem(exchange.reply, malformed(json.error()));
+    const Json* note = json->find("note");
+    const Json* body = json->find("body");
+    const bool known = note != nullptr && note->is_string() &&
+                       std::ranges::find(kNotes, note->string()) != kNotes.end();
+    if (!known)
+        return reply_problem(exchange.reply, malformed("note must be 'imported'", "/note"));
+    if (body != nullptr && !body->is_object())
+        return reply_problem(exchange.reply, malformed("body must be an object", "/body"));
+    core.engine->note(note->string(), body == nullptr ? "{}" : to_text(*body),
+                      std::move(exchange.caller),
+                      [&core, reply = std::move(exchange.reply)](Result<Seq> seq) {
+                          reply_seq(reply, core.engine, seq);
+                      });
+}
+
+}  // namespace se

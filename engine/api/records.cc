@@ -1,0 +1,82 @@
+// GET /v1/history/{key} and GET /v1/records: records exactly as they stand in the journal.
+
+#include <algorithm>
+
+#include "engine/api/core.h"
+#include "engine/intake/proposal.h"
+
+namespace se {
+namespace {
+
+void append_line(std::string& array, std::string_view line) {
+    if (array.back() != '[') array += ",\n";
+    array += line;
+}
+
+}  // namespace
+
+void get_history(ApiCore& core, Exchange&& exchange) {
+    const Settings::Http& http = core.settings().http;
+    if (auto known = exchange.query.only({"limit", "before"}); !known)
+        return reply_problem(exchange.reply, malformed(known.error()));
+    SE_OR_REPLY(limit, exchange, exchange.query.integer("limit", http.page, 1, http.page_max));
+    SE_OR_REPLY(before, exchange, exchange.query.integer("before", UINT64_MAX, 1, UINT64_MAX));
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    Engine& engine = *core.engine;
+    const std::string wrong = key_problem(exchange.argument, engine.policy().limits);
+    if (!wrong.empty()) return reply_problem(exchange.reply, malformed("key: " + wrong, "key"));
+
+    auto seqs = engine.history(exchange.argument, Seq{before}, limit);
+    if (!seqs) return reply_problem(exchange.reply, unavailable(seqs.error()));
+    const auto reader = core.reader();
+    if (!reader) return reply_problem(exchange.reply, unavailable(reader.error()));
+
+    // The newest ones of the page are kept when it is cut at its bytes: paging goes backwards, by the
+    // seq of the first one shown.
+    std::ranges::sort(*seqs, std::greater<>());
+    std::vector<std::string> lines;
+    std::size_t bytes = 0;
+    for (const Seq seq : *seqs) {
+        if (bytes >= kPageBytes) break;
+        const auto record = (*reader)->at(seq);
+        if (!record && record.error().code == Errc::not_found) continue;  // not durable yet, or given up
+        if (!record) return reply_problem(exchange.reply, unavailable(record.error()));
+        lines.emplace_back((*record)->line);
+        bytes += lines.back().size();
+    }
+    std::string body = "[";
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line) append_line(body, *line);
+    body += ']';
+    reply_json(exchange.reply, 200, std::move(body));
+}
+
+void get_records(ApiCore& core, Exchange&& exchange) {
+    const Settings::Http& http = core.settings().http;
+    if (auto known = exchange.query.only({"from", "limit"}); !known)
+        return reply_problem(exchange.reply, malformed(known.error()));
+    SE_OR_REPLY(limit, exchange, exchange.query.integer("limit", http.page, 1, http.page_max));
+    SE_OR_REPLY(from, exchange, exchange.query.integer("from", 1, 1, UINT64_MAX));
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    const auto reader = core.reader();
+    if (!reader) return reply_problem(exchange.reply, unavailable(reader.error()));
+
+    std::string body = "[";
+    if (from <= core.engine->durable().value) {
+        if (auto there = (*reader)->seek(Seq{from}); !there)
+            return reply_problem(exchange.reply, unavailable(there.error()));
+        for (std::uint64_t count = 0; count < limit && body.size() < kPageBytes; ++count) {
+            const auto record = (*reader)->next();
+            if (!record) {
+                // What stands before the damage is shown; asking from there on says what is wrong.
+                if (count != 0) break;
+                return reply_problem(exchange.reply, unavailable(record.error()));
+            }
+            if (*record == nullptr) break;
+            append_line(body, (*record)->line);
+        }
+    }
+    body += ']';
+    reply_json(exchange.reply, 200, std::move(body));
+}
+
+}  // namespace se

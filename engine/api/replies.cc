@@ -1,0 +1,69 @@
+// What the routes say when there is nothing else to say.
+
+#include "engine/api/core.h"
+#include "journal/base/json.h"
+
+namespace se {
+
+Response to_response(const Problem& problem) {
+    Response response{.status = problem.status};
+    JsonObject json(response.body);
+    json.text("code", to_text(problem.code)).text("message", problem.message);
+    if (!problem.reason.empty()) json.text("reason", problem.reason);
+    if (!problem.pointer.empty()) json.text("pointer", problem.pointer);
+    if (problem.retry_after_ms) {
+        json.integer("retryAfterMs", *problem.retry_after_ms);
+        const std::uint64_t seconds = (*problem.retry_after_ms + 999) / 1000;
+        response.headers.emplace_back("Retry-After", std::to_string(seconds));
+    }
+    json.close();
+    response.body += '\n';
+    if (problem.status == 401)
+        response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"state-engine\"");
+    return response;
+}
+
+Problem malformed(std::string message, std::string pointer) {
+    return {.status = 400,
+            .code = Code::malformed,
+            .message = std::move(message),
+            .pointer = std::move(pointer)};
+}
+
+Problem malformed(const Error& error) { return malformed(error.text, error.pointer); }
+
+Problem unavailable(const ApiCore& core) {
+    return {.status = 503,
+            .code = Code::unavailable,
+            .message = core.why_detached,
+            .reason = core.draining ? "draining" : "",
+            .retry_after_ms = 1000};
+}
+
+Problem unavailable(const Error& error) {
+    const bool damaged = error.code == Errc::corruption;
+    Problem problem{.status = 503, .code = Code::unavailable, .message = error.text};
+    if (damaged) problem.reason = "damaged";
+    if (!damaged) problem.retry_after_ms = 1000;
+    return problem;
+}
+
+void reply_json(const Api::Reply& reply, int status, std::string body) {
+    body += '\n';
+    reply(Response{.status = status, .body = std::move(body)});
+}
+
+void reply_problem(const Api::Reply& reply, const Problem& problem) { reply(to_response(problem)); }
+
+void append_as_of(std::string& out, const Engine& engine) {
+    const Engine::AsOf as_of = engine.applied();
+    out += "\"asOf\":";
+    JsonObject json(out);
+    json.integer("epoch", as_of.epoch.value).integer("seq", as_of.seq.value);
+    if (as_of.journal_ahead) json.boolean("journalAhead", true);
+    json.close();
+    const EngineState state = engine.state();
+    if (state == EngineState::damaged || state == EngineState::failed) out += ",\"stale\":true";
+}
+
+}  // namespace se

@@ -1,0 +1,188 @@
+// GET /v1/state/{key} and GET /v1/state: reads, each at one seq.
+
+#include <algorithm>
+
+#include "engine/api/core.h"
+#include "engine/intake/proposal.h"
+#include "journal/base/json.h"
+
+namespace se {
+namespace {
+
+/// What is shown of a key without an entry: `entry` is its tombstone, if there is one.
+void append_absent(std::string& out, std::string_view key, const std::optional<Entry>& entry) {
+    JsonObject json(out);
+    json.text("key", key).null("value").integer("version", entry ? entry->version.value : 0);
+    if (entry) json.integer("seq", entry->seq.value).boolean("deleted", true);
+    json.text("code", to_text(Code::not_found)).close();
+}
+
+/// Appends `,"asOf":…}` in place of the brace that closes the object at the end of `out`.
+void close_with_as_of(std::string& out, const Engine& engine) {
+    out.back() = ',';
+    append_as_of(out, engine);
+    out += '}';
+}
+
+Problem not_there_yet(const ApiCore& core, std::uint64_t min_seq) {
+    if (core.engine == nullptr) return unavailable(core);
+    return {.status = 503,
+            .code = Code::unavailable,
+            .message = "the state is as of seq " + std::to_string(core.engine->applied().seq.value) +
+                       ", not yet of " + std::to_string(min_seq),
+            .retry_after_ms = 100};
+}
+
+/// Calls `go_on` with a living engine whose state is as of min_seq or later, or tells why not.
+void when_due(ApiCore& core, Exchange&& exchange, void (*go_on)(ApiCore&, Exchange&)) {
+    SE_OR_REPLY(min_seq, exchange, exchange.query.integer("min_seq", 0, 0, UINT64_MAX));
+    SE_OR_REPLY(wait, exchange, exchange.query.duration("timeout", kMinSeqWait, kMinSeqWaitMax));
+    if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
+    if (core.engine->applied().seq.value >= min_seq) return go_on(core, exchange);
+    auto kept = std::make_shared<Exchange>(std::move(exchange));
+    core.wait_for(Seq{min_seq}, wait, [&core, min_seq, kept, go_on](bool reached) {
+        if (!reached || core.engine == nullptr)
+            return reply_problem(kept->reply, not_there_yet(core, min_seq));
+        go_on(core, *kept);
+    });
+}
+
+std::optional<Problem> check_key(const Engine& engine, std::string_view key) {
+    const std::string problem = key_problem(key, engine.policy().limits);
+    if (problem.empty()) return std::nullopt;
+    return malformed("key: " + problem, "key");
+}
+
+void send_entry(ApiCore& core, Exchange& exchange) {
+    Engine& engine = *core.engine;
+    const std::string& key = exchange.argument;
+    if (const auto problem = check_key(engine, key)) return reply_problem(exchange.reply, *problem);
+    const auto found = engine.get(key);
+    if (!found) return reply_problem(exchange.reply, unavailable(found.error()));
+
+    Response response;
+    if (!*found || (*found)->deleted) {
+        response.status = 404;
+        append_absent(response.body, key, *found);
+    } else {
+        const Entry& entry = **found;
+        std::string etag = "\"" + std::to_string(entry.version.value) + "\"";
+        if (exchange.request.header("if-none-match") == etag) {
+            response.status = 304;
+        } else {
+            response.body.reserve(entry.value.size() + entry.metadata.size() + 384);
+            append_entry_json(response.body, key, entry);
+        }
+        response.headers.emplace_back("ETag", std::move(etag));
+    }
+    if (response.status != 304) {
+        close_with_as_of(response.body, engine);
+        response.body += '\n';
+    }
+    exchange.reply(std::move(response));
+}
+
+void send_keys(ApiCore& core, Exchange& exchange) {
+    Engine& engine = *core.engine;
+    const std::vector<std::string> keys = exchange.query.all("key");
+    if (keys.size() > kKeysMax) {
+        return reply_problem(exchange.reply, malformed("at most " + std::to_string(kKeysMax) +
+                                                           " keys in one read",
+                                                       "key"));
+    }
+    Response response;
+    response.body = "{\"entries\":[";
+    for (const std::string& key : keys) {
+        if (const auto problem = check_key(engine, key))
+            return reply_problem(exchange.reply, *problem);
+        // Nothing else runs between these reads, so they are all of one seq.
+        const auto entry = engine.get(key);
+        if (!entry) return reply_problem(exchange.reply, unavailable(entry.error()));
+        if (response.body.back() != '[') response.body += ',';
+        if (*entry && !(*entry)->deleted) {
+            append_entry_json(response.body, key, **entry);
+        } else {
+            append_absent(response.body, key, *entry);
+        }
+        if (response.body.size() > 8 * kPageBytes) {
+            return reply_problem(exchange.reply,
+                                 {.status = 413,
+                                  .code = Code::too_large,
+                                  .message = "these entries are more than " +
+                                             std::to_string(8 * kPageBytes) +
+                                             " bytes together: ask for fewer",
+                                  .pointer = "key"});
+        }
+    }
+    response.body += "]}";
+    close_with_as_of(response.body, engine);
+    response.body += '\n';
+    exchange.reply(std::move(response));
+}
+
+void send_list(ApiCore& core, Exchange& exchange) {
+    Engine& engine = *core.engine;
+    const Settings::Http& http = core.settings().http;
+    const std::string prefix(exchange.query.find("prefix").value_or(""));
+    std::string after(exchange.query.find("after").value_or(""));
+    SE_OR_REPLY(limit, exchange, exchange.query.integer("limit", http.page, 1, http.page_max));
+
+    Response response;
+    response.body = "{\"entries\":[";
+    std::uint64_t left = limit;
+    bool more = true;
+    // In slices, so that a page of large values is cut at its bytes before it is all in memory. One more
+    // than asked for tells whether a page follows.
+    std::size_t slice = 8;
+    while (more) {
+        const std::size_t want = std::min<std::size_t>(slice, left + 1);
+        const auto entries = engine.list(prefix, after, want);
+        if (!entries) return reply_problem(exchange.reply, unavailable(entries.error()));
+        const std::size_t before = response.body.size();
+        std::size_t taken = 0;
+        for (const auto& [key, entry] : *entries) {
+            if (left == 0 || response.body.size() >= kPageBytes) break;
+            if (response.body.back() != '[') response.body += ',';
+            append_entry_json(response.body, key, entry);
+            after = key;
+            --left;
+            ++taken;
+        }
+        more = entries->size() == want;
+        if (taken < entries->size()) {
+            more = true;
+            break;
+        }
+        const std::size_t average = (response.body.size() - before) / std::max<std::size_t>(taken, 1);
+        slice = std::clamp<std::size_t>((kPageBytes - std::min(kPageBytes, response.body.size())) /
+                                            std::max<std::size_t>(average, 1),
+                                        1, 1000);
+    }
+    response.body += ']';
+    if (more) {
+        response.body += ",\"next\":";
+        append_json_string(response.body, after);
+    }
+    response.body += '}';
+    close_with_as_of(response.body, engine);
+    response.body += '\n';
+    exchange.reply(std::move(response));
+}
+
+}  // namespace
+
+void get_entry(ApiCore& core, Exchange&& exchange) {
+    if (auto known = exchange.query.only({"min_seq", "timeout"}); !known)
+        return reply_problem(exchange.reply, malformed(known.error()));
+    when_due(core, std::move(exchange), send_entry);
+}
+
+void get_entries(ApiCore& core, Exchange&& exchange) {
+    const bool keys = exchange.query.find("key").has_value();
+    auto known = keys ? exchange.query.only({"key", "min_seq", "timeout"})
+                      : exchange.query.only({"prefix", "limit", "after", "min_seq", "timeout"});
+    if (!known) return reply_problem(exchange.reply, malformed(known.error()));
+    when_due(core, std::move(exchange), keys ? send_keys : send_list);
+}
+
+}  // namespace se

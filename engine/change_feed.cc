@@ -1,0 +1,106 @@
+#include "engine/change_feed.h"
+
+#include <algorithm>
+
+#include "journal/base/json.h"
+
+namespace se {
+
+std::string change_text(std::string_view key, const EntryView& entry, std::string_view cause,
+                        std::string_view id) {
+    std::string text;
+    text.reserve(entry.value.size() + key.size() + 320);
+    JsonObject object(text);
+    object.text("key", key);
+    if (entry.deleted) {
+        object.null("entry");
+    } else {
+        append_entry_json(object.member("entry"), key, entry);
+    }
+    object.integer("previousVersion", entry.version.value - 1);  // E3
+    object.raw("cause", cause.empty() ? "null" : cause);
+    object.text("id", id);
+    object.close();
+    return text;
+}
+
+void ChangeFeed::add(Seq seq, std::string_view key, Overlay::Shared entry, std::string_view cause,
+                     std::string_view id) {
+    Slot slot{.seq = seq, .key = std::string(key), .entry = std::move(entry), .event = {}};
+    slot.bytes = sizeof(Slot) + slot.key.size() + 2 * slot.entry->value.size() + 512;
+    // A tombstone does not know why it is one, so its event is made while the record is at hand.
+    if (slot.entry->deleted) {
+        slot.event = std::make_shared<const ChangeEvent>(
+            ChangeEvent{epoch_, seq, slot.key, change_text(key, *slot.entry, cause, id)});
+    }
+    bytes_ += slot.bytes;
+    slots_.push_back(std::move(slot));
+    while (slots_.size() > kFeedEventsMax || bytes_ > kFeedBytesMax) {
+        // A record's changes go together: half of one would pass for all of it.
+        reaches_back_to_ = slots_.front().seq;
+        while (!slots_.empty() && slots_.front().seq == reaches_back_to_) {
+            bytes_ -= slots_.front().bytes;
+            slots_.pop_front();
+        }
+    }
+}
+
+const std::shared_ptr<const ChangeEvent>& ChangeFeed::event_of(Slot& slot) {
+    if (slot.event == nullptr) {
+        const Entry& entry = *slot.entry;
+        slot.event = std::make_shared<const ChangeEvent>(ChangeEvent{
+            epoch_, slot.seq, slot.key, change_text(slot.key, entry, entry.cause, entry.id)});
+    }
+    return slot.event;
+}
+
+std::optional<Changes> ChangeFeed::after(Cursor* cursor, std::string_view prefix,
+                                         std::size_t limit) {
+    if (cursor->epoch != epoch_ || cursor->seq < reaches_back_to_) return std::nullopt;
+    Changes changes;
+    if (cursor->seq >= end_) return changes;
+    auto slot = std::ranges::upper_bound(slots_, cursor->seq, {}, &Slot::seq);
+    std::size_t records = 0;
+    Seq last;
+    for (; slot != slots_.end() && slot->seq <= end_; ++slot) {
+        if (slot->seq != last && records++ == limit) {
+            changes.more = true;
+            cursor->seq = last;
+            return changes;
+        }
+        last = slot->seq;
+        if (slot->key.starts_with(prefix)) changes.events.push_back(event_of(*slot));
+    }
+    cursor->seq = end_;
+    return changes;
+}
+
+Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq end,
+                                     std::string_view prefix, std::size_t limit) {
+    Changes changes;
+    SE_TRY(rewound, reader.resume(*cursor));
+    Folder folder;
+    for (std::size_t records = 0; records < limit; ++records) {
+        SE_TRY(record, reader.next());
+        if (record == nullptr || record->seq > end) return changes;
+        if (rewound) {
+            // Only where to go on from: whoever follows has to throw away what it had first.
+            *cursor = Cursor{record->epoch, Seq{record->seq.value - 1}};
+            changes.resync = true;
+            changes.more = true;
+            return changes;
+        }
+        SE_TRY_OK(folder.fold(*record, [&](std::string_view key, const EntryView& entry) -> Status {
+            if (!key.starts_with(prefix)) return Ok{};
+            changes.events.push_back(std::make_shared<const ChangeEvent>(
+                ChangeEvent{record->epoch, record->seq, std::string(key),
+                            change_text(key, entry, record->cause, record->id)}));
+            return Ok{};
+        }));
+        *cursor = Cursor{record->epoch, record->seq};
+    }
+    changes.more = cursor->seq < end;
+    return changes;
+}
+
+}  // namespace se

@@ -1,0 +1,270 @@
+#include "engine/decide.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/ops.h"
+#include "journal/base/assert.h"
+#include "journal/body.h"
+
+namespace se {
+namespace {
+
+/// What our own records and settings hold was checked when it came in.
+constexpr std::size_t kTrustedDepth = 1024;
+
+/// What led to an accepted change: what the door says, and the facts that its author reasoned from.
+std::string cause_of(const Proposal& proposal, const Caller& caller) {
+    if (proposal.basis.empty()) return caller.cause;
+    auto cause = parse_json(caller.cause.empty() ? "{}" : caller.cause, kTrustedDepth);
+    SE_ASSERT(cause && cause->is_object());
+    Json::Array facts;
+    for (const Body::Basis& fact : proposal.basis) {
+        const auto seq = static_cast<std::int64_t>(fact.seq.value);
+        facts.push_back(Json(Json::Object{{"key", fact.key}, {"seq", seq}}));
+    }
+    cause->set("basis", std::move(facts));
+    return to_text(*cause);
+}
+
+/// A key that a proposal touches, on its way through the ops.
+struct Touched {
+    Version before;  // what the key stood at, a tombstone's included
+    bool was_live = false;
+    Decision::Change change;
+
+    /// What a client calls its version: an absent key has none, whatever its tombstone remembers.
+    std::uint64_t visible() const { return was_live ? before.value : 0; }
+};
+
+/// Applies the ops of one proposal, one after the other, to what the view shows.
+class Decider {
+public:
+    Decider(const Proposal& proposal, const Caller& caller, View& view, const Policy& policy,
+            Time now)
+        : proposal_(proposal), caller_(caller), view_(view), policy_(policy), now_(now) {}
+
+    Result<Decision> run() && {
+        for (std::size_t i = 0; i < proposal_.ops.size(); ++i) {
+            SE_TRY_OK(apply(proposal_.ops[i]));
+            if (decision_.code == Code::none) continue;
+            if (!proposal_.single) {
+                decision_.op_index = i;
+                decision_.message.insert(0, "ops[" + std::to_string(i) + "]: ");
+            }
+            return std::move(decision_);
+        }
+        SE_TRY_OK(check_basis());
+        if (decision_.code != Code::none) return std::move(decision_);
+        accept();
+        return std::move(decision_);
+    }
+
+private:
+    Status apply(const Op& op) {
+        if (!caller_.exempt && !policy_.allows(op.key))
+            return refuse(Code::key_not_allowed, op.key, "Key not allowed");
+        SE_TRY(touched, touch(op.key));
+        Entry& entry = touched->change.entry;
+        std::optional<std::string_view> current;
+        if (!entry.deleted) current = entry.value;
+        SE_TRY(outcome, apply_op(op, current, policy_.limits));
+        if (outcome.code != Code::none) return refuse(outcome.code, op.key, outcome.message);
+
+        const std::uint64_t found = touched->visible();
+        if (op.expected_version.value_or(found) != found) {
+            decision_.found = found;
+            return refuse(Code::version_conflict, op.key,
+                          "Version mismatch: expected " + std::to_string(*op.expected_version) +
+                              ", found " + std::to_string(found));
+        }
+        touched->change.op = op.kind;
+        change(op, std::move(outcome.value), entry);
+        return Ok{};
+    }
+
+    /// The key as the ops before have left it.
+    Result<Touched*> touch(const std::string& key) {
+        for (Touched& touched : touched_)
+            if (touched.change.key == key) return &touched;
+        SE_TRY(found, view_.get(key));
+        Touched& touched = touched_.emplace_back();
+        touched.change.key = key;
+        if (found) {
+            touched.before = found->version;
+            touched.was_live = !found->deleted;
+            touched.change.entry = std::move(*found);
+        } else {
+            touched.change.entry.deleted = true;
+        }
+        return &touched;
+    }
+
+    void change(const Op& op, std::string value, Entry& entry) const {
+        if (op.kind == OpKind::remove) {
+            entry = Entry{};
+            entry.deleted = true;
+            return;
+        }
+        // A set starts anew, and so does an op on what was absent: there is nothing to keep.
+        if (op.kind == OpKind::set || entry.deleted) entry = Entry{};
+        entry.value = std::move(value);
+        if (op.ttl) {
+            entry.ttl = *op.ttl;
+            entry.expires_at.reset();
+            if (entry.ttl != 0) entry.expires_at = deadline(now_, entry.ttl);
+        }
+        const std::string& metadata = op.metadata.empty() ? proposal_.metadata : op.metadata;
+        if (!metadata.empty()) entry.metadata = metadata;
+    }
+
+    Status check_basis() {
+        for (const Body::Basis& fact : proposal_.basis) {
+            SE_TRY(standing, view_.get(fact.key));
+            if (!standing || standing->seq <= fact.seq) continue;
+            decision_.found = standing->deleted ? 0 : standing->version.value;
+            return refuse(Code::basis_conflict, fact.key,
+                          "Basis changed: " + fact.key + " is at seq " +
+                              std::to_string(standing->seq.value) + ", the basis is seq " +
+                              std::to_string(fact.seq.value));
+        }
+        return Ok{};
+    }
+
+    void accept() {
+        decision_.accepted = true;
+        const std::string cause = cause_of(proposal_, caller_);
+        for (Touched& touched : touched_) {
+            Entry& entry = touched.change.entry;
+            entry.version = touched.before.next();
+            entry.seq = Seq{};
+            if (!entry.deleted) {
+                entry.updated_at = now_;
+                entry.updated_by = caller_.actor;
+                entry.id = proposal_.id;
+                entry.reason = proposal_.reason;
+                entry.cause = cause;
+            }
+            decision_.changes.push_back(std::move(touched.change));
+        }
+    }
+
+    Status refuse(Code code, const std::string& key, std::string message) {
+        decision_.code = code;
+        decision_.key = key;
+        decision_.message = std::move(message);
+        return Ok{};
+    }
+
+    const Proposal& proposal_;
+    const Caller& caller_;
+    View& view_;
+    const Policy& policy_;
+    const Time now_;
+    std::vector<Touched> touched_;  // in order of first mention
+    Decision decision_;
+};
+
+/// Each key once, in order of first mention, with the last op on it.
+std::vector<HeadChange> changes_of_rejected(const Proposal& proposal) {
+    std::vector<HeadChange> changes;
+    for (const Op& op : proposal.ops) {
+        auto at = std::ranges::find(changes, op.key, &HeadChange::key);
+        if (at == changes.end()) at = changes.insert(at, {op.key, "", Version{}});
+        at->op = to_text(op.kind);
+    }
+    return changes;
+}
+
+/// The client's list, without the values that `values` says anyway.
+std::string ops_of_accepted(const Proposal& proposal, const Decision& decision) {
+    auto list = parse_json(proposal.ops_text, kTrustedDepth);
+    SE_ASSERT(list && list->is_array() && list->array().size() == proposal.ops.size());
+    for (std::size_t i = 0; i < proposal.ops.size(); ++i) {
+        const Op& op = proposal.ops[i];
+        const auto change = std::ranges::find(decision.changes, op.key, &Decision::Change::key);
+        SE_ASSERT(change != decision.changes.end());
+        const bool told = op.kind == OpKind::remove || op.value_text == change->entry.value;
+        if (told) list->array()[i].erase("value");
+    }
+    return to_text(*list);
+}
+
+/// `entries`, unless the default rule gives the same.
+std::vector<Body::EntryMembers> entries_of(const Decision& decision, const Body& body, Time now) {
+    Body::EntryMembers by_default;
+    by_default.ttl = body.ttl.value_or(0);
+    if (by_default.ttl != 0) by_default.expires_at = deadline(now, by_default.ttl);
+    by_default.metadata = body.metadata;
+
+    std::vector<Body::EntryMembers> entries;
+    bool differs = false;
+    for (const Decision::Change& change : decision.changes) {
+        const Entry& entry = change.entry;
+        entries.push_back({entry.ttl, entry.expires_at, entry.metadata});
+        differs |= !entry.deleted && entries.back() != by_default;
+    }
+    if (!differs) entries.clear();
+    return entries;
+}
+
+}  // namespace
+
+Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& view,
+                        const Policy& policy, Time now) {
+    return Decider(proposal, caller, view, policy, now).run();
+}
+
+RecordDraft to_draft(const Proposal& proposal, const Caller& caller, const Decision& decision,
+                     const std::string& content, const std::string& decided, Time now) {
+    RecordDraft draft;
+    draft.ts = now;
+    draft.kind = decision.accepted ? Kind::accepted : Kind::rejected;
+    draft.code = to_text(decision.code);
+    draft.id = proposal.id;
+    draft.content = content;
+    draft.actor = caller.actor;
+    draft.principal = caller.principal;
+    draft.door = caller.door;
+    draft.roles = caller.roles;
+    draft.cause = decision.accepted ? cause_of(proposal, caller) : caller.cause;
+    draft.trace = caller.trace;
+    draft.decided = decided;
+
+    Body body;
+    body.reason = proposal.reason;
+    body.metadata = proposal.metadata;
+    body.basis = proposal.basis;
+    body.ts = proposal.ts;
+    body.claim = caller.claim;
+    if (proposal.single) {
+        body.ttl = proposal.ops[0].ttl;
+        body.expected_version = proposal.ops[0].expected_version;
+    }
+    const std::string& argument = proposal.ops[0].value_text;
+    if (decision.accepted) {
+        for (const Decision::Change& change : decision.changes) {
+            draft.changes.push_back(
+                {change.key, std::string(to_text(change.op)), change.entry.version});
+            body.values.push_back(change.entry.deleted ? "null" : change.entry.value);
+        }
+        body.entries = entries_of(decision, body, now);
+        if (!proposal.single)
+            body.ops = ops_of_accepted(proposal, decision);
+        else if (!argument.empty() && argument != body.values[0])
+            body.args.push_back(argument);
+    } else {
+        draft.changes = changes_of_rejected(proposal);
+        if (!proposal.single)
+            body.ops = proposal.ops_text;
+        else if (!argument.empty())
+            body.args.push_back(argument);
+        body.message = decision.message;
+        body.found = decision.found;
+    }
+    draft.body.clear();
+    encode_body(draft.body, body);
+    return draft;
+}
+
+}  // namespace se

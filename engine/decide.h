@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/answer.h"
+#include "engine/intake/proposal.h"
+#include "engine/policy/policy.h"
+#include "journal/record.h"
+#include "projection/entry.h"
+
+namespace se {
+
+/// State as a decision sees it: exactly as of the last record, durable or not (E4). A refused read is an
+/// Error, never "absent".
+class View {
+public:
+    virtual ~View() = default;
+    /// Tombstones too.
+    virtual Result<std::optional<Entry>> get(std::string_view key) = 0;
+};
+
+/// Who asks, as the door authenticated it.
+struct Caller {
+    std::string principal;
+    std::string actor;               ///< whom a mutation is attributed to
+    std::vector<std::string> roles;
+    std::string door;                ///< http, socket, embedded, import, ttl, …
+    std::string trace;               ///< W3C trace context, or empty
+    std::string claim;               ///< JSON object: identity claimed and not believed; or empty
+    std::string cause;               ///< JSON object, or empty
+    bool exempt = false;             ///< expiry: no policy, no rate
+};
+
+struct Decision {
+    struct Change {
+        std::string key;
+        OpKind op = OpKind::set;  ///< the last op on the key
+        Entry entry;              ///< what it becomes; seq is filled in when the record gets one
+    };
+    bool accepted = false;
+    std::vector<Change> changes;   ///< in order of first mention; accepted only
+    Code code = Code::none;
+    std::string message;           ///< texts of CONTRACTS 1.1 where it has one
+    std::optional<std::size_t> op_index;  ///< which op of a list said no; the message says so too
+    std::string key;               ///< the key that said no
+    std::optional<std::uint64_t> found;   ///< the version that stood, for a conflict: 0 when absent
+};
+
+/// DESIGN 4, in this order: key allowed → op applies → value valid → expected version, for one op after
+/// the other; then the basis. The first "no" wins. Reads nothing but its arguments, so today's answer is
+/// also the answer in a replay next year (E1). `now` is the record's ts.
+///
+/// - Several ops on one key are one change: each sees what those before it made, the version rises by
+///   one, and every expectedVersion speaks of the version before the proposal.
+/// - set replaces everything that is held of a key. Increment, push and merge keep ttl, deadline and
+///   metadata unless given (ttl 0 takes the deadline away, `{}` the metadata).
+/// - What a delete leaves is an entry with `deleted` and a version, all else empty.
+/// - With an accepted basis, `cause` is the caller's with a member `basis`.
+/// - A deadline is recorded whether it is enforced or not.
+Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& view, const Policy& policy,
+                        Time now);
+
+/// The record of a decision (journal/body.h says what goes where). A rejected one keeps the whole
+/// proposal, the message and the version found.
+RecordDraft to_draft(const Proposal& proposal, const Caller& caller, const Decision& decision,
+                     const std::string& content, const std::string& decided, Time now);
+
+}  // namespace se

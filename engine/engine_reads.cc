@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <utility>
+
+#include "engine/engine_state.h"
+
+namespace se {
+
+/// The same one until the next step(): nothing writes to LMDB between two steps.
+Result<const Snapshot*> Engine::State::snapshot() {
+    if (!snapshot_) {
+        SE_TRY(taken, projection->snapshot());
+        snapshot_.emplace(std::move(taken));
+    }
+    return static_cast<const Snapshot*>(&*snapshot_);
+}
+
+Result<JournalReader*> Engine::State::journal_reader() {
+    if (reader == nullptr) {
+        SE_TRY(opened, JournalReader::open(doors.files, paths));
+        reader = std::make_unique<JournalReader>(std::move(opened));
+    }
+    return reader.get();
+}
+
+/// What a conflict about `key` shows: the entry, or null with the tombstone that stands in its place.
+void Engine::State::add_current(Answer& answer, const std::string& key, Seq through) {
+    const auto shown = snapshot();
+    if (!shown) return;
+    const auto found = OverlaidView(overlay, **shown, through).view(key);
+    if (!found) return;
+    answer.current = "null";
+    if (!*found) return;
+    const EntryView& entry = **found;
+    if (!entry.deleted) {
+        answer.current->clear();
+        append_entry_json(*answer.current, key, entry);
+        return;
+    }
+    JsonObject object(answer.tombstone.emplace());
+    object.integer("version", entry.version.value).integer("seq", entry.seq.value);
+    object.close();
+}
+
+Engine::AsOf Engine::applied() const {
+    const State& s = *state_;
+    return AsOf{.epoch = s.visible.epoch,
+                .seq = s.visible.seq,
+                .journal_ahead = s.journal->last() > s.visible.seq};
+}
+
+Seq Engine::durable() const { return state_->journal->durable(); }
+
+Result<std::optional<Entry>> Engine::get(std::string_view key) {
+    State& s = *state_;
+    SE_TRY(shown, s.snapshot());
+    return OverlaidView(s.overlay, *shown, s.visible.seq).get(key);
+}
+
+Result<bool> Engine::append_entry(std::string& out, std::string_view key) {
+    State& s = *state_;
+    SE_TRY(shown, s.snapshot());
+    SE_TRY(entry, OverlaidView(s.overlay, *shown, s.visible.seq).view(key));
+    if (!entry || entry->deleted) return false;
+    append_entry_json(out, key, *entry);
+    return true;
+}
+
+Result<std::vector<std::pair<std::string, Entry>>> Engine::list(std::string_view prefix,
+                                                                std::string_view after,
+                                                                std::size_t limit) {
+    State& s = *state_;
+    SE_TRY(shown, s.snapshot());
+    return OverlaidView(s.overlay, *shown, s.visible.seq).list(prefix, after, limit);
+}
+
+Result<std::vector<Seq>> Engine::history(std::string_view key, Seq before, std::size_t limit) {
+    State& s = *state_;
+    std::vector<Seq> seqs;
+    SE_TRY(shown, s.snapshot());
+    const auto slot = s.overlay.slots().find(key);
+    if (slot != s.overlay.slots().end()) {
+        for (auto entry = slot->second.rbegin(); entry != slot->second.rend(); ++entry) {
+            const Seq seq = (*entry)->seq;
+            const bool wanted = before == Seq{} || seq < before;
+            if (!wanted || seq > s.visible.seq || seq <= shown->seq()) continue;
+            if (seqs.size() < limit) seqs.push_back(seq);
+        }
+    }
+    if (seqs.size() == limit) return seqs;
+    SE_TRY(older, shown->history(key, before, limit - seqs.size()));
+    seqs.insert(seqs.end(), older.begin(), older.end());
+    return seqs;
+}
+
+Result<Changes> Engine::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {
+    State& s = *state_;
+    if (auto recent = s.feed.after(cursor, prefix, limit)) return *std::move(recent);
+    SE_TRY(reader, s.journal_reader());
+    return changes_from_journal(*reader, cursor, s.feed.end(), prefix, limit);
+}
+
+Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
+    State& s = *state_;
+    Caller caller = caller_given;
+    complete(caller);
+    const auto shown = s.snapshot();
+    if (!shown) return s.unavailable(proposal.id, "damaged", shown.error().text);
+    // Only on what has been answered: what is still on its way to the disk may yet not have happened.
+    OverlaidView view(s.overlay, **shown, s.visible.seq);
+    const Time now = std::max(s.doors.clock.wall(), s.journal->last_ts());
+    if (!proposal.id.empty()) {
+        if (auto known = s.known_answer(proposal, caller)) {
+            known->dry_run = true;
+            return *std::move(known);
+        }
+    }
+    auto decision = decide(proposal, caller, view, s.policy, now);
+    if (!decision) return s.unavailable(proposal.id, "damaged", decision.error().text);
+    Answer answer;
+    answer.id = proposal.id;
+    answer.dry_run = true;
+    if (!decision->accepted) {
+        answer.code = decision->code;
+        answer.message = decision->message;
+        if (decision->code == Code::version_conflict || decision->code == Code::basis_conflict) {
+            s.add_current(answer, decision->key, s.visible.seq);
+        }
+        return answer;
+    }
+    answer.status = Answer::Status::accepted;
+    for (const Decision::Change& change : decision->changes) {
+        const Entry& entry = change.entry;
+        answer.changes.push_back(
+            {.key = change.key, .version = entry.version, .deleted = entry.deleted});
+        std::string& text = answer.entries.emplace_back();
+        if (entry.deleted) {
+            text = "null";
+        } else {
+            append_entry_json(text, change.key, entry);
+        }
+    }
+    return answer;
+}
+
+}  // namespace se

@@ -1,0 +1,167 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/change_feed.h"
+#include "engine/engine.h"
+#include "engine/engine_meters.h"
+#include "engine/group.h"
+#include "engine/opening.h"
+#include "engine/overlay.h"
+
+namespace se {
+
+inline constexpr std::size_t kProjectedPerStep = 16'384;      ///< records; more wait for the next step
+inline constexpr std::uint64_t kRebuiltPerStep = 2'048;       ///< records of a rebuild's slice
+inline constexpr std::chrono::milliseconds kRetryFirst{10};   ///< after LMDB failed; doubled up to…
+inline constexpr std::chrono::milliseconds kRetryMax{1'000};
+inline constexpr std::chrono::milliseconds kIdleMax{1'000};   ///< step() is wanted this often at least
+inline constexpr std::uint64_t kQueuedOverheadBytes = 512;    ///< what a proposal takes beside its text
+
+inline constexpr std::string_view kExpiryActor = "system:ttl";
+inline constexpr std::string_view kExpiryDoor = "ttl";
+inline constexpr std::string_view kEngineActor = "system:engine";
+inline constexpr std::string_view kEngineDoor = "engine";
+inline constexpr std::size_t kRefusingPrincipalsMax = 10'000;  ///< a minute; of more, none is journaled
+
+inline constexpr std::string_view kIdReused = "this id belongs to another proposal";
+
+/// Who only says one of the two is both.
+void complete(Caller& caller);
+
+/// What a refusal says when it gets no record.
+Answer answer_of(Refusal&& refusal);
+
+/// A proposal's way, in the order of the files:
+///   engine.cc          submit() puts it into `queue`
+///   engine_decide.cc   duplicate? decide, append to the journal, into `building` and the overlay
+///   engine_commit.cc   submit to the disk as one of `groups`; when its sync is back: project, answer,
+///                      tell the feed, forget
+///   engine_reads.cc    reads see LMDB and, of the overlay, what has been answered
+struct Engine::State {
+    State(Doors the_doors, const Settings& the_settings, Writer the_writer, Opened&& opened);
+
+    // --- the world
+    Doors doors;
+    const Settings settings;
+    const Writer writer;
+    const StorePaths paths;
+    const StoreHold hold;
+    const std::unique_ptr<Projection> projection;
+    const std::unique_ptr<Journal> journal;
+    const bool fsync_never;
+
+    // --- what decides
+    Policy policy;          ///< in force for the next decision
+    std::string decided;    ///< its digest
+    Seq config_seq;         ///< of the record that says so; 0: none yet
+
+    // --- on the way
+    std::deque<Waiting> queue;
+    std::uint64_t queued_bytes = 0;      ///< in the queue
+    std::uint64_t unanswered_bytes = 0;  ///< decided and not answered
+    Group building;                      ///< appended, not submitted
+    Groups groups;                       ///< submitted
+    std::uint64_t unprojected_bytes = 0; ///< of the groups that LMDB has not taken
+    InFlightIdentities identities;
+    Overlay overlay;
+    std::uint64_t wanted_bytes = 0;      ///< the head of the queue waits for this much room; 0: not
+    bool blocked = false;                ///< there was no such room when the last step ended
+    std::size_t opening_left = 0;        ///< at the head of the queue: what must come before all else
+    std::vector<std::pair<Done, Answer>> outbox;
+    std::vector<std::pair<std::function<void(Result<Seq>)>, Result<Seq>>> told_outbox;
+
+    // --- how far
+    Cursor visible;          ///< reads are as of this
+    ChangeFeed feed;
+    bool run_begun = false;  ///< STAMP says dirty
+    std::chrono::nanoseconds project_again{};  ///< not before this, after a failure
+    std::chrono::nanoseconds project_backoff{};
+    std::optional<std::optional<Time>> next_deadline;  ///< in LMDB; empty: ask again
+    std::chrono::nanoseconds tick_at{};
+    std::chrono::nanoseconds readers_checked{};
+
+    // --- the rest
+    bool draining = false;
+    bool failed = false;
+    std::string why_not_ready;
+    EngineMeters meters;
+    std::map<std::string, std::uint64_t> refusals_this_minute;  ///< journaled, by principal
+    std::chrono::minutes refusals_minute{};                     ///< of record time
+    std::function<void()> wake_followers = [] {};
+    std::unique_ptr<JournalReader> reader;       ///< of first outcomes, and for the feed's stragglers
+    std::optional<Snapshot> snapshot_;           ///< shared by the reads between two steps
+    std::unique_ptr<Rebuild> rebuild;
+    bool rebuild_swaps = false;
+    std::function<void(Result<Rebuild::Report>)> rebuild_told;
+    RecordView view_;                            ///< memory reused
+    std::vector<RecordView> views_;
+    std::vector<const RecordView*> view_pointers_;
+
+    // --- engine.cc
+    bool writable() const { return !failed && !journal->read_only(); }
+    EngineState state() const;
+    Answer unavailable(std::string id, std::string_view reason, std::string message) const;
+    void enqueue(Waiting&& waiting);
+    void enqueue_note(RecordDraft draft, std::function<void(Result<Seq>)> told);
+    void deliver();
+    void upkeep();
+    void step_rebuild();
+    Status adopt_unprojected(const std::vector<std::string>& lines, const Position& behind);
+    std::chrono::nanoseconds next_expiry_in() const;
+
+    // --- engine_decide.cc
+    enum class Taken : std::uint8_t {
+        yes,
+        no_room,    ///< this group is full, or space is being filled: again soon
+        disk_full,
+        too_large,  ///< append() only: no line may be so long
+    };
+    void decide_waiting();
+    void expire(Time now);
+    Taken take(Waiting& waiting, Time now);
+    Taken take_proposal(Waiting& waiting, Time now);
+    Taken take_refusal(Waiting& waiting, Time now);
+    Taken take_note(Waiting& waiting, Time now);
+    Taken take_policy(Waiting& waiting, Time now);
+    Taken refuse(Waiting& waiting, Refusal&& refusal, Time now);
+    enum class Known : std::uint8_t { no, answered, in_flight, other_content };
+    Identity identity_for(const Proposal& proposal, const Caller& caller) const;
+    Result<Known> look_up(const Identity& identity);
+    Taken take_again(Waiting& waiting, const Identity& identity, Known known);
+    std::optional<Answer> known_answer(const Proposal& proposal, const Caller& caller);
+    Result<Answer> first_outcome(const Hash16& identity);
+    Taken append(Item& item, std::vector<Decision::Change>&& changes);
+    bool has_room();
+    bool may_journal_refusal(const std::string& principal, Time now);
+    void answer_now(Waiting& waiting, Answer&& answer);
+    void refuse_queue(std::string_view reason, const std::string& message);
+
+    // --- engine_commit.cc
+    void hand_over();
+    void finish();
+    void project();
+    Status apply(std::size_t count);
+    void answer(Group& group);
+    void answer_item(Item& item);
+    void answer_unknown(Item& item);
+    void tell_feed(Group& group);
+    void forget(const Group& group);
+    void fail(const std::string& why);
+    bool projection_due() const;
+
+    // --- engine_reads.cc
+    Result<const Snapshot*> snapshot();
+    void add_current(Answer& answer, const std::string& key, Seq through);
+    Result<JournalReader*> journal_reader();
+};
+
+}  // namespace se

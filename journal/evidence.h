@@ -1,0 +1,57 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "journal/base/filesystem.h"
+#include "journal/base/ids.h"
+#include "journal/gaps.h"
+#include "journal/paths.h"
+
+namespace se {
+
+/// Proof from outside the segments that history reached some point (J4). It only proves damage; it never
+/// extends history.
+struct Evidence {
+    Epoch epoch;
+    Seq seq;
+    std::string source;  ///< "HEAD", "projection", "follower x"
+};
+
+/// Where each epoch begins in the good lines.
+class EpochStarts {
+public:
+    /// Every good line, in order; or only one of each epoch, if that is its first.
+    void saw(Epoch epoch, Seq seq);
+    /// Whether a later epoch began at or before that place: then (epoch, seq) is of a history that was
+    /// cut or given up, and proves nothing (J4).
+    bool void_at(Epoch epoch, Seq seq) const;
+    Epoch highest() const { return starts_.empty() ? Epoch{} : starts_.back().epoch; }
+
+private:
+    struct Start {
+        Epoch epoch;
+        Seq seq;
+    };
+    std::vector<Start> starts_;
+};
+
+/// Everything that the lines at and behind a bad place say.
+struct Behind {
+    std::optional<Evidence> best;  ///< the highest `durable` that counts
+    Epoch epoch_highest;
+    std::vector<Gap> repaired;     ///< from `repaired` notes
+    std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`
+};
+
+/// Reads all lines from `offset` in `segments[index]` on, through all later segments.
+Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
+                           const std::vector<Seq>& segments, std::size_t index,
+                           std::uint64_t offset, Seq expected, const EpochStarts& starts);
+
+/// Whether the segment holds nothing but its header line (good, bad or absent) and blanks: as the
+/// highest one, with the evidence below its first seq, it is an unfinished roll.
+Result<bool> holds_no_record(FileSystem& files, const StorePaths& paths, Seq first);
+
+}  // namespace se

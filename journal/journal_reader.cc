@@ -1,0 +1,552 @@
+#include "journal/journal_reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "journal/base/assert.h"
+#include "journal/gaps.h"
+#include "journal/index_file.h"
+
+namespace se {
+namespace {
+
+/// Marks (places of records) are kept about this far apart: what a seek reads at most, in records.
+constexpr std::uint64_t kMarkEvery = 64;
+/// Segments that marks are kept of; past that, those of the lowest are forgotten.
+constexpr std::size_t kMarkedSegmentsMax = 256;
+constexpr std::size_t kPeekBytes = 64u << 10;
+
+struct Mark {
+    Seq seq;
+    std::uint64_t offset = 0;  ///< of the line's first byte
+};
+
+/// Reads good lines on and on, whatever lies between them. `visit(frame, line)` returns false to stop.
+template <class Visit>
+Status each_good_line(const File& file, std::uint64_t from, std::size_t chunk_bytes, Visit visit) {
+    LineReader lines(file, from, UINT64_MAX, chunk_bytes);
+    for (;;) {
+        SE_TRY(line, lines.next());
+        if (!line) return Ok{};
+        const auto frame = read_frame(line->text);
+        if (frame && !visit(*frame, *line)) return Ok{};
+    }
+}
+
+}  // namespace
+
+std::string to_text(Cursor cursor) {
+    return std::to_string(cursor.epoch.value) + "." + std::to_string(cursor.seq.value);
+}
+
+std::optional<Cursor> cursor_from_text(std::string_view text) {
+    Cursor cursor;
+    const char* const end = text.data() + text.size();
+    const auto epoch = std::from_chars(text.data(), end, cursor.epoch.value);
+    if (epoch.ec != std::errc{} || epoch.ptr == end || *epoch.ptr != '.') return {};
+    const auto seq = std::from_chars(epoch.ptr + 1, end, cursor.seq.value);
+    if (seq.ec != std::errc{} || seq.ptr != end) return {};
+    return cursor;
+}
+
+struct JournalReader::State {
+    State(FileSystem& the_files, StorePaths the_paths)
+        : files(the_files), paths(std::move(the_paths)) {}
+
+    FileSystem& files;
+    StorePaths paths;
+    std::string store;
+
+    // What may be shown: everything up to HEAD's durable seq, or up to what lines behind HEAD say.
+    std::optional<Head> head;
+    Seq shown_by_lines;
+    bool looked_behind_head = false;  // for this very HEAD
+    Seq bound() const { return std::max(head ? head->durable : Seq{}, shown_by_lines); }
+
+    // Where we stand: just behind a record (or a segment's start, at offset 0).
+    std::vector<Seq> segments;
+    Seq segment;
+    std::uint64_t offset = 0;
+    bool past_header = false;
+    Seq expected{1};
+    Epoch epoch;
+    Seq wanted{1};  // records and faults before it are passed without a word
+    std::shared_ptr<File> file;
+    std::optional<SegmentReader> lines;
+    std::uint64_t lines_to = 0;  // the end that `lines` was given
+
+    std::optional<Fault> fault;
+    Gaps gaps;  // that `repaired` notes account for
+    struct Searched {  // all that lies behind this place was asked for `repaired` notes
+        std::pair<Seq, std::uint64_t> from;
+        std::optional<Head> behind;
+    };
+    std::optional<Searched> searched;
+    std::map<Seq, std::vector<Mark>> marks;
+
+    RecordView record;
+    Seq record_segment;
+    std::uint64_t record_offset = 0, record_end = 0;
+
+    Seq next_seq() const { return std::max(expected, wanted); }
+
+    // --- what may be shown
+
+    Status read_head_again() {
+        SE_TRY(now, read_head(files, paths.head()));
+        if (now && now->store != store) now.reset();  // another store's proves nothing here
+        if (now == head) return Ok{};
+        head = std::move(now);
+        shown_by_lines = {};
+        looked_behind_head = false;
+        return Ok{};
+    }
+
+    /// Whether `seq` may be shown, by all there is now. While a writer lives HEAD is exact. Without one
+    /// (a power cut may have left HEAD behind) the lines behind it say more, once: nobody adds to them.
+    Result<bool> may_show(Seq seq) {
+        if (seq <= bound()) return true;
+        SE_TRY_OK(read_head_again());
+        if (seq <= bound()) return true;
+        if (looked_behind_head) return false;
+        SE_TRY(writing, files.is_locked(paths.store_file()));
+        if (writing) return false;
+        SE_TRY_OK(look_behind_head());
+        return seq <= bound();
+    }
+
+    Status look_behind_head() {
+        SE_TRY_OK(list_again());
+        for (const Seq first : segments) {
+            if (head && first < head->segment) continue;
+            SE_TRY_OK(each_good_line_of(first, head && first == head->segment ? head->end : 0,
+                                        [&](const Frame& frame, const Line&) {
+                                            shown_by_lines = std::max(shown_by_lines, frame.durable);
+                                            return true;
+                                        }));
+        }
+        looked_behind_head = true;
+        return Ok{};
+    }
+
+    /// J4: whether there is evidence that `seq`, which should stand where we do, was acknowledged. HEAD
+    /// says nothing about what a later epoch wrote anew.
+    Result<bool> was_acknowledged(Seq seq) {
+        if (head && seq <= head->durable && epoch <= head->epoch) return true;
+        if (!looked_behind_head) {
+            SE_TRY(writing, files.is_locked(paths.store_file()));
+            if (!writing) SE_TRY_OK(look_behind_head());
+        }
+        return seq <= shown_by_lines;
+    }
+
+    /// Where reading must stop in the segment we stand in. Behind HEAD's end the writer may be at work.
+    std::uint64_t limit() const {
+        const bool live_end = head && segment == head->segment && bound() == head->durable;
+        return live_end ? head->end : UINT64_MAX;
+    }
+
+    // --- reading
+
+    /// Good lines of one segment, whatever lies between them; none when it is gone.
+    template <class Visit>
+    Status each_good_line_of(Seq first, std::uint64_t from, Visit visit,
+                             std::size_t chunk_bytes = 1u << 20) {
+        auto opened = files.open(paths.segment(first), OpenMode::read);
+        if (!opened && opened.error().code == Errc::not_found) return Ok{};
+        if (!opened) return opened.error();
+        return each_good_line(**opened, from, chunk_bytes, visit);
+    }
+
+    // --- where we stand
+
+    Status list_again() {
+        SE_TRY(listed, list_segments(files, paths));
+        segments = std::move(listed);
+        return Ok{};
+    }
+
+    void stand(Seq in_segment, std::uint64_t at, Seq seq, Epoch behind_epoch) {
+        if (in_segment != segment) file.reset();
+        segment = in_segment;
+        offset = at;
+        expected = seq;
+        epoch = behind_epoch;
+        past_header = false;
+        lines.reset();
+        fault.reset();
+    }
+
+    /// Opens `lines` where we stand. False when the segment is not there.
+    Result<bool> open_lines() {
+        if (segment == Seq{}) return false;
+        if (!file) {
+            auto opened = files.open(paths.segment(segment), OpenMode::read);
+            if (!opened && opened.error().code == Errc::not_found) return false;
+            if (!opened) return opened.error();
+            file = std::move(*opened);
+        }
+        lines_to = limit();
+        SE_TRY(reader, SegmentReader::over(*file, segment, store,
+                                           {.offset = offset,
+                                            .expected = expected,
+                                            .epoch_min = epoch,
+                                            .to = lines_to,
+                                            .past_header = past_header}));
+        lines.emplace(std::move(reader));
+        return true;
+    }
+
+    void remember(Seq seq, std::uint64_t at) {
+        std::vector<Mark>& of_segment = marks[segment];
+        if (of_segment.empty() || seq.value >= of_segment.back().seq.value + kMarkEvery) {
+            of_segment.push_back({seq, at});
+        }
+        forget_but(segment);
+    }
+    void forget_but(Seq kept) {
+        if (marks.size() <= kMarkedSegmentsMax) return;
+        marks.erase(marks.begin()->first == kept ? std::next(marks.begin()) : marks.begin());
+    }
+
+    // --- gaps
+
+    /// Whether `repaired` notes account for the gap from where we stand up to `next`. They lie further on.
+    Result<bool> is_repaired(Seq next) {
+        if (gaps.cover(next_seq(), next)) return true;
+        if (searched && searched->behind == head && std::pair(segment, offset) >= searched->from) {
+            return false;
+        }
+        SE_TRY_OK(list_again());
+        for (const Seq first : segments) {
+            if (first < segment) continue;
+            SE_TRY_OK(each_good_line_of(first, first == segment ? offset : 0,
+                                        [&](const Frame& frame, const Line& line) {
+                                            if (frame.is_note) look_for_gap(line.text);
+                                            return true;
+                                        }));
+        }
+        searched = Searched{.from = {segment, offset}, .behind = head};
+        return gaps.cover(next_seq(), next);
+    }
+    void look_for_gap(std::string_view line) {
+        RecordView note;
+        if (!parse_record(line, &note)) return;
+        if (const auto gap = gap_noted_by(note)) gaps.add(*gap);
+    }
+
+    // --- one step
+
+    enum class Step : std::uint8_t { record, again, not_yet };
+
+    Result<Step> fail(Fault bad) {
+        fault = std::move(bad);
+        return Error{Errc::corruption, to_text(*fault)};
+    }
+
+    /// A bad place is a fault when what should stand there was acknowledged, else it is "not yet".
+    Result<Step> judge(Fault bad) {
+        bad.seq = gaps.beyond(next_seq());
+        SE_TRY(acknowledged, was_acknowledged(bad.seq));
+        if (acknowledged) return fail(std::move(bad));
+        lines.reset();  // looked at again when there is more
+        return Step::not_yet;
+    }
+
+    /// What `lines` found wrong, or out of place.
+    Result<Step> meet(Fault bad, bool skipping) {
+        const Seq found = lines->frame().seq;
+        if (bad.kind == FaultKind::bad_seq && found > expected) {
+            bool passed = skipping || found <= wanted;
+            if (!passed) {
+                SE_TRY(covered, is_repaired(found));
+                passed = covered;
+            }
+            if (!passed) return judge(std::move(bad));
+            lines->resume_at(found);
+            return Step::again;
+        }
+        if (skipping || expected < wanted) return Step::again;
+        return judge(std::move(bad));
+    }
+
+    /// The end of what `lines` may read.
+    Result<Step> turn_page(bool skipping) {
+        if (lines && lines_to < limit()) {
+            lines.reset();
+            return Step::again;
+        }
+        SE_TRY_OK(list_again());
+        Fault missing{.kind = FaultKind::missing_records,
+                      .segment = segment,
+                      .offset = offset,
+                      .seq = expected,
+                      .detail = "acknowledged up to " + std::to_string(bound().value)};
+        const auto next = std::upper_bound(segments.begin(), segments.end(), segment);
+        if (next == segments.end()) {
+            if (!skipping) return judge(std::move(missing));
+            wanted = bound().next();
+            return Step::not_yet;
+        }
+        const Seq first = *next;
+        if (first > expected && !skipping && first > wanted) {
+            SE_TRY(covered, is_repaired(first));
+            if (!covered) return judge(std::move(missing));
+        }
+        if (first < expected) {
+            if (!skipping) {
+                return judge({.kind = FaultKind::bad_header,
+                              .segment = first,
+                              .offset = 0,
+                              .seq = expected,
+                              .detail = "the segment begins with a seq that was there before"});
+            }
+            wanted = std::max(wanted, expected);
+        }
+        stand(first, 0, first, epoch);
+        return Step::again;
+    }
+
+    Result<Step> step(bool skipping) {
+        SE_TRY(shown, may_show(next_seq()));
+        if (!shown) return Step::not_yet;
+        if (!lines) {
+            SE_TRY(there, open_lines());
+            if (!there) return turn_page(skipping);
+        }
+        SE_TRY(item, lines->next());
+        if (!item) return turn_page(skipping);
+        if (Fault* const bad = std::get_if<Fault>(&*item)) return meet(std::move(*bad), skipping);
+        return take(std::get<Line>(*item), skipping);
+    }
+
+    Result<Step> take(const Line& line, bool skipping) {
+        const Seq seq = lines->frame().seq;
+        if (seq > bound()) {  // behind a gap
+            lines.reset();
+            return Step::not_yet;
+        }
+        if (seq >= wanted) {
+            const auto parsed = parse_record(line.text, &record);
+            if (!parsed && skipping) return Step::again;
+            if (!parsed) {
+                return judge({.kind = FaultKind::bad_line,
+                              .segment = segment,
+                              .offset = line.offset,
+                              .seq = seq,
+                              .detail = parsed.error().text});
+            }
+            record_segment = segment;
+            record_offset = line.offset;
+            record_end = lines->end_of_good();
+        }
+        remember(seq, line.offset);
+        offset = lines->end_of_good();
+        expected = lines->expected();
+        epoch = lines->epoch();
+        return seq >= wanted ? Step::record : Step::again;
+    }
+
+    // --- seeking
+
+    /// A mark at or before `seq` in the segment that would hold it.
+    Result<Mark> mark_before(Seq first, Seq seq) {
+        std::vector<Mark>& of_segment = marks[first];
+        if (of_segment.empty() && first != segments.back()) {
+            // Rolled: its index file, if there is a good one, tells every place.
+            if (const auto index = read_index(files, paths, first)) {
+                for (const IndexEntry& entry : index->entries) {
+                    if (of_segment.empty() ||
+                        entry.seq.value >= of_segment.back().seq.value + kMarkEvery) {
+                        of_segment.push_back({entry.seq, entry.offset});
+                    }
+                }
+            }
+            forget_but(first);
+        }
+        const auto behind = std::upper_bound(
+            of_segment.begin(), of_segment.end(), seq,
+            [](Seq wanted_seq, const Mark& mark) { return wanted_seq < mark.seq; });
+        if (behind == of_segment.begin()) return Mark{first, 0};
+        return *std::prev(behind);
+    }
+
+    /// Whether the record that a mark promises is where it says. What is remembered proves nothing.
+    Result<bool> holds(const File& of_segment, const Mark& mark) {
+        bool found = false;
+        SE_TRY_OK(each_good_line(of_segment, mark.offset, kPeekBytes,
+                                 [&](const Frame& frame, const Line& line) {
+                                     found = frame.seq == mark.seq && line.offset == mark.offset;
+                                     return false;
+                                 }));
+        return found;
+    }
+
+    Status seek(Seq seq) {
+        if (head && seq == head->durable.next()) {
+            stand(head->segment, head->end, seq, {});
+            wanted = seq;
+            return Ok{};
+        }
+        if (segments.empty() || seq >= segments.back()) SE_TRY_OK(list_again());
+        const auto behind = std::upper_bound(segments.begin(), segments.end(), seq);
+        wanted = std::max(seq, Seq{1});
+        if (behind == segments.begin()) {
+            stand({}, 0, wanted, {});
+            return Ok{};
+        }
+        const Seq first = *std::prev(behind);
+        SE_TRY(mark, mark_before(first, wanted));
+        stand(first, mark.offset, mark.seq, {});
+        if (mark.offset == 0) return Ok{};
+        auto opened = files.open(paths.segment(first), OpenMode::read);
+        if (opened) {
+            file = std::move(*opened);
+            SE_TRY(good, holds(*file, mark));
+            if (good) return Ok{};
+        }
+        marks.erase(first);
+        stand(first, 0, first, {});
+        return Ok{};
+    }
+
+    /// The first good record of a segment.
+    Result<std::optional<Frame>> first_of(Seq first) {
+        std::optional<Frame> found;
+        const auto visit = [&](const Frame& frame, const Line&) {
+            found = frame;
+            return false;
+        };
+        SE_TRY_OK(each_good_line_of(first, 0, visit, kPeekBytes));
+        return found;
+    }
+
+    /// Where the first epoch above `old` began: the seq of its first record, if it may be shown.
+    Result<std::optional<Seq>> begin_of_epoch_after(Epoch old) {
+        SE_TRY(writing, files.is_locked(paths.store_file()));
+        SE_TRY_OK(read_head_again());
+        if (writing && head && head->epoch <= old) return std::optional<Seq>{};
+        SE_TRY_OK(list_again());
+        // Epochs never decrease along the journal: halve the segments, then read one of them.
+        std::size_t low = 0, high = segments.size();  // first one that begins above `old`
+        while (low < high) {
+            const std::size_t middle = (low + high) / 2;
+            SE_TRY(frame, first_of(segments[middle]));
+            if (frame && frame->epoch <= old) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        std::optional<Seq> found;
+        for (std::size_t i = low == 0 ? 0 : low - 1; i < segments.size() && !found; ++i) {
+            const auto visit = [&](const Frame& frame, const Line&) {
+                if (frame.epoch > old) found = frame.seq;
+                return !found.has_value();
+            };
+            SE_TRY_OK(each_good_line_of(segments[i], 0, visit));
+        }
+        return found;
+    }
+};
+
+JournalReader::JournalReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+JournalReader::JournalReader(JournalReader&&) noexcept = default;
+JournalReader& JournalReader::operator=(JournalReader&&) noexcept = default;
+JournalReader::~JournalReader() = default;
+
+Result<JournalReader> JournalReader::open(FileSystem& files, StorePaths paths) {
+    SE_TRY(info, read_store(files, paths));
+    auto state = std::make_unique<State>(files, std::move(paths));
+    state->store = std::move(info.store);
+    return JournalReader(std::move(state));
+}
+
+Result<const RecordView*> JournalReader::next() {
+    if (state_->fault) return Error{Errc::corruption, to_text(*state_->fault)};
+    for (;;) {
+        SE_TRY(step, state_->step(false));
+        if (step == State::Step::record) return &state_->record;
+        if (step == State::Step::not_yet) return nullptr;
+    }
+}
+
+const std::optional<Fault>& JournalReader::fault() const { return state_->fault; }
+
+Status JournalReader::skip_fault() {
+    State& state = *state_;
+    if (!state.fault) return Ok{};
+    state.fault.reset();
+    state.lines.reset();  // from where we stand: the line that told of a gap is the first good one behind
+    for (;;) {
+        SE_TRY(step, state.step(true));
+        if (step == State::Step::not_yet) return Ok{};
+        if (step == State::Step::record) break;
+    }
+    // Back to just before the record, for next() to return it.
+    const Seq found = state.record.seq;
+    state.stand(state.record_segment, state.record_offset, found, state.record.epoch);
+    state.past_header = true;
+    state.wanted = found;
+    return Ok{};
+}
+
+Status JournalReader::seek(Seq seq) { return state_->seek(seq); }
+
+Result<const RecordView*> JournalReader::at(Seq seq) {
+    SE_TRY_OK(seek(seq));
+    SE_TRY(record, next());
+    if (record == nullptr || record->seq != seq) {
+        return Error{Errc::not_found, "no record with seq " + std::to_string(seq.value)};
+    }
+    return record;
+}
+
+Result<bool> JournalReader::resume(Cursor cursor) {
+    if (cursor.seq == Seq{}) {
+        SE_TRY_OK(seek({1}));
+        return false;
+    }
+    SE_TRY(later, state_->begin_of_epoch_after(cursor.epoch));
+    if (later && *later <= cursor.seq) {
+        SE_TRY_OK(seek(*later));
+        return true;
+    }
+    SE_TRY(last, durable());
+    if (last < cursor.seq) {
+        // History ends before the cursor: a copy was restored, and the next writer's epoch will begin
+        // here, behind the follower's back unless it stands here.
+        SE_TRY_OK(seek(last.next()));
+        return true;
+    }
+    auto record = at(cursor.seq);
+    if (record && (*record)->epoch < cursor.epoch) {
+        // This seq was never written in that epoch here: the cursor is of another history.
+        SE_TRY_OK(seek({1}));
+        return true;
+    }
+    SE_TRY_OK(seek(cursor.seq.next()));
+    return false;
+}
+
+Seq JournalReader::segment() const { return state_->record_segment; }
+std::uint64_t JournalReader::offset() const { return state_->record_offset; }
+std::uint64_t JournalReader::end() const { return state_->record_end; }
+Seq JournalReader::expected() const { return state_->next_seq(); }
+
+Result<Seq> JournalReader::durable() {
+    SE_TRY_OK(state_->read_head_again());
+    SE_TRY(more, state_->may_show(state_->bound().next()));
+    static_cast<void>(more);
+    return state_->bound();
+}
+
+Result<std::optional<Head>> JournalReader::head() {
+    SE_TRY_OK(state_->read_head_again());
+    return state_->head;
+}
+
+const std::string& JournalReader::store() const { return state_->store; }
+
+}  // namespace se

@@ -1,0 +1,302 @@
+#include "journal/record.h"
+
+#include <array>
+#include <cstring>
+
+#include "journal/base/assert.h"
+#include "journal/base/crc32c.h"
+#include "journal/base/json.h"
+#include "journal/base/time_text.h"
+#include "journal/text_cursor.h"
+
+namespace se {
+namespace {
+
+constexpr char kCrcMember[] = ",\"crc\":\"";
+constexpr std::string_view kSaltMember = ",\"salt\":\"";
+constexpr std::string_view kBodyMember = "\",\"body\":";
+constexpr std::string_view kErasedMember = ",\"erased\":\"";
+constexpr std::size_t kHashHexDigits = 64;
+constexpr std::size_t kTimeDigits = 24;
+constexpr char kKindNote[] = "\",\"kind\":\"note\"";
+
+constexpr std::array<std::string_view, 8> kKinds = {"accepted", "rejected",   "held", "vote",
+                                                    "config",   "checkpoint", "note", "event"};
+
+constexpr std::array<std::string_view, 21> kMembers = {
+    "seq",   "epoch",   "durable", "ts",        "kind", "note",   "code",
+    "id",    "content", "actor",   "principal", "door", "roles",  "cause",
+    "trace", "changes", "decided", "salt",      "body", "erased", "crc"};
+
+Error corrupt(std::string_view what) {
+    return Error{Errc::corruption, "not a record: " + std::string(what)};
+}
+
+bool take_frame(TextCursor& cursor, Seq* seq, Epoch* epoch, Seq* durable) {
+    return cursor.take("{\"seq\":") && cursor.integer(&seq->value) && cursor.take(",\"epoch\":") &&
+           cursor.integer(&epoch->value) && cursor.take(",\"durable\":") &&
+           cursor.integer(&durable->value) && cursor.take(",\"ts\":\"");
+}
+
+/// Splits what follows the head: everything before the crc's comma belongs to one of the three.
+struct Tail {
+    std::string_view salt, body, erased;
+};
+bool is_hex(std::string_view digits) {
+    return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+bool split_tail(std::string_view tail, Tail* out) {
+    if (tail.starts_with(kErasedMember)) {
+        const std::size_t size = kErasedMember.size() + kHashHexDigits + 1;
+        if (tail.size() != size || tail.back() != '"') return false;
+        out->erased = tail.substr(kErasedMember.size(), kHashHexDigits);
+        return is_hex(out->erased);
+    }
+    const std::size_t body_at = kSaltMember.size() + kSaltHexDigits + kBodyMember.size();
+    if (!tail.starts_with(kSaltMember) || tail.size() < body_at + 2) return false;
+    out->salt = tail.substr(kSaltMember.size(), kSaltHexDigits);
+    if (tail.substr(kSaltMember.size() + kSaltHexDigits, kBodyMember.size()) != kBodyMember) {
+        return false;
+    }
+    out->body = tail.substr(body_at);
+    return is_hex(out->salt) && out->body.front() == '{' && out->body.back() == '}';
+}
+
+bool at_tail(const TextCursor& cursor) {
+    return cursor.sees(kSaltMember) || cursor.sees(kErasedMember);
+}
+
+Hash body_hash(const Tail& tail) {
+    // split_tail has seen that these are hex digits.
+    if (!tail.erased.empty()) return *hash_from_hex(tail.erased);
+    return Sha256{}.add(tail.salt).add(tail.body).finish();
+}
+
+Hash hash_leaf(std::string_view head, const Hash& body) {
+    return Sha256{}.add(std::string_view("\0", 1)).add(head).add(body).finish();
+}
+
+/// A string member of a record on its way into a view.
+bool take_text(TextCursor& cursor, std::string_view* text, RecordView* out) {
+    bool escaped = false;
+    if (!cursor.string(text, &escaped)) return false;
+    if (escaped) [[unlikely]] {
+        out->unescaped.push_back(std::make_unique<std::string>(TextCursor::unescape(*text)));
+        *text = *out->unescaped.back();
+    }
+    return true;
+}
+
+bool take_changes(TextCursor& cursor, RecordView* out) {
+    if (!cursor.take('[')) return false;
+    do {
+        RecordView::Change& change = out->changes.emplace_back();
+        if (!cursor.take("{\"key\":") || !take_text(cursor, &change.key, out) ||
+            !cursor.take(",\"op\":") || !take_text(cursor, &change.op, out)) {
+            return false;
+        }
+        if (cursor.take(",\"version\":") && !cursor.integer(&change.version.value)) return false;
+        if (!cursor.take('}')) return false;
+    } while (cursor.take(','));
+    return cursor.take(']');
+}
+
+bool is_known(std::string_view member) {
+    for (const std::string_view known : kMembers) {
+        if (member == known) return true;
+    }
+    return false;
+}
+
+/// Members of a later minor version: part of the head, and nothing to us.
+bool pass_unknown_members(TextCursor& cursor) {
+    while (!at_tail(cursor)) {
+        std::string_view name, value;
+        bool escaped = false;
+        if (!cursor.take(',') || !cursor.string(&name, &escaped) || is_known(name) ||
+            !cursor.take(':') || !cursor.value(&value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void clear(RecordView* out) {
+    out->note = out->code = out->id = out->content = out->actor = out->principal = {};
+    out->door = out->trace = out->decided = out->roles = out->cause = {};
+    out->changes.clear();
+    out->unescaped.clear();
+}
+
+}  // namespace
+
+std::string_view to_text(Kind kind) {
+    return kind == Kind::unknown ? "unknown" : kKinds[static_cast<std::size_t>(kind)];
+}
+
+Kind kind_from_text(std::string_view text) {
+    for (std::size_t i = 0; i < kKinds.size(); ++i) {
+        if (text == kKinds[i]) return static_cast<Kind>(i);
+    }
+    return Kind::unknown;
+}
+
+void append_crc_tail(std::string& line, std::size_t line_begin) {
+    const std::uint32_t crc = crc32c(std::string_view(line).substr(line_begin));
+    line += kCrcMember;
+    append_hex32(line, crc);
+    line += "\"}";
+}
+
+bool crc_tail_holds(std::string_view line) {
+    if (line.size() < kCrcTailBytes) return false;
+    const char* const tail = line.data() + line.size() - kCrcTailBytes;
+    const char* const digits = tail + sizeof kCrcMember - 1;
+    std::uint32_t crc = 0;
+    return std::memcmp(tail, kCrcMember, sizeof kCrcMember - 1) == 0 &&
+           std::memcmp(digits + 8, "\"}", 2) == 0 && parse_hex32({digits, 8}, &crc) &&
+           crc32c(line.substr(0, line.size() - kCrcTailBytes)) == crc;
+}
+
+Hash encode_record(std::string& out, const RecordDraft& draft, Seq seq, Epoch epoch, Seq durable,
+                   std::string_view salt_hex) {
+    SE_ASSERT(draft.kind != Kind::unknown);
+    SE_ASSERT(salt_hex.size() == kSaltHexDigits && is_hex(salt_hex));
+    SE_ASSERT(draft.body.starts_with('{') && draft.body.ends_with('}'));
+    const std::size_t begin = out.size();
+    // Not closed by the object's own brace: what follows the head is appended by hand.
+    JsonObject head(out);
+    head.integer("seq", seq.value).integer("epoch", epoch.value).integer("durable", durable.value);
+    std::string& ts = head.member("ts");
+    ts += '"';
+    append_time(ts, draft.ts);
+    ts += '"';
+    head.text("kind", to_text(draft.kind));
+    const auto text = [&head](std::string_view name, std::string_view value) {
+        if (!value.empty()) head.text(name, value);
+    };
+    text("note", draft.note);
+    text("code", draft.code);
+    text("id", draft.id);
+    text("content", draft.content);
+    text("actor", draft.actor);
+    if (draft.principal != draft.actor) text("principal", draft.principal);
+    text("door", draft.door);
+    if (!draft.roles.empty()) {
+        head.member("roles");
+        char before = '[';
+        for (const std::string& role : draft.roles) {
+            out += before;
+            append_json_string(out, role);
+            before = ',';
+        }
+        out += ']';
+    }
+    if (!draft.cause.empty()) head.raw("cause", draft.cause);
+    text("trace", draft.trace);
+    if (!draft.changes.empty()) {
+        head.member("changes");
+        char before = '[';
+        for (const HeadChange& change : draft.changes) {
+            out += before;
+            JsonObject object(out);
+            object.text("key", change.key).text("op", change.op);
+            if (change.version != Version{}) object.integer("version", change.version.value);
+            object.close();
+            before = ',';
+        }
+        out += ']';
+    }
+    text("decided", draft.decided);
+
+    const Tail tail{.salt = salt_hex, .body = draft.body, .erased = {}};
+    const Hash leaf = hash_leaf(std::string_view(out).substr(begin), body_hash(tail));
+    out.append(kSaltMember).append(salt_hex).append(kBodyMember).append(draft.body);
+    append_crc_tail(out, begin);
+    return leaf;
+}
+
+std::optional<Frame> read_frame(std::string_view line) {
+    TextCursor cursor(line);
+    Frame frame{};
+    if (!take_frame(cursor, &frame.seq, &frame.epoch, &frame.durable)) return {};
+    const std::string_view rest = line.substr(cursor.position());
+    frame.is_note = rest.size() >= kTimeDigits + sizeof kKindNote - 1 &&
+                    std::memcmp(rest.data() + kTimeDigits, kKindNote, sizeof kKindNote - 1) == 0;
+    if (!crc_tail_holds(line)) return {};
+    return frame;
+}
+
+Status parse_record(std::string_view line, RecordView* out) {
+    clear(out);
+    out->line = line;
+    if (line.size() < kCrcTailBytes) return corrupt("too short");
+    const std::string_view covered = line.substr(0, line.size() - kCrcTailBytes);
+    if (!line.substr(covered.size()).starts_with(kCrcMember) || !line.ends_with("\"}")) {
+        return corrupt("no crc at its end");
+    }
+    TextCursor cursor(covered);
+    if (!take_frame(cursor, &out->seq, &out->epoch, &out->durable)) return corrupt("its start");
+    if (!cursor.time(&out->ts) || !cursor.take('"')) return corrupt("ts");
+    if (!cursor.take(",\"kind\":") || !take_text(cursor, &out->kind_text, out)) {
+        return corrupt("kind");
+    }
+    out->kind = kind_from_text(out->kind_text);
+
+    const auto text = [&]<std::size_t N>(const char(&member)[N], std::string_view* value) {
+        return !cursor.take(member) || take_text(cursor, value, out);
+    };
+    if (!text(",\"note\":", &out->note)) return corrupt("note");
+    if (!text(",\"code\":", &out->code)) return corrupt("code");
+    if (!text(",\"id\":", &out->id)) return corrupt("id");
+    if (!text(",\"content\":", &out->content)) return corrupt("content");
+    if (!text(",\"actor\":", &out->actor)) return corrupt("actor");
+    if (!text(",\"principal\":", &out->principal)) return corrupt("principal");
+    if (!text(",\"door\":", &out->door)) return corrupt("door");
+    if (cursor.take(",\"roles\":") && !cursor.array(&out->roles)) return corrupt("roles");
+    if (cursor.take(",\"cause\":") && !cursor.object(&out->cause)) return corrupt("cause");
+    if (!text(",\"trace\":", &out->trace)) return corrupt("trace");
+    if (cursor.take(",\"changes\":") && !take_changes(cursor, out)) return corrupt("changes");
+    if (!text(",\"decided\":", &out->decided)) return corrupt("decided");
+    if (!pass_unknown_members(cursor)) return corrupt("a member in the wrong place");
+
+    Tail tail;
+    if (!split_tail(covered.substr(cursor.position()), &tail)) return corrupt("salt and body");
+    out->salt = tail.salt;
+    out->body = tail.body;
+    out->erased = tail.erased;
+    return Ok{};
+}
+
+Hash leaf_hash(const RecordView& record) {
+    const std::string_view mark = record.erased.empty() ? record.salt : record.erased;
+    const std::size_t member = record.erased.empty() ? kSaltMember.size() : kErasedMember.size();
+    SE_ASSERT(!mark.empty());
+    const auto head = static_cast<std::size_t>(mark.data() - record.line.data()) - member;
+    const Tail tail{.salt = record.salt, .body = record.body, .erased = record.erased};
+    return hash_leaf(record.line.substr(0, head), body_hash(tail));
+}
+
+Result<Hash> leaf_hash(std::string_view line) {
+    if (line.size() < kCrcTailBytes) return corrupt("too short");
+    const std::string_view covered = line.substr(0, line.size() - kCrcTailBytes);
+    TextCursor cursor(covered);
+    if (!cursor.take('{')) return corrupt("its start");
+    // Member by member: a `cause` may hold a member named salt of its own.
+    std::string_view name, value;
+    bool escaped = false;
+    if (!cursor.string(&name, &escaped) || !cursor.take(':') || !cursor.value(&value)) {
+        return corrupt("its start");
+    }
+    while (!at_tail(cursor)) {
+        if (!cursor.take(',') || !cursor.string(&name, &escaped) || !cursor.take(':') ||
+            !cursor.value(&value)) {
+            return corrupt("its head");
+        }
+    }
+    Tail tail;
+    if (!split_tail(covered.substr(cursor.position()), &tail)) return corrupt("salt and body");
+    return hash_leaf(covered.substr(0, cursor.position()), body_hash(tail));
+}
+
+}  // namespace se

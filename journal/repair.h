@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "journal/base/filesystem.h"
+#include "journal/base/ids.h"
+#include "journal/paths.h"
+#include "journal/store.h"
+
+namespace se {
+
+/// Giving up on damage (J4), by an operator who says so.
+struct RepairPiece {
+    Seq segment;
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+    std::string sha256;       ///< hex, of the bytes taken out
+    std::string quarantined;  ///< file name in quarantine/
+};
+struct RepairPlan {
+    Seq from, to;
+    std::vector<RepairPiece> pieces;    ///< what will be blanked in place
+    std::vector<Seq> headers;           ///< segments whose unreadable header is written anew
+    std::vector<std::string> good_lost; ///< ids of good records inside the range, which go too
+};
+
+/// What accepting the loss of from..to would do. Errc::malformed when the range is not damaged, does not
+/// cover a whole fault as `verify` names it, or would leave damage inside its bounds.
+Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to);
+
+/// Copies those bytes to quarantine/, syncs file and folder, blanks them in place, syncs. The `repaired`
+/// note is appended by the next open (Journal::notes()). Needs the hold.
+Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold, const RepairPlan& plan);
+
+}  // namespace se

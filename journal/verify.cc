@@ -1,0 +1,313 @@
+#include "journal/verify.h"
+
+#include <algorithm>
+
+#include "journal/evidence.h"
+#include "journal/gaps.h"
+#include "journal/head.h"
+#include "journal/merkle.h"
+#include "journal/scan.h"
+#include "journal/store.h"
+
+namespace se {
+namespace {
+
+/// A longer gap than this is not filled with lost leaves: only a forged line could make one.
+constexpr std::uint64_t kLostLeavesMax = 1u << 24;
+
+/// A bad place, until all evidence is in: from the first thing that is wrong to the next record that the
+/// log can go on with.
+struct Suspect {
+    Fault fault;
+    bool only_missing = false;  ///< nothing bad stands there, seqs are just not there
+    bool open = true;
+    std::uint64_t bad_lines = 0;
+    Seq durable_behind;         ///< told by good lines up to the next suspect
+
+    Epoch header_epoch;  ///< bad_root only
+
+    // What had been found before it.
+    std::uint64_t records = 0;
+    Seq last;
+    Hash root{};
+};
+
+/// Puts pieces together as one SegmentReader after the other would, but stops at nothing.
+class Judge {
+public:
+    Judge(const std::string& store, const std::vector<ScannedSegment>& segments,
+          std::optional<Head> head, bool hashes)
+        : store_(store),
+          segments_(segments),
+          head_(std::move(head)),
+          hashes_(hashes),
+          used_(segments.size()) {}
+
+    void take(const ScannedPiece& piece) {
+        if (piece.first_of_segment) begin_segment(piece.segment);
+        for (const Gap& gap : piece.repaired) gaps_.add(gap);
+        for (const ScannedThing& thing : piece.things) {
+            std::visit([&](const auto& it) { take(it, piece); }, thing);
+        }
+    }
+
+    void finish(VerifyReport* report);
+
+private:
+    void begin_segment(std::size_t index) {
+        if (!segments_.empty() && index > 0) end_segment();
+        index_ = index;
+        const Seq first = segments_[index].first;
+        if (first > expected_ && !is_open()) {
+            suspect(FaultKind::missing_records, end_of_good_, {}).only_missing = true;
+            if (index > 0) suspects_.back().fault.segment = segments_[index - 1].first;
+        } else if (first < expected_) {
+            suspect(FaultKind::bad_header, 0, "the segment begins with a seq that was there before");
+        }
+        if (first != expected_) close(first);
+        expected_ = first;
+        end_of_good_ = 0;
+        header_due_ = true;
+    }
+    void end_segment() {
+        if (!std::exchange(header_due_, false)) return;
+        suspect(FaultKind::bad_header, 0, "there is none");
+    }
+
+    void take(const ScannedHeader& it, const ScannedPiece&) {
+        used_[index_] = it.end;
+        if (!std::exchange(header_due_, false)) {
+            suspect(FaultKind::bad_line, it.offset, "a header in the middle of a segment");
+        } else if (it.header.store != store_) {
+            suspect(FaultKind::bad_header, it.offset, "of store " + it.header.store);
+        } else if (it.header.first != segments_[index_].first) {
+            suspect(FaultKind::bad_header, it.offset, "of another segment");
+        } else {
+            end_of_good_ = it.end;
+            check_root(it);
+        }
+    }
+
+    void check_root(const ScannedHeader& it) {
+        const bool same = !hashes_ || it.header.before == tree_;
+        if (same) return;
+        // Excused or not, and by what, is known when all notes have been read.
+        Suspect& bad = suspect(FaultKind::bad_root, it.offset, "the log before it has another root");
+        bad.header_epoch = it.header.epoch;
+        close(expected_);
+        tree_ = it.header.before;
+    }
+
+    void take(const ScannedBadLine& it, const ScannedPiece&) {
+        used_[index_] = it.end;
+        const bool header = std::exchange(header_due_, false);
+        const bool no_header = header && it.kind == FaultKind::bad_line;
+        suspect(no_header ? FaultKind::bad_header : it.kind, it.offset, it.detail);
+    }
+
+    void take(const ScannedRun& run, const ScannedPiece& piece) {
+        used_[index_] = run.end;
+        if (std::exchange(header_due_, false)) {
+            suspect(FaultKind::bad_header, run.offset, "there is none");
+        }
+        if (run.epoch < epoch_) {
+            suspect(FaultKind::bad_epoch, run.offset,
+                    "epoch " + std::to_string(run.epoch.value) + " behind epoch " +
+                        std::to_string(epoch_.value));
+        } else if (run.first < expected_) {
+            suspect(FaultKind::bad_seq, run.offset,
+                    "a record with seq " + std::to_string(run.first.value));
+        } else if (run.first > expected_ && !is_open()) {
+            suspect(FaultKind::bad_seq, run.offset,
+                    "a record with seq " + std::to_string(run.first.value))
+                .only_missing = true;
+        }
+        if (!suspects_.empty()) {
+            Seq& durable = suspects_.back().durable_behind;
+            durable = std::max(durable, run.durable);
+        }
+        if (run.epoch >= epoch_ && run.last >= expected_) accept(run, piece);
+    }
+
+    void accept(const ScannedRun& run, const ScannedPiece& piece) {
+        const Seq first = std::max(run.first, expected_);
+        close(first);
+        if (hashes_) {
+            const std::size_t begin = run.leaves + (first.value - run.first.value);
+            const std::size_t count = run.last.value - first.value + 1;
+            for (std::size_t i = begin; i < begin + count; ++i) tree_.append(piece.leaves[i]);
+        }
+        starts_.saw(run.epoch, first);
+        if (records_ == 0) first_ = first;
+        records_ += run.last.value - first.value + 1;
+        last_ = run.last;
+        expected_ = run.last.next();
+        epoch_ = run.epoch;
+        end_of_good_ = run.end;
+    }
+
+    bool is_open() const { return !suspects_.empty() && suspects_.back().open; }
+
+    /// Opens a bad place here, or widens the one that is open.
+    Suspect& suspect(FaultKind kind, std::uint64_t offset, std::string detail) {
+        if (!is_open()) {
+            Suspect& now = suspects_.emplace_back();
+            now.fault = {.kind = kind,
+                         .segment = segments_.empty() ? Seq{} : segments_[index_].first,
+                         .offset = offset,
+                         .seq = expected_,
+                         .detail = std::move(detail)};
+            now.records = records_;
+            now.last = last_;
+            if (hashes_) now.root = tree_.root();
+        }
+        ++suspects_.back().bad_lines;
+        return suspects_.back();
+    }
+
+    /// The log goes on with `next`.
+    void close(Seq next) {
+        if (is_open()) {
+            suspects_.back().open = false;
+            suspects_.back().fault.last = Seq{next.value - 1};
+        }
+        if (!hashes_ || next.value - std::min(expected_, next).value > kLostLeavesMax) return;
+        for (Seq lost = expected_; lost < next; lost = lost.next()) tree_.append(lost_leaf(lost));
+    }
+
+    std::uint64_t torn_bytes(const Suspect& torn) const;
+
+    const std::string& store_;
+    const std::vector<ScannedSegment>& segments_;
+    const std::optional<Head> head_;
+    const bool hashes_;
+
+    std::size_t index_ = 0;
+    bool header_due_ = false;
+    Seq expected_{1};
+    Epoch epoch_;
+    std::uint64_t end_of_good_ = 0;
+    std::uint64_t records_ = 0;
+    Seq first_, last_;
+    Frontier tree_;
+    std::vector<std::uint64_t> used_;  // by segment: behind its last byte that is no blank
+    EpochStarts starts_;
+    Gaps gaps_;
+    std::vector<Suspect> suspects_;
+};
+
+std::uint64_t Judge::torn_bytes(const Suspect& torn) const {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+        if (segments_[i].first < torn.fault.segment) continue;
+        const std::uint64_t from = segments_[i].first == torn.fault.segment ? torn.fault.offset : 0;
+        bytes += used_[i] - std::min(used_[i], from);
+    }
+    return bytes;
+}
+
+void Judge::finish(VerifyReport* report) {
+    if (!segments_.empty()) end_segment();
+    // The end of the log is one more place to judge: should there be more?
+    if (!is_open()) {
+        suspect(FaultKind::missing_records, end_of_good_, "the log ends here");
+        if (segments_.empty() && head_) suspects_.back().fault.segment = head_->segment;
+    }
+    // J4: HEAD proves nothing about what a later epoch wrote anew.
+    Seq proven;
+    if (head_ && !starts_.void_at(head_->epoch, head_->durable)) proven = head_->durable;
+
+    report->records = records_;
+    report->first = first_;
+    report->last = last_;
+    if (hashes_) report->root = tree_.root();
+    std::vector<Seq> evidence(suspects_.size());  // for each: HEAD's, and all lines' behind it
+    Seq behind = proven;
+    for (std::size_t i = suspects_.size(); i > 0; --i) {
+        behind = std::max(behind, suspects_[i - 1].durable_behind);
+        evidence[i - 1] = behind;
+    }
+    bool tree_is_known = true;  // since the last good header
+    for (std::size_t i = 0; i < suspects_.size(); ++i) {
+        Suspect& it = suspects_[i];
+        if (!it.open && it.fault.last >= it.fault.seq) {
+            const Seq lost = std::min(gaps_.beyond(it.fault.seq), it.fault.last.next());
+            report->repaired += lost.value - it.fault.seq.value;
+            it.fault.seq = lost;
+            if (it.only_missing && lost > it.fault.last) continue;
+            // Else more is missing, or something stands where all was given up and blanked.
+        }
+        if (it.fault.kind == FaultKind::bad_root &&
+            (!std::exchange(tree_is_known, true) ||
+             gaps_.excuse_root(it.fault.seq, it.header_epoch))) {
+            continue;
+        }
+        if (evidence[i] < it.fault.seq) {
+            report->torn_bytes = torn_bytes(it);
+            report->records = it.records;
+            report->last = it.last;
+            report->root = it.root;
+            if (it.records == 0) report->first = {};
+            break;
+        }
+        if (it.open) it.fault.last = evidence[i];
+        if (it.bad_lines > 1) it.fault.detail += " (" + std::to_string(it.bad_lines) + " bad lines)";
+        if (it.fault.last >= it.fault.seq) tree_is_known = false;
+        report->faults.push_back(std::move(it.fault));
+    }
+}
+
+/// Beside a living writer only what HEAD vouches for is judged: behind it lines are being written. With
+/// none there, all of it is.
+Result<std::vector<ScannedSegment>> what_to_read(FileSystem& files, const StorePaths& paths,
+                                                 const std::optional<Head>& head, bool writing) {
+    SE_TRY(firsts, list_segments(files, paths));
+    std::vector<ScannedSegment> segments;
+    for (const Seq first : firsts) {
+        if (writing && head && first > head->segment) break;
+        SE_TRY(file, files.open(paths.segment(first), OpenMode::read));
+        SE_TRY(size, file->size());
+        const bool bounded = writing && head && first == head->segment;
+        segments.push_back({.first = first, .bytes = bounded ? std::min(size, head->end) : size});
+    }
+    return segments;
+}
+
+Result<VerifyReport> verify_once(FileSystem& files, const StorePaths& paths,
+                                 const VerifyOptions& options, bool writing) {
+    SE_TRY(info, read_store(files, paths));
+    SE_TRY(head, read_head(files, paths.head()));
+    if (head && head->store != info.store) head.reset();
+    SE_TRY(segments, what_to_read(files, paths, head, writing));
+
+    VerifyReport report;
+    report.segments = segments.size();
+    if (head) report.durable = head->durable;
+    for (const ScannedSegment& segment : segments) report.bytes += segment.bytes;
+    Judge judge(info.store, segments, head, options.hashes);
+    std::uint64_t done = 0;
+    SE_TRY_OK(scan_segments(files, paths, segments, options.hashes, options.threads,
+                            [&](ScannedPiece&& piece) -> Status {
+                                judge.take(piece);
+                                done += piece.bytes;
+                                if (options.progress) options.progress(done, report.bytes);
+                                return Ok{};
+                            }));
+    judge.finish(&report);
+    return report;
+}
+
+}  // namespace
+
+Result<VerifyReport> verify(FileSystem& files, const StorePaths& paths,
+                            const VerifyOptions& options) {
+    SE_TRY(writing, files.is_locked(paths.store_file()));
+    auto report = verify_once(files, paths, options, writing);
+    if (writing) return report;
+    // A writer that has begun meanwhile was perhaps seen at work: then it is judged as one that lives.
+    SE_TRY(writing_now, files.is_locked(paths.store_file()));
+    if (!writing_now) return report;
+    return verify_once(files, paths, options, true);
+}
+
+}  // namespace se

@@ -1,0 +1,152 @@
+#include "projection/bulk.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "projection/layout.h"
+
+namespace se {
+namespace {
+
+using lmdb::Database;
+
+constexpr std::size_t kTransactionBytes = 16u << 20;  // small enough to be done again when the map is full
+
+/// Appends `count` rows; `row(i)` gives the i-th one, {key, value}, in ascending order.
+template <class Row>
+Status append_rows(lmdb::Env& env, Database database, std::size_t count, const Row& row) {
+    std::size_t begin = 0;
+    while (begin < count) {
+        std::size_t end = begin;
+        SE_TRY_OK(env.write([&](lmdb::WriteTxn& txn) -> Status {
+            std::size_t bytes = 0;
+            for (end = begin; end < count && bytes < kTransactionBytes; ++end) {
+                const auto& [key, value] = row(end);
+                if (Status put = txn.append(database, key, value); !put) return put;
+                bytes += key.size() + value.size();
+            }
+            return Ok{};
+        }));
+        begin = end;
+    }
+    return Ok{};
+}
+
+}  // namespace
+
+Status BulkFold::add(const RecordView& record) {
+    if (record.seq <= seq_) return Ok{};
+    SE_TRY_OK(folder_.fold(record, [&](std::string_view name, const EntryView& entry) {
+        return put(name, entry);
+    }));
+    if (const std::optional<Identity> identity = identity_of(record))
+        bindings_.push_back({identity->key, identity->content, record.seq});
+    seq_ = record.seq;
+    return Ok{};
+}
+
+Status BulkFold::put(std::string_view name, const EntryView& entry) {
+    auto found = index_.find(name);
+    if (found == index_.end()) {
+        found = index_.emplace(name, static_cast<std::uint32_t>(keys_.size())).first;
+        SE_ASSERT(keys_.size() < UINT32_MAX);
+        keys_.push_back({found->first, {}});
+    } else {
+        SE_TRY(before, decode_entry(keys_[found->second].entry));
+        if (!before.deleted) --live_keys_;
+    }
+    std::string& encoded = keys_[found->second].entry;
+    encoded.clear();
+    encode_entry(encoded, entry);
+    if (!entry.deleted) ++live_keys_;
+    changes_.push_back({found->second, entry.seq});
+    return Ok{};
+}
+
+Status BulkFold::load(lmdb::Env& env, const StoreInfo& store, const Position& behind) {
+    SE_ASSERT(behind.seq == seq_);
+    std::vector<std::uint32_t> order(keys_.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::ranges::sort(order, {}, [this](std::uint32_t key) { return keys_[key].name; });
+    SE_TRY_OK(load_state(env, order));
+    SE_TRY_OK(load_history(env, order));
+    SE_TRY_OK(load_deadlines(env));
+    SE_TRY_OK(load_identities(env));
+
+    const std::pair<std::string_view, std::string> rows[] = {
+        {layout::kFormatRow, std::string(layout::kProjectionFormat)},
+        {layout::kStoreRow, store.store},
+        {layout::kLiveRow, layout::little_endian(live_keys_)},
+        {layout::kWatermarkRow, layout::encode_watermark(behind)}};
+    return env.write([&](lmdb::WriteTxn& txn) -> Status {
+        for (const auto& [row, value] : rows)
+            if (Status put = txn.put(Database::meta, row, value); !put) return put;
+        return Ok{};
+    });
+}
+
+Status BulkFold::load_state(lmdb::Env& env, const std::vector<std::uint32_t>& order) const {
+    return append_rows(env, Database::state, order.size(), [&](std::size_t i) {
+        const Key& key = keys_[order[i]];
+        return std::pair<std::string_view, std::string_view>(key.name, key.entry);
+    });
+}
+
+Status BulkFold::load_history(lmdb::Env& env, const std::vector<std::uint32_t>& order) const {
+    // Changes are in seq order already: counting how many each key has brings them into key order.
+    std::vector<std::size_t> next(keys_.size());
+    for (const Change& change : changes_) ++next[change.key];
+    std::size_t begin = 0;
+    for (const std::uint32_t key : order) begin += std::exchange(next[key], begin);
+    std::vector<Change> sorted(changes_.size());
+    for (const Change& change : changes_) sorted[next[change.key]++] = change;
+    return append_rows(env, Database::history, sorted.size(), [&](std::size_t i) {
+        return std::pair<std::string_view, std::string>(keys_[sorted[i].key].name,
+                                                        layout::big_endian(sorted[i].seq.value));
+    });
+}
+
+Status BulkFold::load_deadlines(lmdb::Env& env) const {
+    std::vector<std::pair<std::string, std::uint64_t>> rows;
+    for (const Key& key : keys_) {
+        SE_TRY(entry, decode_entry(key.entry));
+        if (entry.expires_at)
+            rows.emplace_back(layout::ttl_key(*entry.expires_at, key.name), entry.version.value);
+    }
+    std::ranges::sort(rows);
+    return append_rows(env, Database::ttl, rows.size(), [&](std::size_t i) {
+        return std::pair<std::string_view, std::string>(rows[i].first,
+                                                        layout::little_endian(rows[i].second));
+    });
+}
+
+Status BulkFold::load_identities(lmdb::Env& env) {
+    const auto by_key = [](const Binding& a, const Binding& b) {
+        return std::pair(a.key, a.seq) < std::pair(b.key, b.seq);
+    };
+    const auto same_key = [](const Binding& a, const Binding& b) { return a.key == b.key; };
+    std::ranges::sort(bindings_, by_key);
+
+    // The first content owns the id; others under it are identities of their own.
+    std::vector<Binding> reused;
+    const Binding* owner = nullptr;
+    for (const Binding& binding : bindings_) {
+        if (owner == nullptr || owner->key != binding.key) owner = &binding;
+        else if (owner->content != binding.content)
+            reused.push_back({reused_identity({binding.key, binding.content}), binding.content,
+                              binding.seq});
+    }
+    std::vector<Binding> rows;
+    rows.reserve(bindings_.size() + reused.size());
+    std::ranges::sort(reused, by_key);
+    std::ranges::merge(bindings_, reused, std::back_inserter(rows), by_key);
+    const auto repeated = std::ranges::unique(rows, same_key);
+    rows.erase(repeated.begin(), repeated.end());
+    return append_rows(env, Database::ids, rows.size(), [&](std::size_t i) {
+        return std::pair<std::string_view, std::string>(
+            layout::bytes_of(rows[i].key), layout::bound_row(rows[i].content, rows[i].seq));
+    });
+}
+
+}  // namespace se

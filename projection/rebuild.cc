@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "journal/journal_reader.h"
+#include "projection/comparison.h"
+#include "projection/projection_state.h"
+
+namespace se {
+namespace {
+
+constexpr std::size_t kGroupRecordsMax = 256;         // one transaction when catching up
+constexpr std::size_t kGroupBytesMax = 4u << 20;
+
+/// Records kept beyond the reader's next step, to be applied together.
+class Group {
+public:
+    Status add(std::string_view line) {
+        lines_.emplace_back(line);
+        bytes_ += line.size();
+        return parse_record(lines_.back(), &records_.emplace_back());
+    }
+    bool full() const { return records_.size() >= kGroupRecordsMax || bytes_ >= kGroupBytesMax; }
+    bool empty() const { return records_.empty(); }
+    Status apply(Generation& generation, const Position& behind) {
+        std::vector<const RecordView*> views;
+        for (const RecordView& record : records_) views.push_back(&record);
+        SE_TRY_OK(generation.apply(views, behind));
+        *this = Group();
+        return Ok{};
+    }
+
+private:
+    std::deque<std::string> lines_;  // the views point into them
+    std::deque<RecordView> records_;
+    std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+struct Rebuild::State {
+    Projection& live;
+    JournalReader reader;
+    std::uint64_t number = 0;
+    BulkFold bulk{};                              // until it has first caught up
+    std::shared_ptr<Generation> generation = {};  // from then on
+    Position reached{};
+    bool own_frontier = true;  // false behind a repaired gap, whose leaves nobody has any more
+    std::optional<Comparison> comparison = {};
+    bool different_frontier = false;
+    std::optional<Report> compared = {};
+    std::uint64_t records = 0;
+    bool swapped = false;
+
+    Projection::State& projection() { return *live.state_; }
+    Result<bool> catch_up(std::uint64_t* budget);
+    Status load();
+    Result<bool> compare(std::uint64_t* budget);
+};
+
+Result<std::unique_ptr<Rebuild>> Rebuild::begin(Projection& live, FileSystem& files,
+                                                const StorePaths& paths) {
+    SE_ASSERT(live.trusted());
+    SE_TRY(reader, JournalReader::open(files, paths));
+    SE_TRY(number, live.state_->next_number());
+    std::unique_ptr<State> state(
+        new State{.live = live, .reader = std::move(reader), .number = number});
+    return std::unique_ptr<Rebuild>(new Rebuild(std::move(state)));
+}
+
+Rebuild::Rebuild(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Rebuild::~Rebuild() {
+    if (!state_->generation || state_->swapped) return;
+    // Nobody will ever name it.
+    const std::uint64_t number = state_->generation->number();
+    state_->comparison.reset();
+    state_->generation.reset();
+    Projection::State& projection = state_->projection();
+    if (const Status removed =
+            projection.place.cache_files.remove_tree(projection.directory_of(number));
+        !removed)
+        projection.log.write({Severity::warning,
+                              "state-engine.projection.old_generation_kept",
+                              {{"why", removed.error().text}}});
+}
+
+Seq Rebuild::reached() const { return state_->reached.seq; }
+
+Result<std::optional<Rebuild::Report>> Rebuild::step(std::uint64_t records_max, bool swap) {
+    State& s = *state_;
+    SE_ASSERT(!s.swapped);
+    std::uint64_t budget = records_max;
+    const auto not_yet = std::optional<Report>{};
+    for (;;) {
+        SE_TRY(caught_up, s.catch_up(&budget));
+        if (!caught_up) return not_yet;
+        if (!s.generation) SE_TRY_OK(s.load());
+        if (s.compared) break;
+        SE_TRY(done, s.compare(&budget));
+        if (!done) return not_yet;
+    }
+    if (swap) {
+        SE_TRY_OK(s.projection().adopt(s.generation));
+        s.swapped = true;
+    }
+    Report report = *s.compared;
+    report.records = s.records;
+    report.swapped = s.swapped;
+    return std::optional(std::move(report));
+}
+
+/// Folds on up to the live watermark: true when there.
+Result<bool> Rebuild::State::catch_up(std::uint64_t* budget) {
+    const Position& target = live.watermark();
+    Group group;
+    Position behind = reached;
+    const auto apply_group = [&]() -> Status {
+        if (!group.empty()) {
+            SE_TRY_OK(group.apply(*generation, behind));
+        }
+        reached = behind;
+        return Ok{};
+    };
+    while (behind.seq < target.seq && *budget > 0) {
+        SE_TRY(record, reader.next());
+        if (record == nullptr) break;  // not shown yet
+        SE_TRY(leaf, leaf_hash(record->line));
+        SE_TRY_OK(generation ? group.add(record->line) : bulk.add(*record));
+        own_frontier = own_frontier && record->seq == behind.seq.next();
+        behind.seq = record->seq;
+        behind.epoch = record->epoch;
+        behind.ts = record->ts;
+        behind.segment = reader.segment();
+        behind.end = reader.end();
+        if (own_frontier) behind.frontier.append(leaf);
+        else if (behind.seq == target.seq) behind.frontier = target.frontier;
+        ++records;
+        --*budget;
+        if (group.full()) {
+            SE_TRY_OK(apply_group());
+        }
+    }
+    SE_TRY_OK(apply_group());
+    return reached.seq == target.seq;
+}
+
+Status Rebuild::State::load() {
+    Projection::State& p = projection();
+    SE_TRY(loaded, Generation::load(p.place.cache_files, p.place.cache_directory, number, p.store,
+                                    p.options, bulk, reached));
+    generation = std::move(loaded);
+    bulk = BulkFold();
+    return Ok{};
+}
+
+/// Needs both at one seq when it starts; later steps go on with what it took then.
+Result<bool> Rebuild::State::compare(std::uint64_t* budget) {
+    if (!comparison) {
+        SE_TRY(of_live, live.snapshot());
+        SE_TRY(of_rebuilt, generation->snapshot());
+        SE_ASSERT(of_live.seq() == of_rebuilt.seq());
+        comparison.emplace(std::move(of_live), std::move(of_rebuilt));
+        different_frontier = reached.frontier != live.watermark().frontier;
+    }
+    const std::uint64_t keys = std::max<std::uint64_t>(*budget, 1);
+    SE_TRY(done, comparison->step(keys));
+    *budget = 0;
+    if (!done) return false;
+    SE_TRY(different_counts, comparison->different_counts());
+    if (different_frontier) different_counts += different_counts.empty() ? "log root" : "; log root";
+    Report report{.keys = comparison->keys(),
+                  .seq = comparison->seq(),
+                  .root_live = comparison->root_live(),
+                  .root_rebuilt = comparison->root_rebuilt(),
+                  .different_keys = comparison->different_keys(),
+                  .different_counts = std::move(different_counts)};
+    report.equal = report.root_live == report.root_rebuilt && report.different_counts.empty();
+    compared = std::move(report);
+    comparison.reset();
+    return true;
+}
+
+}  // namespace se

@@ -1,0 +1,375 @@
+#include "tools/daemon_run.h"
+
+#include <pwd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+#include "journal/base/json.h"
+#include "journal/repair.h"
+#include "tools/daemon_holder.h"
+
+namespace se {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::nanoseconds kReopenFirst = 1s;  // doubled up to…
+constexpr std::chrono::nanoseconds kReopenMax = 30s;   // an engine that lived so long starts over
+constexpr std::chrono::nanoseconds kDrainLook = 20ms;
+
+constexpr int kError = 1;
+constexpr int kHeld = 7;
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+}
+
+/// Every connection and every reader takes a descriptor.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+JsonLogOptions log_options(const Settings& settings) {
+    return {.service = settings.service_name,
+            .severity_min = severity_from_text(settings.log_level).value_or(Severity::info),
+            .secrets = {settings.auth.token}};
+}
+
+std::string to_json(const RepairPlan& plan, bool done) {
+    std::string out;
+    JsonObject json(out);
+    json.boolean("done", done).integer("from", plan.from.value).integer("to", plan.to.value);
+    std::string& pieces = json.member("pieces");
+    pieces += '[';
+    for (const RepairPiece& piece : plan.pieces) {
+        if (pieces.back() != '[') pieces += ',';
+        JsonObject(pieces)
+            .integer("segment", piece.segment.value)
+            .integer("offset", piece.offset)
+            .integer("bytes", piece.bytes)
+            .text("sha256", piece.sha256)
+            .text("quarantined", piece.quarantined)
+            .close();
+    }
+    pieces += ']';
+    std::string& headers = json.member("headers");
+    headers += '[';
+    for (const Seq segment : plan.headers) {
+        if (headers.back() != '[') headers += ',';
+        append_integer(headers, segment.value);
+    }
+    headers += ']';
+    std::string& lost = json.member("goodLost");
+    lost += '[';
+    for (const std::string& id : plan.good_lost) {
+        if (lost.back() != '[') lost += ',';
+        append_json_string(lost, id);
+    }
+    lost += ']';
+    json.close();
+    return out;
+}
+
+}  // namespace
+
+Daemon::Daemon(DaemonOptions options, Config config)
+    : options_(std::move(options)),
+      config_(std::move(config)),
+      paths_{config_.settings.data},
+      policy_(config_.policy),
+      log_(clock_, log_options(config_.settings)),
+      commits_([this] { loop_.post([this] { step(); }); }),
+      background_([this] { loop_.post([this] { step(); }); }),
+      api_({.config = config_,
+            .clock = clock_,
+            .log = log_,
+            .version = SE_VERSION,
+            .pid = static_cast<std::uint64_t>(::getpid()),
+            .load_policy = [this] { return load_policy(); },
+            .extra_metrics = [this] { return server_.metrics(); },
+            .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
+            .repair =
+                [this](Api::RepairRange range, std::function<void(Result<std::string>)> done) {
+                    if (range.dry_run) {
+                        auto plan = plan_repair(files_, paths_, range.from, range.to);
+                        if (!plan) return done(std::move(plan).error());
+                        return done(to_json(*plan, false));
+                    }
+                    if (repair_ || engine_ == nullptr)
+                        return done(Error{Errc::unavailable, "the store is being opened"});
+                    repair_ = Repair{range, std::move(done)};
+                    end(Ended::repair);
+                }}),
+      server_(
+          loop_, HttpServer::from(config_.settings.http),
+          [this](Request&& request, Api::Reply reply) {
+              api_.handle(std::move(request), std::move(reply));
+              if (engine_ != nullptr && engine_->work_waits()) schedule_step();
+          },
+          log_),
+      work_([this] {
+          engine_->step();
+          const Seq applied = engine_->applied().seq;
+          if (std::exchange(changes_, false) || std::exchange(applied_, applied) != applied)
+              api_.changes_applied();
+      }) {
+    std::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); });
+    loop_.on_alarm([this] {
+        if (serving_) {
+            loop_.set_alarm(api_.tick());
+            return step();
+        }
+        const auto left = wait_until_ - clock_.monotonic();
+        if (waiting_ && left.count() <= 0) return end(Ended::waited);
+        if (waiting_) loop_.set_alarm(left);
+    });
+}
+
+Daemon::~Daemon() = default;
+
+int Daemon::complain(int code, const std::string& text) {
+    log_.write({Severity::error, "state-engine.start_failed", {{"error", text}}});
+    std::cerr << "state-engine: " << text << '\n';
+    return code;
+}
+
+int Daemon::run() {
+    if (const auto code = take_port()) return *code;
+    server_.serve();
+    std::chrono::nanoseconds backoff = kReopenFirst;
+    for (bool first = true;; first = false) {
+        auto opened = open_engine();
+        if (!opened) {
+            const std::string why = opened.error().text;
+            if (first && opened.error().code == Errc::busy)
+                return complain(kHeld, paths_.root + " is held by " + describe_holder(files_, paths_));
+            if (first) return complain(kError, why);
+            log_.write({Severity::error, "state-engine.reopen_failed", {{"error", why}}});
+            if (repair_) std::exchange(repair_, {})->done(opened.error());
+            api_.attach(nullptr, "reopening: " + why);
+        } else {
+            engine_ = std::move(*opened);
+            if (first) {
+                if (const auto code = begin_serving()) return *code;
+            }
+            const auto since = clock_.monotonic();
+            const Ended why = serve();
+            if (why == Ended::stop) return finish();
+            if (why == Ended::repair) {
+                let_go_of_engine("reopening after a repair");
+                const auto repaired = carry_out_repair(repair_->range);
+                const auto done = std::exchange(repair_, {})->done;
+                server_.batch([&] { done(repaired); });
+                continue;
+            }
+            const std::string failure = engine_->why_not_ready();
+            log_.write({Severity::error, "state-engine.failed", {{"error", failure}}});
+            let_go_of_engine("reopening after a failure: " + failure);
+            if (clock_.monotonic() - since > kReopenMax) backoff = kReopenFirst;
+        }
+        if (stopping_ || wait(backoff) == Ended::stop) return finish();
+        backoff = std::min(2 * backoff, kReopenMax);
+    }
+}
+
+/// Finds out what would keep us from serving before the store is touched.
+std::optional<int> Daemon::take_port() {
+    const Settings::Http& http = config_.settings.http;
+    if (const std::string why = refusal_to_listen(config_.settings); !why.empty())
+        return complain(kError, why);
+    if (!HttpServer::is_loopback(http.host) && config_.settings.auth.token.empty()) {
+        log_.write({Severity::warning,
+                    "state-engine.http.open",
+                    {{"meaning", "anybody who reaches " + http.host + " may change the state"}}});
+    }
+    if (const auto held = files_.is_locked(paths_.store_file()); held && *held)
+        return complain(kHeld, paths_.root + " is held by " + describe_holder(files_, paths_));
+    if (const auto bound = server_.bind(http.host, http.port); !bound)
+        return complain(kError, bound.error().text);
+    return std::nullopt;
+}
+
+/// The doors are served on another thread meanwhile, and say that the engine is not there yet.
+Result<std::unique_ptr<Engine>> Daemon::open_engine() {
+    std::thread doors([this] { loop_.run(); });
+    const Engine::Doors world{.files = files_,
+                              .clock = clock_,
+                              .random = random_,
+                              .log = log_,
+                              .commits = commits_,
+                              .background = background_,
+                              .cache_files = files_,
+                              .cache_directory = {}};
+    auto opened = Engine::open(world, config_.settings, policy_,
+                               {.host = host_name(),
+                                .pid = static_cast<std::uint64_t>(::getpid()),
+                                .program = std::string("state-engine ") + SE_VERSION});
+    loop_.stop();
+    doors.join();
+    return opened;
+}
+
+std::optional<int> Daemon::begin_serving() {
+    // Only now: with the store's lock held, a socket found in its folder is a dead one's.
+    if (const auto bound = server_.bind_socket(paths_.root, "engine.sock"); !bound) {
+        const Status closed = engine_->close();
+        return complain(kError, bound.error().text + (closed ? "" : "; " + closed.error().text));
+    }
+    server_.serve();
+    log_.write({Severity::info,
+                "state-engine.listening",
+                {{"host", config_.settings.http.host},
+                 {"port", std::to_string(server_.port())},
+                 {"socket", paths_.socket()},
+                 {"data", paths_.root},
+                 {"version", SE_VERSION},
+                 {"epoch", std::to_string(engine_->journal().epoch().value)},
+                 {"seq", std::to_string(engine_->applied().seq.value)}}});
+    return std::nullopt;
+}
+
+Daemon::Ended Daemon::serve() {
+    engine_->on_changes([this] { changes_ = true; });
+    applied_ = engine_->applied().seq;
+    api_.attach(engine_.get());
+    if (stopping_) return Ended::stop;
+    serving_ = true;
+    loop_.set_alarm(api_.tick());
+    schedule_step();
+    loop_.run();
+    serving_ = false;
+    return ended_;
+}
+
+Daemon::Ended Daemon::wait(std::chrono::nanoseconds time) {
+    wait_until_ = clock_.monotonic() + time;
+    waiting_ = true;
+    loop_.set_alarm(time);
+    loop_.run();
+    waiting_ = false;
+    return ended_;
+}
+
+/// Whoever waits for an answer gets one: what nobody can know is `outcome_unknown`.
+void Daemon::let_go_of_engine(const std::string& why) {
+    server_.batch([&] {
+        if (const Status closed = engine_->close(); !closed) {
+            log_.write({Severity::error, "state-engine.close_failed", {{"error", closed.error().text}}});
+        }
+        api_.attach(nullptr, why);
+        engine_.reset();
+    });
+}
+
+Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range) {
+    SE_TRY(hold, hold_store(files_, random_, paths_));
+    SE_TRY(plan, plan_repair(files_, paths_, range.from, range.to));
+    SE_TRY_OK(carry_out(files_, paths_, hold, plan));
+    log_.write({Severity::warning,
+                "state-engine.journal.repaired",
+                {{"from", std::to_string(range.from.value)}, {"to", std::to_string(range.to.value)}}});
+    return to_json(plan, true);
+}
+
+int Daemon::finish() {
+    Status closed = Ok{};
+    if (engine_ != nullptr) server_.batch([&] { closed = engine_->close(); });
+    server_.stop_serving();
+    api_.attach(nullptr, "stopped");
+    engine_.reset();
+    if (!closed) return complain(kError, closed.error().text);
+    log_.write({Severity::info, "state-engine.stopped"});
+    return 0;
+}
+
+// --- in the loop
+
+void Daemon::end(Ended why) {
+    ended_ = why;
+    loop_.stop();
+}
+
+void Daemon::schedule_step() {
+    if (std::exchange(step_posted_, true)) return;
+    // Behind all that is ready in this turn: many requests become one group.
+    loop_.post([this] {
+        step_posted_ = false;
+        step();
+    });
+}
+
+void Daemon::step() {
+    if (!serving_) return;
+    server_.batch(work_);
+    if (engine_->state() == EngineState::failed) return end(Ended::failed);
+    if (stopping_) {
+        const bool over = engine_->idle() && server_.quiet();
+        if (over || clock_.monotonic() >= drain_until_) return end(Ended::stop);
+        loop_.set_alarm(kDrainLook);
+    }
+    if (engine_->work_waits()) {
+        schedule_step();
+    } else {
+        loop_.set_alarm(engine_->idle_time());
+    }
+}
+
+void Daemon::on_signal(int signal) {
+    if (signal == SIGHUP) return reload();
+    stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+void Daemon::stop(std::string_view why) {
+    if (std::exchange(stopping_, true)) return;
+    log_.write({Severity::info, "state-engine.stopping", {{"signal", std::string(why)}}});
+    drain_until_ = clock_.monotonic() + config_.settings.engine.drain;
+    server_.stop_serving();
+    server_.batch([this] { api_.drain(); });
+    if (!serving_) return end(Ended::stop);
+    engine_->drain();
+    schedule_step();
+}
+
+void Daemon::reload() {
+    if (!serving_) return;
+    auto policy = load_policy();
+    if (!policy) {
+        log_.write({Severity::error,
+                    "state-engine.policy.reload_failed",
+                    {{"error", policy.error().text}}});
+        return;
+    }
+    const Caller caller{.principal = "system:signal", .actor = "system:signal", .door = "signal"};
+    engine_->reload(std::move(*policy), caller, [this](Result<Seq> seq) {
+        if (seq) {
+            log_.write({Severity::info,
+                        "state-engine.policy.reloaded",
+                        {{"seq", std::to_string(seq->value)}, {"policy", engine_->policy().digest()}}});
+        } else {
+            log_.write({Severity::error,
+                        "state-engine.policy.reload_failed",
+                        {{"error", seq.error().text}}});
+        }
+    });
+    schedule_step();
+}
+
+Result<Policy> Daemon::load_policy() {
+    SE_TRY(config, load_config(options_));
+    policy_ = config.policy;
+    return std::move(config.policy);
+}
+
+}  // namespace se

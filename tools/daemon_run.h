@@ -1,0 +1,85 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/adapters/http_loop.h"
+#include "engine/adapters/http_server.h"
+#include "engine/adapters/posix_clock.h"
+#include "engine/adapters/posix_filesystem.h"
+#include "engine/adapters/posix_log.h"
+#include "engine/adapters/posix_random.h"
+#include "engine/adapters/posix_runner.h"
+#include "engine/api/api.h"
+#include "engine/engine.h"
+#include "tools/daemon_options.h"
+
+namespace se {
+
+/// The running daemon: one store, its engine, and the doors to it, all on one thread. Only what waits for
+/// the disk runs elsewhere, and, while the engine opens, the doors: they say that it starts.
+class Daemon {
+public:
+    Daemon(DaemonOptions options, Config config);
+    ~Daemon();
+
+    /// Serves until it is told to stop. Returns the exit code.
+    int run();
+
+private:
+    /// Why the loop came back.
+    enum class Ended : std::uint8_t { stop, failed, repair, waited };
+    struct Repair {
+        Api::RepairRange range;
+        std::function<void(Result<std::string>)> done;
+    };
+
+    std::optional<int> take_port();
+    Result<std::unique_ptr<Engine>> open_engine();
+    std::optional<int> begin_serving();
+    Ended serve();
+    Ended wait(std::chrono::nanoseconds time);
+    void let_go_of_engine(const std::string& why);
+    Result<std::string> carry_out_repair(const Api::RepairRange& range);
+    int finish();
+
+    void end(Ended why);
+    void schedule_step();
+    void step();
+    void on_signal(int signal);
+    void stop(std::string_view why);
+    void reload();
+    Result<Policy> load_policy();
+    int complain(int code, const std::string& text);
+
+    const DaemonOptions options_;
+    const Config config_;
+    const StorePaths paths_;
+    Policy policy_;  ///< of the file when it was last read
+    PosixClock clock_;
+    PosixFileSystem files_;
+    PosixRandom random_;
+    JsonLog log_;
+    HttpLoop loop_;
+    ThreadRunner commits_, background_;
+    Api api_;
+    HttpServer server_;
+    std::unique_ptr<Engine> engine_;  // before the server and the runners in going
+
+    const std::function<void()> work_;  // one step, as the server's batch
+    bool step_posted_ = false;
+    bool changes_ = false;  // the engine has told of changes in this step
+    Seq applied_;
+    bool stopping_ = false;
+    bool serving_ = false;  ///< there is an engine, and the loop runs on our thread
+    bool waiting_ = false;
+    std::chrono::nanoseconds wait_until_{0};
+    std::chrono::nanoseconds drain_until_{0};
+    Ended ended_ = Ended::stop;
+    std::optional<Repair> repair_;
+};
+
+}  // namespace se

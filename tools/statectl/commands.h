@@ -1,0 +1,53 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tools/statectl/context.h"
+
+namespace se::statectl {
+
+/// The whole command line. Each family of commands adds its own (one file each); the one that was
+/// called leaves in `run` what is to be done once all flags are read.
+struct CommandLine {
+    CLI::App app{"", "statectl"};
+    Context context;
+    std::function<Outcome<int>()> run;
+
+    /// Adds a command: a line of help, and examples shown below it.
+    CLI::App* add(CLI::App* parent, const std::string& name, const std::string& help,
+                  const std::string& examples);
+    /// `work` gets the options that the command's flags were read into; what it returns is the exit code.
+    template <class Options>
+    void on(CLI::App* command, std::shared_ptr<Options> options,
+            Outcome<int> (*work)(Context&, const Options&)) {
+        command->callback([this, options, work] {
+            run = [this, options, work] { return work(context, *options); };
+        });
+    }
+};
+
+void add_reading(CommandLine& line);        // get list history watch
+void add_writing(CommandLine& line);        // set delete increment push merge
+void add_operating(CommandLine& line);      // status reload rebuild
+void add_importing(CommandLine& line);      // import, import --genesis
+void add_journal(CommandLine& line);        // journal ls cat tail grep stats verify replay repair, tail
+void add_doctor(CommandLine& line);
+void add_completion(CommandLine& line);
+
+// Families that share the parent command `journal`.
+void add_journal_records(CommandLine& line, CLI::App* journal);   // ls cat tail grep stats
+void add_journal_checks(CommandLine& line, CLI::App* journal);    // verify replay repair
+
+// What the commands that write have in common.
+struct WriteFlags {
+    std::string id, reason, actor, ttl, metadata;
+    std::optional<std::uint64_t> expected_version;
+    bool dry_run = false;
+    bool yes = false;
+};
+
+}  // namespace se::statectl

@@ -1,0 +1,356 @@
+// doctor: looks at everything a store depends on, says what it saw, and what to do.
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "journal/base/time_text.h"
+#include "journal/journal.h"
+#include "journal/verify.h"
+#include "tools/statectl/commands.h"
+#include "tools/statectl/door.h"
+#include "tools/statectl/faults.h"
+#include "tools/statectl/store_facts.h"
+#include "tools/statectl/terminal.h"
+
+namespace se::statectl {
+namespace {
+
+struct NoOptions {};
+
+enum class Verdict : std::uint8_t { ok, warning, trouble, damage };
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::ok: return "ok";
+        case Verdict::warning: return "warning";
+        case Verdict::trouble: return "trouble";
+        case Verdict::damage: break;
+    }
+    return "damage";
+}
+
+struct Finding {
+    std::string check;
+    Verdict verdict = Verdict::ok;
+    std::string found;
+    std::string advice;  ///< empty: nothing to do
+};
+
+constexpr int kSyncs = 15;
+constexpr std::size_t kSyncFileBytes = 1u << 20;
+constexpr double kSlowSyncMs = 20;
+constexpr double kTooFastSyncMs = 0.02;  // no disk is that quick: something says yes too early
+constexpr std::chrono::seconds kClockSlack{5};
+
+// --- what the store lies on
+
+struct FileSystemKind {
+    std::uint64_t magic;  // statfs(2)
+    std::string_view name;
+    Verdict verdict;
+    std::string_view advice;
+};
+constexpr std::string_view kNetworkAdvice =
+    "locks and syncs of network file systems cannot be relied on: move the folder to a local disk";
+constexpr auto kFileSystems = std::to_array<FileSystemKind>({
+    {0x6969, "nfs", Verdict::trouble, kNetworkAdvice},
+    {0x517b, "smb", Verdict::trouble, kNetworkAdvice},
+    {0xff534d42, "cifs", Verdict::trouble, kNetworkAdvice},
+    {0xfe534d42, "smb2", Verdict::trouble, kNetworkAdvice},
+    {0x5346414f, "afs", Verdict::trouble, kNetworkAdvice},
+    {0x00c36400, "ceph", Verdict::trouble, kNetworkAdvice},
+    {0x01021997, "9p", Verdict::trouble, kNetworkAdvice},
+    {0x65735546, "fuse", Verdict::warning,
+     "what a sync means here depends on the program behind it: ask its documentation, or move"},
+    {0x01021994, "tmpfs", Verdict::warning, "it is memory: a reboot takes everything away"},
+    {0x858458f6, "ramfs", Verdict::warning, "it is memory: a reboot takes everything away"},
+    {0x794c7630, "overlay", Verdict::warning,
+     "a container's own layer goes when the container goes: mount a volume there"},
+    {0xef53, "ext4", Verdict::ok, ""},
+    {0x58465342, "xfs", Verdict::ok, ""},
+    {0x9123683e, "btrfs", Verdict::ok, ""},
+    {0x2fc12fc1, "zfs", Verdict::ok, ""},
+    {0xf2f52010, "f2fs", Verdict::ok, ""},
+});
+
+Finding check_file_system(const Context& context) {
+    Finding finding{.check = "file system"};
+    struct statfs about {};
+    if (::statfs(context.data.c_str(), &about) != 0) {
+        finding.verdict = Verdict::trouble;
+        finding.found = "it does not say what it is";
+        return finding;
+    }
+    const auto magic = static_cast<std::uint64_t>(about.f_type) & 0xffffffffu;
+    const auto known = std::ranges::find(kFileSystems, magic, &FileSystemKind::magic);
+    if (known == kFileSystems.end()) {
+        finding.found = fmt::format("of type {:#x}, not a network one that is known", magic);
+        return finding;
+    }
+    finding.verdict = known->verdict;
+    finding.found = known->name;
+    finding.advice = known->advice;
+    return finding;
+}
+
+Finding check_permissions(const Context& context) {
+    Finding finding{.check = "permissions"};
+    struct stat folder {}, store {};
+    if (::stat(context.data.c_str(), &folder) != 0 ||
+        ::stat(context.paths().store_file().c_str(), &store) != 0) {
+        finding.verdict = Verdict::trouble;
+        finding.found = "the folder cannot be looked at";
+        return finding;
+    }
+    finding.found = fmt::format("folder {:o}, store.json {:o}", folder.st_mode & 0777u,
+                                store.st_mode & 0777u);
+    if ((store.st_mode & 077u) != 0) {
+        finding.verdict = Verdict::warning;
+        finding.advice = fmt::format("others may read the store's secret: chmod 700 {0}; chmod 600 "
+                                     "{0}/store.json",
+                                     context.data);
+    }
+    return finding;
+}
+
+/// Overwrites a block of a temporary file and syncs, as a commit does.
+Result<double> median_sync_ms(Context& context) {
+    const std::string path = fmt::format("{}/doctor-{}.tmp", context.data, make_hex(context.random, 4));
+    struct Removed {
+        Context& context;
+        const std::string& path;
+        ~Removed() { (void)context.files.remove(path); }
+    } removed{context, path};
+    SE_TRY(file, context.files.open(path, OpenMode::create));
+    SE_TRY_OK(file->write(0, std::string(kSyncFileBytes, '\n')));
+    SE_TRY_OK(file->sync());
+    std::vector<double> times;
+    for (int i = 0; i < kSyncs; ++i) {
+        const auto start = context.clock.monotonic();
+        SE_TRY_OK(file->write(static_cast<std::uint64_t>(i) * 4096, std::string(4096, 'x')));
+        SE_TRY_OK(file->sync());
+        times.push_back(
+            std::chrono::duration<double, std::milli>(context.clock.monotonic() - start).count());
+    }
+    std::ranges::nth_element(times, times.begin() + kSyncs / 2);
+    return times[kSyncs / 2];
+}
+
+Finding check_sync(Context& context) {
+    Finding finding{.check = "sync cost"};
+    const auto median = median_sync_ms(context);
+    if (!median) {
+        finding.verdict = Verdict::trouble;
+        finding.found = "a temporary file cannot be written: " + median.error().text;
+        finding.advice = "nothing can be journaled here; free space, or mend the permissions";
+        return finding;
+    }
+    finding.found = fmt::format("{:.3f} ms, the median of {} syncs", *median, kSyncs);
+    if (*median > kSlowSyncMs) {
+        finding.verdict = Verdict::warning;
+        finding.advice = "every commit waits so long: a faster disk, or more commits at once";
+    } else if (*median < kTooFastSyncMs) {
+        finding.verdict = Verdict::warning;
+        finding.advice = "too quick to be a disk: memory, or something that does not wait for one";
+    }
+    return finding;
+}
+
+Finding check_space(const StoreFacts& facts) {
+    Finding finding{.check = "space"};
+    const JournalOptions journal;
+    if (!facts.free_bytes) {
+        finding.verdict = Verdict::trouble;
+        finding.found = "the file system does not say how much is free";
+        return finding;
+    }
+    finding.found = fmt::format("{} free, {} are kept in reserve, the journal has {}",
+                                bytes_text(*facts.free_bytes), bytes_text(journal.disk_reserve_bytes),
+                                bytes_text(facts.journal_bytes));
+    if (*facts.free_bytes <= journal.disk_reserve_bytes) {
+        finding.verdict = Verdict::trouble;
+        finding.advice = "writes are refused until there is room: free some";
+    } else if (*facts.free_bytes < journal.disk_reserve_bytes + 4 * journal.segment_bytes) {
+        finding.verdict = Verdict::warning;
+        finding.advice = "soon full: free some before writes are refused";
+    }
+    return finding;
+}
+
+// --- the store itself
+
+Finding check_lock(Context& context, const StoreFacts& facts) {
+    Finding finding{.check = "writer"};
+    if (!facts.locked) {
+        finding.found = "none; the last was " + describe(facts.opener);
+        return finding;
+    }
+    const auto door = Door::at_socket(context);
+    const bool answers = door && *door;
+    finding.found = fmt::format("{}, {}", describe(facts.opener),
+                                answers ? "answers at engine.sock" : "does not answer at engine.sock");
+    if (!answers) {
+        finding.verdict = Verdict::warning;
+        finding.advice = "a statectl at work, or a daemon that starts or hangs: look at that process";
+    }
+    return finding;
+}
+
+Finding check_fsync(const StoreFacts& facts) {
+    Finding finding{.check = "fsync"};
+    finding.found = facts.opener ? facts.opener->fsync : "not known";
+    if (finding.found == "never") {
+        finding.verdict = Verdict::warning;
+        finding.advice = "ANSWERS DO NOT WAIT FOR THE DISK, a power cut loses what was acknowledged in the "
+                         "last second: journal.fsync: group";
+    }
+    return finding;
+}
+
+Finding check_clock(Context& context) {
+    Finding finding{.check = "clock"};
+    const auto newest = find_newest(context, [](const RecordView&) { return true; });
+    const Time now = context.clock.wall();
+    if (!newest || !*newest) {
+        finding.found = fmt::format("{}; no record to compare it with", to_text(now));
+        return finding;
+    }
+    const Time last = (*newest)->view.ts;
+    finding.found = fmt::format("{}; the last record is of {}", to_text(now), to_text(last));
+    if (last > now + kClockSlack) {
+        finding.verdict = Verdict::trouble;
+        finding.advice = fmt::format("the clock went back, or was ahead: records keep that time, and ttls "
+                                     "wait, for another {} s. Set the clock right",
+                                     std::chrono::duration_cast<std::chrono::seconds>(last - now).count());
+    }
+    return finding;
+}
+
+Finding check_projection(const StoreFacts& facts) {
+    Finding finding{.check = "projection"};
+    if (!facts.watermark) {
+        finding.found = "not used: " + facts.why_not_trusted;
+        finding.advice = facts.stamped ? "the next writer grows it anew; until then reads fold the journal"
+                                       : "";
+        return finding;
+    }
+    const Seq durable = facts.head ? facts.head->durable : Seq{};
+    finding.found = fmt::format("generation {}, trusted, as of seq {}; the journal's head is {}",
+                                facts.generation, facts.watermark->seq.value, durable.value);
+    if (facts.watermark->seq > durable && !facts.locked) {
+        finding.verdict = Verdict::trouble;
+        finding.advice = "it has seen records that the journal does not show: see `statectl journal verify`";
+    }
+    return finding;
+}
+
+Finding check_quarantine(const StoreFacts& facts) {
+    Finding finding{.check = "quarantine"};
+    std::size_t torn = 0, lost = 0, headers = 0;
+    std::string gone;
+    for (const Parked& parked : facts.quarantine) {
+        if (parked.what == Parked::What::torn) ++torn;
+        if (parked.what == Parked::What::header) ++headers;
+        if (parked.what != Parked::What::lost) continue;
+        ++lost;
+        gone += fmt::format("{}{}-{}", gone.empty() ? "" : ", ", parked.from.value, parked.to.value);
+    }
+    if (facts.quarantine.empty()) {
+        finding.found = "empty";
+        return finding;
+    }
+    finding.found = fmt::format("{} torn tails, {} pieces given up{}, {} headers", torn, lost,
+                                gone.empty() ? "" : " (seqs " + gone + ")", headers);
+    if (torn != 0) {
+        finding.advice = "torn tails were never acknowledged; kept in journal/quarantine/ for whoever "
+                         "wants to look";
+    }
+    return finding;
+}
+
+Outcome<Finding> check_damage(Context& context) {
+    Finding finding{.check = "damage"};
+    Progress progress("reading the journal", 1000);
+    SE_TRY(report, verify(context.files, context.paths(),
+                          {.hashes = false, .progress = [&](std::uint64_t done, std::uint64_t all) {
+                               progress.at(all == 0 ? 1000 : done * 1000 / all);
+                           }}));
+    progress.clear();
+    finding.found = fmt::format("{} records, {} segments, {} faults{}", report.records, report.segments,
+                                report.faults.size(),
+                                report.torn_bytes == 0
+                                    ? ""
+                                    : fmt::format(", {} torn bytes that the next writer cuts",
+                                                  report.torn_bytes));
+    if (report.faults.empty()) return finding;
+    finding.verdict = Verdict::damage;
+    finding.found += ": " + se::to_text(report.faults.front());
+    finding.advice = fmt::format("see `statectl journal verify`; bring back the segment from a backup, or "
+                                 "give it up: `statectl journal repair --accept-loss {}`",
+                                 range_of(report.faults.front()));
+    return finding;
+}
+
+Outcome<int> doctor(Context& context, const NoOptions&) {
+    SE_TRY_OK(context.need_files("doctor"));
+    SE_TRY(facts, store_facts(context));
+    std::vector<Finding> findings{
+        check_file_system(context), check_permissions(context), check_sync(context),
+        check_space(facts),         check_clock(context),       check_lock(context, facts),
+        check_fsync(facts),         check_projection(facts),    check_quarantine(facts)};
+    SE_TRY(damage, check_damage(context));
+    findings.push_back(std::move(damage));
+
+    Verdict worst = Verdict::ok;
+    std::vector<Cells> rows;
+    std::string checks = "[";
+    for (const Finding& finding : findings) {
+        worst = std::max(worst, finding.verdict);
+        rows.push_back({finding.check, std::string(name_of(finding.verdict)), finding.found});
+        if (!finding.advice.empty()) rows.push_back({"", "", "-> " + finding.advice});
+        if (checks.back() != '[') checks += ',';
+        JsonObject json(checks);
+        json.text("check", finding.check)
+            .text("verdict", name_of(finding.verdict))
+            .text("found", finding.found);
+        if (!finding.advice.empty()) json.text("do", finding.advice);
+        json.close();
+    }
+    checks += ']';
+    if (context.form() == Form::table) {
+        print_table({"CHECK", "VERDICT", "FOUND"}, rows);
+    } else {
+        std::string text;
+        JsonObject(text)
+            .text("verdict", name_of(worst))
+            .text("data", context.data)
+            .raw("checks", checks)
+            .close();
+        print(text + "\n");
+    }
+    switch (worst) {
+        case Verdict::ok:
+        case Verdict::warning: return kOk;
+        case Verdict::trouble: return kError;
+        case Verdict::damage: break;
+    }
+    return kDamage;
+}
+
+}  // namespace
+
+void add_doctor(CommandLine& line) {
+    line.on(line.add(&line.app, "doctor", "Look for what is or may go wrong, and say what to do",
+                     "  statectl doctor -o table\n"
+                     "  statectl doctor -o json | jq '.checks[] | select(.verdict != \"ok\")'\n"
+                     "Exit code 4 on damage, 1 on other trouble. Writes one temporary file, to time the "
+                     "disk."),
+            std::make_shared<NoOptions>(), doctor);
+}
+
+}  // namespace se::statectl

@@ -1,0 +1,173 @@
+// What would be said of a proposal, from the files alone.
+
+#include <map>
+#include <unordered_map>
+
+#include "engine/identity.h"
+#include "engine/intake/proposal.h"
+#include "journal/index_file.h"
+#include "journal/store.h"
+#include "projection/state_reader.h"
+#include "tools/statectl/decider.h"
+#include "tools/statectl/journal_search.h"
+
+namespace se::statectl {
+namespace {
+
+/// The state of the files, and over it what this dry run has accepted so far.
+class DryView final : public View {
+public:
+    explicit DryView(std::optional<StateReader> reader) : reader_(std::move(reader)) {}
+
+    Result<std::optional<Entry>> get(std::string_view key) override {
+        if (const auto found = made_.find(key); found != made_.end())
+            return std::optional(found->second);
+        if (!reader_) return std::optional<Entry>();
+        return reader_->get(key);
+    }
+    void put(const std::string& key, Entry entry) { made_.insert_or_assign(key, std::move(entry)); }
+
+    const std::optional<StateReader>& reader() const { return reader_; }
+
+private:
+    std::optional<StateReader> reader_;  // nothing: there is no store yet
+    std::map<std::string, Entry, std::less<>> made_;
+};
+
+class FileDryRun final : public DryRun {
+public:
+    FileDryRun(Context& context, std::optional<StateReader> reader, Policy policy, std::string secret,
+               StateReader::AsOf as_of)
+        : context_(context),
+          view_(std::move(reader)),
+          policy_(std::move(policy)),
+          secret_(std::move(secret)),
+          as_of_(std::move(as_of)),
+          principal_("local:" + user_name()) {}
+
+    Seq as_of() const override { return as_of_.seq; }
+
+    Told decide(const std::string& text) override {
+        ParsedProposal parsed = parse_proposal(text, policy_.limits);
+        Answer answer = parsed.proposal ? judge(*parsed.proposal) : refused(parsed.refusal);
+        answer.dry_run = true;
+        Told told{.answer = std::move(answer), .json = {}};
+        append_answer_json(told.json, told.answer);
+        return told;
+    }
+
+private:
+    static Answer refused(const Refusal& refusal) {
+        return {.id = refusal.id,
+                .code = refusal.code,
+                .message = refusal.message,
+                .pointer = refusal.pointer};
+    }
+    static Answer unreadable(const std::string& id, const Error& error) {
+        return {.id = id, .code = Code::unavailable, .message = error.text, .reason = "damaged"};
+    }
+
+    Answer judge(const Proposal& proposal) {
+        const Hash16 key = identity_hash(scope_of("embedded", principal_), proposal.id);
+        const Hash16 content = content_of(secret_, proposal);
+        if (!proposal.id.empty()) {
+            const auto known = bound_to(key);
+            if (!known) return unreadable(proposal.id, known.error());
+            if (*known) {
+                if ((*known)->content == content) return first_outcome(proposal.id, (*known)->seq);
+                return {.id = proposal.id,
+                        .code = Code::id_reused,
+                        .message = "this id was used before with other content",
+                        .pointer = "/id"};
+            }
+        }
+        const Caller caller{.principal = principal_,
+                            .actor = proposal.actor.empty() ? principal_ : proposal.actor,
+                            .door = "embedded"};
+        auto decision = se::decide(proposal, caller, view_, policy_, context_.clock.wall());
+        if (!decision) return unreadable(proposal.id, decision.error());
+        if (!proposal.id.empty() && (decision->accepted || binds_identity(decision->code)))
+            bound_.insert_or_assign(key, Snapshot::Bound{content, Seq{}});
+
+        Answer answer{.id = proposal.id};
+        if (!decision->accepted) {
+            answer.code = decision->code;
+            answer.message = decision->message;
+            return answer;
+        }
+        answer.status = Answer::Status::accepted;
+        for (Decision::Change& change : decision->changes) {
+            answer.changes.push_back({.key = change.key,
+                                      .version = change.entry.version,
+                                      .deleted = change.entry.deleted});
+            std::string& shown = answer.entries.emplace_back();
+            if (change.entry.deleted) {
+                shown = "null";
+            } else {
+                append_entry_json(shown, change.key, change.entry);
+            }
+            view_.put(change.key, std::move(change.entry));
+        }
+        return answer;
+    }
+
+    Result<std::optional<Snapshot::Bound>> bound_to(const Hash16& key) {
+        if (const auto here = bound_.find(key); here != bound_.end())
+            return std::optional(here->second);
+        if (!view_.reader()) return std::optional<Snapshot::Bound>();
+        return view_.reader()->find_identity(key);
+    }
+
+    /// What its record says; of one that this dry run itself decided, only that it is known.
+    Answer first_outcome(const std::string& id, Seq seq) {
+        Answer answer{.id = id, .status = Answer::Status::accepted};
+        if (seq != Seq{}) {
+            auto reader = JournalReader::open(context_.files, context_.paths());
+            if (!reader) return unreadable(id, reader.error());
+            const auto record = reader->at(seq);
+            if (!record) return unreadable(id, record.error());
+            answer = outcome_of(**record);
+        }
+        answer.duplicate = true;
+        return answer;
+    }
+
+    Context& context_;
+    DryView view_;
+    Policy policy_;
+    std::string secret_;
+    StateReader::AsOf as_of_;
+    std::string principal_;
+    std::unordered_map<Hash16, Snapshot::Bound, Hash16Hasher> bound_;
+};
+
+}  // namespace
+
+Outcome<std::unique_ptr<DryRun>> DryRun::open(Context& context) {
+    SE_TRY(policy, policy_of_config(context));
+    std::optional<StateReader> reader;
+    std::string secret;
+    StateReader::AsOf as_of;
+    SE_TRY(exists, context.files.exists(context.paths().store_file()));
+    if (exists) {
+        SE_TRY(store, read_store(context.files, context.paths()));
+        secret = store.secret;
+        SE_TRY(opened, StateReader::open({.files = context.files,
+                                          .paths = context.paths(),
+                                          .cache_files = context.files,
+                                          .cache_directory = context.paths().projection()},
+                                         {}));
+        reader = std::move(opened);
+        SE_TRY(reached, reader->refresh());
+        as_of = reached;
+        if (!policy) {
+            SE_TRY(journaled, policy_in_force(context));
+            policy = std::move(journaled);
+        }
+    }
+    return std::unique_ptr<DryRun>(std::make_unique<FileDryRun>(context, std::move(reader),
+                                                                policy.value_or(Policy{}),
+                                                                std::move(secret), as_of));
+}
+
+}  // namespace se::statectl

@@ -1,0 +1,127 @@
+#include "tools/statectl/embedded.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include "engine/policy/config.h"
+#include "tools/statectl/journal_search.h"
+
+namespace se::statectl {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{5};  // for the lock: writers hold it for milliseconds
+constexpr std::chrono::milliseconds kNapMax{20};
+
+std::optional<std::string> environment(std::string_view name) {
+    const char* const value = std::getenv(std::string(name).c_str());
+    if (value == nullptr) return std::nullopt;
+    return std::string(value);
+}
+
+/// Settings as a daemon on this store would have them: file, environment. The policy in it counts only
+/// if the file was named: the environment is no way to change what is allowed.
+Result<Config> read_config(Context& context) {
+    Config config;
+    if (!context.config.empty()) {
+        auto text = read_file(context.files, context.config, 4u << 20);
+        if (!text) {
+            return Error{text.error().code == Errc::not_found ? Errc::malformed : text.error().code,
+                         "--config " + context.config + ": " + text.error().text};
+        }
+        SE_TRY(read, parse_config(*text, context.config));
+        config = std::move(read);
+    }
+    SE_TRY_OK(apply_environment(&config, environment));
+    config.settings.data = context.data;
+    return config;
+}
+
+}  // namespace
+
+EmbeddedEngine::EmbeddedEngine(Pace pace) : principal_("local:" + user_name()) {
+    if (pace == Pace::single) {
+        commits_ = std::make_unique<InlineRunner>();
+        background_ = std::make_unique<InlineRunner>();
+        return;
+    }
+    const auto wake = [this] {
+        const std::lock_guard guard(mutex_);
+        woken_ = true;
+        changed_.notify_one();
+    };
+    commits_ = std::make_unique<ThreadRunner>(wake);
+    background_ = std::make_unique<ThreadRunner>(wake);
+}
+
+Result<std::unique_ptr<EmbeddedEngine>> EmbeddedEngine::open(Context& context,
+                                                             std::optional<Policy> policy,
+                                                             Pace pace) {
+    SE_TRY(config, read_config(context));
+    std::unique_ptr<EmbeddedEngine> embedded(new EmbeddedEngine(pace));
+    SE_TRY(engine, Engine::open({.files = context.files,
+                                 .clock = context.clock,
+                                 .random = context.random,
+                                 .log = context.log,
+                                 .commits = *embedded->commits_,
+                                 .background = *embedded->background_,
+                                 .cache_files = context.files,
+                                 .cache_directory = ""},
+                                config.settings, std::move(policy), this_writer()));
+    embedded->engine_ = std::move(engine);
+    return embedded;
+}
+
+Caller EmbeddedEngine::caller(std::string_view claimed_actor, std::string_view door) const {
+    return {.principal = principal_,
+            .actor = claimed_actor.empty() ? principal_ : std::string(claimed_actor),
+            .door = std::string(door)};
+}
+
+void EmbeddedEngine::run_until(const std::function<bool()>& done) {
+    while (!done()) {
+        engine_->step();
+        if (done()) return;
+        if (engine_->work_waits()) continue;
+        std::unique_lock lock(mutex_);
+        const auto nap = std::clamp<std::chrono::nanoseconds>(
+            engine_->idle_time(), std::chrono::microseconds(100), kNapMax);
+        changed_.wait_for(lock, nap, [this] { return woken_; });
+        woken_ = false;
+    }
+}
+
+Status EmbeddedEngine::close() { return engine_->close(); }
+
+Outcome<std::optional<Policy>> policy_of_config(Context& context) {
+    if (context.config.empty()) return std::optional<Policy>();
+    SE_TRY(config, read_config(context));
+    return std::optional(std::move(config.policy));
+}
+
+Failure held_by_another(Context& context) {
+    const auto opener = last_opener(context);
+    return Failure(kUnavailable,
+                   fmt::format("{} is held by another writer: {}. Waited {} ms; try again, or wait "
+                               "longer with --wait 30s",
+                               context.data, opener ? describe(*opener) : opener.error().text,
+                               context.wait.count()));
+}
+
+Outcome<std::unique_ptr<EmbeddedEngine>> open_waiting(Context& context, std::optional<Policy> policy,
+                                                      Pace pace,
+                                                      const std::function<bool()>& instead) {
+    const auto deadline = context.clock.monotonic() + context.wait;
+    for (;;) {
+        if (instead()) return std::unique_ptr<EmbeddedEngine>();
+        auto opened = EmbeddedEngine::open(context, policy, pace);
+        if (opened) return std::move(*opened);
+        if (opened.error().code != Errc::busy) return opened.error();
+        if (context.clock.monotonic() >= deadline) return held_by_another(context);
+        std::this_thread::sleep_for(kLookAgain);
+    }
+}
+
+}  // namespace se::statectl

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "journal/segment.h"
+
+namespace se::statectl {
+
+/// [{"segment","offset","seq","last"?,"kind","detail"},…]
+std::string faults_json(const std::vector<Fault>& faults);
+void print_faults(const std::vector<Fault>& faults);
+/// The seqs lost there, as --accept-loss takes them.
+std::string range_of(const Fault& fault);
+
+}  // namespace se::statectl

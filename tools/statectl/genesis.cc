@@ -1,0 +1,318 @@
+// import --genesis DIR: a first state from a file for each entity.
+
+#include "tools/statectl/genesis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "engine/intake/proposal.h"
+#include "journal/base/hash.h"
+#include "journal/head.h"
+#include "journal/store.h"
+#include "tools/statectl/decider.h"
+#include "tools/statectl/journal_search.h"
+#include "tools/statectl/terminal.h"
+
+namespace se::statectl {
+namespace {
+
+constexpr std::string_view kSuffix = ".json";
+constexpr std::uint64_t kFileBytesMax = 10u << 20;
+
+struct Entity {
+    std::string key;
+    std::string path;
+};
+
+struct Counts {
+    std::uint64_t imported = 0, already_present = 0, different = 0, rejected = 0;
+};
+
+/// Files that hold entities, by key. Others are named and left out.
+Outcome<std::vector<Entity>> entities_in(Context& context, const std::string& folder) {
+    auto names = context.files.list(folder);
+    if (!names) return Failure(kError, fmt::format("--genesis {}: {}", folder, names.error().text));
+    std::vector<Entity> entities;
+    for (const std::string& name : *names) {
+        if (!name.ends_with(kSuffix)) {
+            complain(fmt::format("{}/{}: left out, it is no <key>.json", folder, name));
+            continue;
+        }
+        Entity entity{name.substr(0, name.size() - kSuffix.size()), folder + "/" + name};
+        const std::string problem = key_problem(entity.key, Limits{});
+        if (!problem.empty()) {
+            return Failure(kError, fmt::format("{}: its name is no key: {}", entity.path, problem));
+        }
+        entities.push_back(std::move(entity));
+    }
+    std::ranges::sort(entities, {}, &Entity::key);
+    if (entities.empty())
+        return Failure(kError, fmt::format("{} holds no <key>.json file", folder));
+    return entities;
+}
+
+/// Whether `json` is an entry as this program prints them, and of this key.
+bool is_entry(const Json& json, const std::string& key) {
+    for (const std::string_view member : {"value", "version", "seq", "updatedAt", "updatedBy"}) {
+        if (json.find(member) == nullptr) return false;
+    }
+    const Json* const name = json.find("key");
+    return name != nullptr && name->is_string() && name->string() == key;
+}
+
+/// What is proposed for a file: a set, only if the key is absent.
+Outcome<Json> proposal_of(Context& context, const Entity& entity, const std::string& reason) {
+    SE_TRY(text, read_file(context.files, entity.path, kFileBytesMax));
+    auto content = parse_json(text);
+    if (!content) {
+        return Failure(kError, fmt::format("{}: {}{}", entity.path, content.error().text,
+                                           content.error().pointer.empty()
+                                               ? ""
+                                               : " (at " + content.error().pointer + ")"));
+    }
+    Json proposal(Json::Object{{"op", "set"}, {"key", entity.key}, {"reason", reason}});
+    if (!is_entry(*content, entity.key)) {
+        proposal.set("value", std::move(*content));
+    } else {
+        proposal.set("value", *content->find("value"));
+        if (content->find("updatedBy")->is_string())
+            proposal.set("actor", *content->find("updatedBy"));
+        const Json* const ttl = content->find("ttl");
+        if (ttl != nullptr && ttl->is_integer()) proposal.set("ttl", *ttl);
+        const Json* const metadata = content->find("metadata");
+        if (metadata != nullptr && metadata->is_object()) {
+            Json kept = *metadata;
+            kept.erase("source");  // the reason of then; this import has its own
+            if (!kept.object().empty()) proposal.set("metadata", std::move(kept));
+        }
+    }
+    proposal.set("expectedVersion", 0);
+    proposal.set("id", "genesis:" + to_hex(sha256(to_text(proposal))).substr(0, 32));
+    return proposal;
+}
+
+/// Everything of the old store, out of the way of a new one: store.json last, since without it nobody knows
+/// whose history it is. Whatever stops this halfway is mended by doing it again.
+class Parking {
+public:
+    static Outcome<Parking> plan(Context& context) {
+        Parking parking(context);
+        const StorePaths paths = context.paths();
+        Epoch epoch;
+        if (const auto opener = last_opener(context); opener && *opener) epoch = (*opener)->epoch;
+        if (const auto head = read_head(context.files, paths.head()); head && *head)
+            epoch = std::max(epoch, (*head)->epoch);
+        const std::string plain = fmt::format("parked-{}", epoch.value);
+        parking.name_ = plain;
+        for (int i = 2;; ++i) {
+            SE_TRY(taken, context.files.exists(context.data + "/" + parking.name_));
+            if (!taken) break;
+            parking.name_ = fmt::format("{}-{}", plain, i);
+        }
+        for (const char* const name :
+             {"journal", "HEAD", "checkpoints", "followers", "projection", "store.json"}) {
+            SE_TRY(exists, context.files.exists(context.data + "/" + name));
+            if (exists) parking.names_.push_back(name);
+        }
+        return parking;
+    }
+
+    const std::string& name() const { return name_; }
+    const std::vector<std::string>& names() const { return names_; }
+
+    Outcome<Ok> carry_out() {
+        FileSystem& files = context_->files;
+        const std::string to = context_->data + "/" + name_;
+        SE_TRY_OK(files.make_directory(to));
+        for (const std::string& name : names_)
+            SE_TRY_OK(files.rename(context_->data + "/" + name, to + "/" + name));
+        SE_TRY_OK(files.sync_directory(to));
+        SE_TRY_OK(files.sync_directory(context_->data));
+        return Ok{};
+    }
+
+private:
+    explicit Parking(Context& context) : context_(&context) {}
+
+    Context* context_;
+    std::string name_;
+    std::vector<std::string> names_;
+};
+
+class Genesis {
+public:
+    Genesis(Context& context, const GenesisOptions& options)
+        : context_(context),
+          options_(options),
+          reason_(options.reason.empty() ? "statectl import --genesis" : options.reason) {}
+
+    Outcome<int> run() {
+        SE_TRY(entities, entities_in(context_, options_.folder));
+        entities_ = std::move(entities);
+        // Every file is read before anything is changed: one bad file must not leave half a genesis.
+        for (const Entity& entity : entities_) SE_TRY_OK(proposal_of(context_, entity, reason_));
+        SE_TRY(exists, context_.files.exists(context_.paths().store_file()));
+        if (options_.force && exists) {
+            SE_TRY(go_on, begin_anew());
+            if (!go_on) return finish(Seq{});
+        } else if (options_.dry_run) {
+            return run_dry();
+        } else {
+            SE_TRY(decider, open_decider(context_, Pace::bulk));
+            decider_ = std::move(decider);
+        }
+        Progress progress("genesis", entities_.size());
+        std::uint64_t number = 0;
+        for (const Entity& entity : entities_) {
+            SE_TRY(proposal, proposal_of(context_, entity, reason_));
+            proposal_value_[number] = *proposal.find("value");
+            SE_TRY_OK(decider_->propose(number, to_text(proposal), on_told()));
+            progress.at(++number);
+        }
+        SE_TRY_OK(decider_->finish(on_told()));
+        progress.clear();
+        if (undecided_ != 0) {
+            return Failure(kUnavailable,
+                           fmt::format("{} entities are undecided ({}): run it again", undecided_, why_));
+        }
+        if (counts_.imported != 0) SE_TRY_OK(decider_->note_import(note()));
+        SE_TRY(head, decider_->close());
+        return finish(head);
+    }
+
+private:
+    /// --force on a store that is there. False: it is a dry run.
+    Outcome<bool> begin_anew() {
+        SE_TRY_OK(context_.need_files("import --genesis --force"));
+        SE_TRY(door, find_daemon(context_));
+        if (door) {
+            return Failure(kError, fmt::format("a daemon runs on {}: stop it before its store is parked",
+                                               context_.data));
+        }
+        SE_TRY(parking, Parking::plan(context_));
+        remark(fmt::format("Will park the store in {0}/{1}/ and begin a new one with {2} entities:",
+                           context_.data, parking.name(), entities_.size()));
+        for (const std::string& name : parking.names()) remark("  " + name);
+        if (options_.dry_run) {
+            counts_.imported = entities_.size();
+            return false;
+        }
+        SE_TRY(agreed, confirm("Go on?", options_.yes));
+        if (!agreed) return Failure(kError, "nothing was changed");
+
+        // What was allowed stays so, unless --config says otherwise.
+        SE_TRY(policy, policy_of_config(context_));
+        if (!policy) {
+            auto journaled = policy_in_force(context_);
+            if (journaled) policy = std::move(*journaled);
+        }
+        {
+            auto lock = context_.files.lock(context_.paths().store_file());
+            if (!lock && lock.error().code == Errc::busy) return held_by_another(context_);
+            if (!lock) return lock.error();
+            SE_TRY_OK(parking.carry_out());
+        }
+        remark(fmt::format("The old store is in {}/{}/", context_.data, parking.name()));
+        SE_TRY(engine, EmbeddedEngine::open(context_, std::move(policy), Pace::bulk));
+        decider_ = decider_over(std::move(engine), context_);
+        return true;
+    }
+
+    Decider::OnTold on_told() {
+        return [this](std::uint64_t number, Told&& told) {
+            const Json value = std::move(proposal_value_[number]);
+            proposal_value_.erase(number);
+            take(entities_[number], told.answer, value);
+        };
+    }
+
+    void take(const Entity& entity, const Answer& answer, const Json& value) {
+        const bool stands = answer.code == Code::version_conflict;
+        if (answer.code == Code::unavailable || answer.code == Code::outcome_unknown) {
+            ++undecided_;
+            why_ = answer.message;
+        } else if (answer.duplicate || stands) {
+            ++counts_.already_present;
+            if (stands && answer.current && *answer.current != "null") {
+                const auto current = parse_json(*answer.current, 1000);
+                const Json* const held = current ? current->find("value") : nullptr;
+                if (held != nullptr && *held != value) {
+                    ++counts_.different;
+                    complain(fmt::format("{}: the store holds another value of {}; it stays", entity.path,
+                                         entity.key));
+                }
+            }
+        } else if (answer.status == Answer::Status::rejected) {
+            ++counts_.rejected;
+            complain(fmt::format("{}: {}: {}", entity.path, to_text(answer.code), answer.message));
+        } else {
+            ++counts_.imported;
+        }
+    }
+
+    Outcome<int> run_dry() {
+        SE_TRY_OK(context_.need_files("import --genesis --dry-run"));
+        SE_TRY(dry, DryRun::open(context_));
+        for (const Entity& entity : entities_) {
+            SE_TRY(proposal, proposal_of(context_, entity, reason_));
+            take(entity, dry->decide(to_text(proposal)).answer, *proposal.find("value"));
+        }
+        return finish(dry->as_of());
+    }
+
+    std::string note() const {
+        std::string body;
+        JsonObject json(body);
+        json.text("reason", reason_).text("source", options_.folder).boolean("genesis", true);
+        append(json);
+        json.close();
+        return body;
+    }
+
+    void append(JsonObject& json) const {
+        json.integer("entities", entities_.size())
+            .integer("imported", counts_.imported)
+            .integer("already_present", counts_.already_present)
+            .integer("different", counts_.different)
+            .integer("rejected", counts_.rejected);
+    }
+
+    Outcome<int> finish(Seq head) {
+        if (context_.form() == Form::table) {
+            print_facts({{"entities", std::to_string(entities_.size())},
+                         {"imported", std::to_string(counts_.imported)},
+                         {"already_present", std::to_string(counts_.already_present)},
+                         {"different", std::to_string(counts_.different)},
+                         {"rejected", std::to_string(counts_.rejected)},
+                         {"head", std::to_string(head.value)}});
+        } else {
+            std::string text;
+            JsonObject json(text);
+            append(json);
+            json.integer("head", head.value).close();
+            print(text + "\n");
+        }
+        if (options_.dry_run) complain("dry run: nothing was changed");
+        return kOk;
+    }
+
+    Context& context_;
+    const GenesisOptions& options_;
+    std::string reason_;
+    std::vector<Entity> entities_;
+    std::unique_ptr<Decider> decider_;
+    std::map<std::uint64_t, Json> proposal_value_;  // of those on their way, for comparison
+    Counts counts_;
+    std::uint64_t undecided_ = 0;
+    std::string why_;
+};
+
+}  // namespace
+
+Outcome<int> genesis(Context& context, const GenesisOptions& options) {
+    return Genesis(context, options).run();
+}
+
+}  // namespace se::statectl

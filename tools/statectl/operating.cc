@@ -1,0 +1,208 @@
+// status, reload, rebuild.
+
+#include <fmt/format.h>
+
+#include "journal/base/hash.h"
+#include "journal/base/time_text.h"
+#include "tools/statectl/commands.h"
+#include "tools/statectl/door.h"
+#include "tools/statectl/embedded.h"
+#include "tools/statectl/store_facts.h"
+#include "tools/statectl/terminal.h"
+
+namespace se::statectl {
+namespace {
+
+struct NoOptions {};
+
+void show_object(Context& context, const std::string& json) {
+    if (context.form() != Form::table) return print(json + "\n");
+    const auto parsed = parse_json(json, 1000);
+    if (!parsed || !parsed->is_object()) return print(json + "\n");
+    std::vector<std::pair<std::string, std::string>> facts;
+    for (const auto& [name, value] : parsed->object()) facts.emplace_back(name, cell(*parsed, name));
+    print_facts(facts);
+}
+
+void warn_of_fsync(std::string_view mode) {
+    if (mode != "never") return;
+    complain("journal.fsync is `never`: ANSWERS DO NOT WAIT FOR THE DISK; a power cut loses what was "
+             "acknowledged in the last second");
+}
+
+// --- status
+
+std::string status_of_files(const StoreFacts& facts, const std::string& data) {
+    std::string text;
+    JsonObject json(text);
+    json.text("state", facts.locked ? "held by a writer without a door" : "no daemon runs")
+        .text("data", data)
+        .text("store", facts.store);
+    if (facts.head) {
+        json.integer("epoch", facts.head->epoch.value)
+            .integer("last", facts.head->durable.value)
+            .integer("durable", facts.head->durable.value);
+    }
+    if (facts.watermark) {
+        json.integer("applied", facts.watermark->seq.value).integer("liveKeys", facts.live_keys);
+    } else {
+        json.null("applied").text("projection", facts.why_not_trusted);
+    }
+    if (facts.policy) json.text("policy", facts.policy->digest());
+    if (facts.opener) {
+        json.text("fsync", facts.opener->fsync)
+            .integer("pid", facts.opener->pid)
+            .text("host", facts.opener->host)
+            .text("program", facts.opener->program)
+            .text("since", to_text(facts.opener->since));
+    }
+    json.integer("journalBytes", facts.journal_bytes);
+    if (facts.free_bytes) json.integer("diskFreeBytes", *facts.free_bytes);
+    json.integer("quarantined", facts.quarantine.size());
+    json.close();
+    return text;
+}
+
+/// Over TCP the operator's routes are closed: what everybody may know.
+Outcome<int> status_over_url(Context& context, Door& door) {
+    SE_TRY(reply, door.get("/readyz"));
+    while (reply.body.ends_with('\n')) reply.body.pop_back();
+    show_object(context, reply.body);
+    return reply.status == 200 ? kOk : kUnavailable;
+}
+
+Outcome<int> status(Context& context, const NoOptions&) {
+    SE_TRY(door, find_daemon(context));
+    if (door && !door->local()) return status_over_url(context, *door);
+    if (!door) {
+        SE_TRY(facts, store_facts(context));
+        show_object(context, status_of_files(facts, context.data));
+        if (facts.opener) warn_of_fsync(facts.opener->fsync);
+        return kOk;
+    }
+    SE_TRY(body, body_of(door->get("/v1/operator/status")));
+    show_object(context, body);
+    const auto json = parse_json(body, 1000);
+    if (!json) return Failure(kError, "the daemon's status is no JSON");
+    warn_of_fsync(cell(*json, "fsync"));
+    if (json->find("damage") != nullptr) {
+        complain("acknowledged history is damaged: writes are refused. See `statectl journal verify`");
+        return kDamage;
+    }
+    const std::string state = cell(*json, "state");
+    if (state == "ready") return kOk;
+    complain(fmt::format("the daemon is {}: {}", state, cell(*json, "message")));
+    return kUnavailable;
+}
+
+// --- reload
+
+Outcome<int> reload(Context& context, const NoOptions&) {
+    SE_TRY(door, find_daemon(context));
+    if (door) {
+        SE_TRY_OK(refuse_config(context));
+        SE_TRY(body, body_of(door->post("/v1/operator/reload", "")));
+        show_object(context, body);
+        return kOk;
+    }
+    if (context.config.empty()) {
+        return Failure(kUsage, fmt::format("no daemon runs on {}: name the policy to put in force with "
+                                           "--config FILE",
+                                           context.data));
+    }
+    SE_TRY(policy, policy_of_config(context));
+    SE_TRY(engine, open_waiting(context, std::nullopt, Pace::single, [] { return false; }));
+    const std::string digest = policy->digest();
+    std::optional<Result<Seq>> seq;
+    engine->engine().reload(std::move(*policy), engine->caller(""),
+                            [&](Result<Seq> told) { seq = std::move(told); });
+    engine->run_until([&] { return seq.has_value(); });
+    SE_TRY_OK(engine->close());
+    if (!*seq) return seq->error();
+    std::string text;
+    JsonObject(text)
+        .text("status", "accepted")
+        .integer("seq", (**seq).value)
+        .text("policy", digest)
+        .close();
+    show_object(context, text);
+    return kOk;
+}
+
+// --- rebuild
+
+struct RebuildOptions {
+    bool dry_run = false;
+};
+
+std::string to_json(const Rebuild::Report& report) {
+    std::string text;
+    JsonObject json(text);
+    json.boolean("equal", report.equal)
+        .boolean("swapped", report.swapped)
+        .integer("records", report.records)
+        .integer("keys", report.keys)
+        .integer("seq", report.seq.value)
+        .text("rootLive", to_hex(report.root_live))
+        .text("rootRebuilt", to_hex(report.root_rebuilt));
+    std::string& keys = json.member("differentKeys");
+    keys += '[';
+    for (const std::string& key : report.different_keys) {
+        if (keys.back() != '[') keys += ',';
+        append_json_string(keys, key);
+    }
+    keys += ']';
+    json.close();
+    return text;
+}
+
+Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
+    SE_TRY_OK(context.need_files("rebuild"));
+    SE_TRY_OK(context.need_store());
+    std::string shown;
+    SE_TRY(door, find_daemon(context));
+    if (door) {
+        SE_TRY(body, body_of(door->post(fmt::format("/v1/operator/rebuild?swap={}", !options.dry_run), "")));
+        shown = body;
+    } else {
+        SE_TRY(engine, open_waiting(context, std::nullopt, Pace::bulk, [] { return false; }));
+        std::optional<Result<Rebuild::Report>> report;
+        engine->engine().rebuild(!options.dry_run,
+                                 [&](Result<Rebuild::Report> told) { report = std::move(told); });
+        engine->run_until([&] { return report.has_value(); });
+        SE_TRY_OK(engine->close());
+        if (!*report) return report->error();
+        shown = to_json(**report);
+    }
+    show_object(context, shown);
+    const auto json = parse_json(shown, 1000);
+    const Json* const equal = json ? json->find("equal") : nullptr;
+    if (equal != nullptr && equal->is_bool() && equal->boolean()) return kOk;
+    complain(options.dry_run
+                 ? "the projection differs from the journal: `statectl rebuild` puts a fresh one in its place"
+                 : "the projection differed from the journal; the fresh one is in its place now");
+    return kDamage;
+}
+
+}  // namespace
+
+void add_operating(CommandLine& line) {
+    line.on(line.add(&line.app, "status", "Show how the daemon, or the store without one, is doing",
+                     "  statectl status -o table\n"
+                     "  statectl status --url http://127.0.0.1:3000"),
+            std::make_shared<NoOptions>(), status);
+    line.on(line.add(&line.app, "reload", "Put a changed policy in force; it is journaled",
+                     "  statectl reload                         the daemon reads its file again\n"
+                     "  statectl reload --config policy.yaml    a store without a daemon\n"
+                     "A file with a mistake changes nothing; line and reason are said."),
+            std::make_shared<NoOptions>(), reload);
+    auto options = std::make_shared<RebuildOptions>();
+    CLI::App* command = line.add(
+        &line.app, "rebuild", "Fold the journal into a fresh projection, compare, swap",
+        "  statectl rebuild --dry-run     only compare; exit code 4 if they differ\n"
+        "  statectl rebuild");
+    command->add_flag("--dry-run", options->dry_run, "Build and compare; leave the old one in place");
+    line.on(command, options, rebuild);
+}
+
+}  // namespace se::statectl

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "journal/head.h"
+#include "journal/journal_reader.h"
+#include "journal/quarantine.h"
+#include "tools/statectl/context.h"
+#include "tools/statectl/journal_search.h"
+
+namespace se::statectl {
+
+/// What the files of a store say, read without a lock: for status and doctor.
+struct StoreFacts {
+    std::string store;
+    std::optional<Head> head;
+    bool locked = false;
+    std::optional<Opener> opener;        ///< of the last run
+    std::optional<Policy> policy;
+
+    // The projection
+    bool stamped = false;
+    std::uint64_t generation = 0;
+    std::string why_not_trusted;         ///< empty: trusted
+    std::optional<Cursor> watermark;     ///< of the generation that STAMP names
+    std::uint64_t live_keys = 0;         ///< as of that watermark
+
+    std::vector<Parked> quarantine;
+    std::optional<std::uint64_t> free_bytes;
+    std::uint64_t journal_bytes = 0;
+};
+
+Outcome<StoreFacts> store_facts(Context& context);
+
+}  // namespace se::statectl
