@@ -66,19 +66,21 @@ struct Pieces {
     }
 };
 
-/// Whether an id in such a record is used up by it (DESIGN 4, Idempotency): refusals that pass or never
-/// took shape bind none.
+/// Whether an id in such a record is used up by it (DESIGN 4, Idempotency): refusals that pass or
+/// never took shape bind none.
 bool binds_id(const RecordView& record) {
     if (record.id.empty()) return false;
     switch (record.kind) {
         case Kind::accepted:
         case Kind::held:
-        case Kind::vote: return true;
+        case Kind::vote:
+            return true;
         case Kind::rejected:
             return record.code != "malformed" && record.code != "too_large" &&
                    record.code != "rate_limited" && record.code != "unavailable" &&
                    record.code != "id_reused";
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -95,7 +97,8 @@ Result<IndexEntry> entry_of(const Line& line) {
         entry.content = hash16_from_hex(record.content).value_or(Hash16{});
     }
     for (const RecordView::Change& change : record.changes) {
-        // A refused proposal may name anything; no key that an entry was ever kept under is so long.
+        // A refused proposal may name anything; no key that an entry was ever kept under is so
+        // long.
         if (change.key.size() <= UINT16_MAX) entry.keys.emplace_back(change.key);
     }
     if (entry.keys.size() > UINT16_MAX) entry.keys.resize(UINT16_MAX);

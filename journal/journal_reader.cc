@@ -2,40 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 
-#include "journal/base/assert.h"
 #include "journal/gaps.h"
-#include "journal/index_file.h"
+#include "journal/marks.h"
 
 namespace se {
-namespace {
-
-/// Marks (places of records) are kept about this far apart: what a seek reads at most, in records.
-constexpr std::uint64_t kMarkEvery = 64;
-/// Segments that marks are kept of; past that, those of the lowest are forgotten.
-constexpr std::size_t kMarkedSegmentsMax = 256;
-constexpr std::size_t kPeekBytes = 64u << 10;
-
-struct Mark {
-    Seq seq;
-    std::uint64_t offset = 0;  ///< of the line's first byte
-};
-
-/// Reads good lines on and on, whatever lies between them. `visit(frame, line)` returns false to stop.
-template <class Visit>
-Status each_good_line(const File& file, std::uint64_t from, std::size_t chunk_bytes, Visit visit) {
-    LineReader lines(file, from, UINT64_MAX, chunk_bytes);
-    for (;;) {
-        SE_TRY(line, lines.next());
-        if (!line) return Ok{};
-        const auto frame = read_frame(line->text);
-        if (frame && !visit(*frame, *line)) return Ok{};
-    }
-}
-
-}  // namespace
-
 std::string to_text(Cursor cursor) {
     return std::to_string(cursor.epoch.value) + "." + std::to_string(cursor.seq.value);
 }
@@ -52,7 +23,7 @@ std::optional<Cursor> cursor_from_text(std::string_view text) {
 
 struct JournalReader::State {
     State(FileSystem& the_files, StorePaths the_paths)
-        : files(the_files), paths(std::move(the_paths)) {}
+        : files(the_files), paths(std::move(the_paths)), marks(the_files, paths) {}
 
     FileSystem& files;
     StorePaths paths;
@@ -77,13 +48,13 @@ struct JournalReader::State {
     std::uint64_t lines_to = 0;  // the end that `lines` was given
 
     std::optional<Fault> fault;
-    Gaps gaps;  // that `repaired` notes account for
+    Gaps gaps;         // that `repaired` notes account for
     struct Searched {  // all that lies behind this place was asked for `repaired` notes
         std::pair<Seq, std::uint64_t> from;
         std::optional<Head> behind;
     };
     std::optional<Searched> searched;
-    std::map<Seq, std::vector<Mark>> marks;
+    Marks marks;
 
     RecordView record;
     Seq record_segment;
@@ -103,8 +74,9 @@ struct JournalReader::State {
         return Ok{};
     }
 
-    /// Whether `seq` may be shown, by all there is now. While a writer lives HEAD is exact. Without one
-    /// (a power cut may have left HEAD behind) the lines behind it say more, once: nobody adds to them.
+    /// Whether `seq` may be shown, by all there is now. While a writer lives HEAD is exact. Without
+    /// one (a power cut may have left HEAD behind) the lines behind it say more, once: nobody adds
+    /// to them.
     Result<bool> may_show(Seq seq) {
         if (seq <= bound()) return true;
         SE_TRY_OK(read_head_again());
@@ -122,7 +94,8 @@ struct JournalReader::State {
             if (head && first < head->segment) continue;
             SE_TRY_OK(each_good_line_of(first, head && first == head->segment ? head->end : 0,
                                         [&](const Frame& frame, const Line&) {
-                                            shown_by_lines = std::max(shown_by_lines, frame.durable);
+                                            shown_by_lines =
+                                                std::max(shown_by_lines, frame.durable);
                                             return true;
                                         }));
         }
@@ -130,8 +103,8 @@ struct JournalReader::State {
         return Ok{};
     }
 
-    /// J4: whether there is evidence that `seq`, which should stand where we do, was acknowledged. HEAD
-    /// says nothing about what a later epoch wrote anew.
+    /// J4: whether there is evidence that `seq`, which should stand where we do, was acknowledged.
+    /// HEAD says nothing about what a later epoch wrote anew.
     Result<bool> was_acknowledged(Seq seq) {
         if (head && seq <= head->durable && epoch <= head->epoch) return true;
         if (!looked_behind_head) {
@@ -141,7 +114,8 @@ struct JournalReader::State {
         return seq <= shown_by_lines;
     }
 
-    /// Where reading must stop in the segment we stand in. Behind HEAD's end the writer may be at work.
+    /// Where reading must stop in the segment we stand in. Behind HEAD's end the writer may be at
+    /// work.
     std::uint64_t limit() const {
         const bool live_end = head && segment == head->segment && bound() == head->durable;
         return live_end ? head->end : UINT64_MAX;
@@ -151,12 +125,11 @@ struct JournalReader::State {
 
     /// Good lines of one segment, whatever lies between them; none when it is gone.
     template <class Visit>
-    Status each_good_line_of(Seq first, std::uint64_t from, Visit visit,
-                             std::size_t chunk_bytes = 1u << 20) {
+    Status each_good_line_of(Seq first, std::uint64_t from, Visit visit) {
         auto opened = files.open(paths.segment(first), OpenMode::read);
         if (!opened && opened.error().code == Errc::not_found) return Ok{};
         if (!opened) return opened.error();
-        return each_good_line(**opened, from, chunk_bytes, visit);
+        return each_good_line(**opened, from, visit);
     }
 
     // --- where we stand
@@ -198,21 +171,10 @@ struct JournalReader::State {
         return true;
     }
 
-    void remember(Seq seq, std::uint64_t at) {
-        std::vector<Mark>& of_segment = marks[segment];
-        if (of_segment.empty() || seq.value >= of_segment.back().seq.value + kMarkEvery) {
-            of_segment.push_back({seq, at});
-        }
-        forget_but(segment);
-    }
-    void forget_but(Seq kept) {
-        if (marks.size() <= kMarkedSegmentsMax) return;
-        marks.erase(marks.begin()->first == kept ? std::next(marks.begin()) : marks.begin());
-    }
-
     // --- gaps
 
-    /// Whether `repaired` notes account for the gap from where we stand up to `next`. They lie further on.
+    /// Whether `repaired` notes account for the gap from where we stand up to `next`. They lie
+    /// further on.
     Result<bool> is_repaired(Seq next) {
         if (gaps.cover(next_seq(), next)) return true;
         if (searched && searched->behind == head && std::pair(segment, offset) >= searched->from) {
@@ -341,7 +303,7 @@ struct JournalReader::State {
             record_offset = line.offset;
             record_end = lines->end_of_good();
         }
-        remember(seq, line.offset);
+        marks.saw(segment, seq, line.offset);
         offset = lines->end_of_good();
         expected = lines->expected();
         epoch = lines->epoch();
@@ -349,39 +311,6 @@ struct JournalReader::State {
     }
 
     // --- seeking
-
-    /// A mark at or before `seq` in the segment that would hold it.
-    Result<Mark> mark_before(Seq first, Seq seq) {
-        std::vector<Mark>& of_segment = marks[first];
-        if (of_segment.empty() && first != segments.back()) {
-            // Rolled: its index file, if there is a good one, tells every place.
-            if (const auto index = read_index(files, paths, first)) {
-                for (const IndexEntry& entry : index->entries) {
-                    if (of_segment.empty() ||
-                        entry.seq.value >= of_segment.back().seq.value + kMarkEvery) {
-                        of_segment.push_back({entry.seq, entry.offset});
-                    }
-                }
-            }
-            forget_but(first);
-        }
-        const auto behind = std::upper_bound(
-            of_segment.begin(), of_segment.end(), seq,
-            [](Seq wanted_seq, const Mark& mark) { return wanted_seq < mark.seq; });
-        if (behind == of_segment.begin()) return Mark{first, 0};
-        return *std::prev(behind);
-    }
-
-    /// Whether the record that a mark promises is where it says. What is remembered proves nothing.
-    Result<bool> holds(const File& of_segment, const Mark& mark) {
-        bool found = false;
-        SE_TRY_OK(each_good_line(of_segment, mark.offset, kPeekBytes,
-                                 [&](const Frame& frame, const Line& line) {
-                                     found = frame.seq == mark.seq && line.offset == mark.offset;
-                                     return false;
-                                 }));
-        return found;
-    }
 
     Status seek(Seq seq) {
         if (head && seq == head->durable.next()) {
@@ -397,17 +326,8 @@ struct JournalReader::State {
             return Ok{};
         }
         const Seq first = *std::prev(behind);
-        SE_TRY(mark, mark_before(first, wanted));
+        SE_TRY(mark, marks.before(first, wanted, first != segments.back()));
         stand(first, mark.offset, mark.seq, {});
-        if (mark.offset == 0) return Ok{};
-        auto opened = files.open(paths.segment(first), OpenMode::read);
-        if (opened) {
-            file = std::move(*opened);
-            SE_TRY(good, holds(*file, mark));
-            if (good) return Ok{};
-        }
-        marks.erase(first);
-        stand(first, 0, first, {});
         return Ok{};
     }
 
@@ -418,7 +338,7 @@ struct JournalReader::State {
             found = frame;
             return false;
         };
-        SE_TRY_OK(each_good_line_of(first, 0, visit, kPeekBytes));
+        SE_TRY_OK(each_good_line_of(first, 0, visit));
         return found;
     }
 
@@ -472,13 +392,16 @@ Result<const RecordView*> JournalReader::next() {
     }
 }
 
-const std::optional<Fault>& JournalReader::fault() const { return state_->fault; }
+const std::optional<Fault>& JournalReader::fault() const {
+    return state_->fault;
+}
 
 Status JournalReader::skip_fault() {
     State& state = *state_;
     if (!state.fault) return Ok{};
     state.fault.reset();
-    state.lines.reset();  // from where we stand: the line that told of a gap is the first good one behind
+    state.lines
+        .reset();  // from where we stand: the line that told of a gap is the first good one behind
     for (;;) {
         SE_TRY(step, state.step(true));
         if (step == State::Step::not_yet) return Ok{};
@@ -492,7 +415,9 @@ Status JournalReader::skip_fault() {
     return Ok{};
 }
 
-Status JournalReader::seek(Seq seq) { return state_->seek(seq); }
+Status JournalReader::seek(Seq seq) {
+    return state_->seek(seq);
+}
 
 Result<const RecordView*> JournalReader::at(Seq seq) {
     SE_TRY_OK(seek(seq));
@@ -515,8 +440,8 @@ Result<bool> JournalReader::resume(Cursor cursor) {
     }
     SE_TRY(last, durable());
     if (last < cursor.seq) {
-        // History ends before the cursor: a copy was restored, and the next writer's epoch will begin
-        // here, behind the follower's back unless it stands here.
+        // History ends before the cursor: a copy was restored, and the next writer's epoch will
+        // begin here, behind the follower's back unless it stands here.
         SE_TRY_OK(seek(last.next()));
         return true;
     }
@@ -530,10 +455,18 @@ Result<bool> JournalReader::resume(Cursor cursor) {
     return false;
 }
 
-Seq JournalReader::segment() const { return state_->record_segment; }
-std::uint64_t JournalReader::offset() const { return state_->record_offset; }
-std::uint64_t JournalReader::end() const { return state_->record_end; }
-Seq JournalReader::expected() const { return state_->next_seq(); }
+Seq JournalReader::segment() const {
+    return state_->record_segment;
+}
+std::uint64_t JournalReader::offset() const {
+    return state_->record_offset;
+}
+std::uint64_t JournalReader::end() const {
+    return state_->record_end;
+}
+Seq JournalReader::expected() const {
+    return state_->next_seq();
+}
 
 Result<Seq> JournalReader::durable() {
     SE_TRY_OK(state_->read_head_again());
@@ -547,6 +480,8 @@ Result<std::optional<Head>> JournalReader::head() {
     return state_->head;
 }
 
-const std::string& JournalReader::store() const { return state_->store; }
+const std::string& JournalReader::store() const {
+    return state_->store;
+}
 
 }  // namespace se

@@ -21,15 +21,23 @@ namespace se {
 ///    "salt":"<32 hex>","body":{…},"crc":"hhhhhhhh"}
 ///
 /// Members come in exactly this order; one that equals its default is absent (note: only for kind
-/// note; code: only for rejected; principal: same as actor; the rest: empty). `salt` and `body` may be
-/// replaced by `"erased":"<64 hex>"`. The head is all bytes before `,"salt":"` (or `,"erased":"`): no
-/// string can hold that text, since quotes inside strings are escaped. The line ends in exactly
+/// note; code: only for rejected; principal: same as actor; the rest: empty). `salt` and `body` may
+/// be replaced by `"erased":"<64 hex>"`. The head is all bytes before `,"salt":"` (or
+/// `,"erased":"`): no string can hold that text, since quotes inside strings are escaped. The line
+/// ends in exactly
 /// `,"crc":"hhhhhhhh"}`: CRC-32C of all bytes before that comma. On disk: newline, line, newline.
 /// A reader takes unknown members after `decided` and before `salt` as part of the head and ignores
 /// them; unknown kinds are kept and fold to nothing.
 
 enum class Kind : std::uint8_t {
-    accepted, rejected, held, vote, config, checkpoint, note, event,
+    accepted,
+    rejected,
+    held,
+    vote,
+    config,
+    checkpoint,
+    note,
+    event,
     unknown,  ///< written by a later minor version
 };
 std::string_view to_text(Kind kind);
@@ -38,17 +46,18 @@ Kind kind_from_text(std::string_view text);
 /// One key that a record changes; `version` is 0 where nothing was changed (rejected, held).
 struct HeadChange {
     std::string key;
-    std::string op;  ///< set, delete, increment, push, merge; for several ops on one key the last one
+    std::string
+        op;  ///< set, delete, increment, push, merge; for several ops on one key the last one
     Version version;
 };
 
-/// A record on its way into the journal: what the decider says. The journal adds seq, epoch, durable,
-/// salt and crc. Texts are plain, not JSON, unless said.
+/// A record on its way into the journal: what the decider says. The journal adds seq, epoch,
+/// durable, salt and crc. Texts are plain, not JSON, unless said.
 struct RecordDraft {
     Time ts;
     Kind kind = Kind::note;
-    std::string note;     ///< opened, closed, torn_tail_cut, repaired, imported, …: kind note only
-    std::string code;     ///< why not: kind rejected only
+    std::string note;  ///< opened, closed, torn_tail_cut, repaired, imported, …: kind note only
+    std::string code;  ///< why not: kind rejected only
     std::string id;
     std::string content;  ///< 32 hex digits; see Identity in DESIGN 4
     std::string actor;
@@ -58,22 +67,23 @@ struct RecordDraft {
     std::string cause;  ///< JSON object, or empty
     std::string trace;
     std::vector<HeadChange> changes;
-    std::string decided;         ///< digest of the config in force
-    std::string body = "{}";     ///< JSON object
+    std::string decided;      ///< digest of the config in force
+    std::string body = "{}";  ///< JSON object
 };
 
-inline constexpr std::size_t kRecordBytesMax = 2u << 20;  ///< a longer line is refused before it is written
-inline constexpr std::size_t kCrcTailBytes = 18;          ///< `,"crc":"hhhhhhhh"}`
+inline constexpr std::size_t kRecordBytesMax =
+    2u << 20;                                     ///< a longer line is refused before it is written
+inline constexpr std::size_t kCrcTailBytes = 18;  ///< `,"crc":"hhhhhhhh"}`
 inline constexpr std::size_t kSaltHexDigits = 32;
 
 /// Appends the line (without newlines) to `out` and returns its leaf hash (DESIGN J7):
-/// sha256(0x00 ‖ head bytes ‖ sha256(salt ‖ body bytes)), salt as the bytes of its hex digits, body as
-/// its bytes, braces included.
+/// sha256(0x00 ‖ head bytes ‖ sha256(salt ‖ body bytes)), salt as the bytes of its hex digits, body
+/// as its bytes, braces included.
 Hash encode_record(std::string& out, const RecordDraft& draft, Seq seq, Epoch epoch, Seq durable,
                    std::string_view salt_hex);
 
-/// A parsed line. Views point into the line, or into `unescaped` for strings that held escapes; both
-/// must outlive it. Raw members are JSON text.
+/// A parsed line. Views point into the line, or into `unescaped` for strings that held escapes;
+/// both must outlive it. Raw members are JSON text.
 struct RecordView {
     struct Change {
         std::string_view key;
@@ -111,11 +121,12 @@ struct Frame {
 std::optional<Frame> read_frame(std::string_view line);
 
 /// The whole line, strictly in the form drawn above. Errc::corruption names what is wrong. Does not
-/// check the crc again, and of the body only that it stands in braces: parse_body looks inside. Reuses
-/// `out`'s memory.
+/// check the crc again, and of the body only that it stands in braces: parse_body looks inside.
+/// Reuses `out`'s memory.
 Status parse_record(std::string_view line, RecordView* out);
 
-/// The leaf of a line (see encode_record), an erased one included. Needs a line that read_frame took.
+/// The leaf of a line (see encode_record), an erased one included. Needs a line that read_frame
+/// took.
 Result<Hash> leaf_hash(std::string_view line);
 Hash leaf_hash(const RecordView& record);  ///< the same of a parsed line
 

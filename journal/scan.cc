@@ -159,7 +159,8 @@ private:
         const Piece& piece = pieces_[number];
         // Under the lock: files may be read from any thread, but opened by one at a time.
         if (!file_ || file_segment_ != piece.segment) {
-            auto opened = files_.open(paths_.segment(segments_[piece.segment].first), OpenMode::read);
+            auto opened =
+                files_.open(paths_.segment(segments_[piece.segment].first), OpenMode::read);
             if (!opened) {
                 done_[number].emplace(std::move(opened).error());
                 return true;

@@ -15,8 +15,8 @@
 
 namespace se {
 
-/// What stretches of segments hold, read by several threads at once and handed over in order. It judges
-/// lines one by one; what they mean together is for whoever takes the pieces.
+/// What stretches of segments hold, read by several threads at once and handed over in order. It
+/// judges lines one by one; what they mean together is for whoever takes the pieces.
 
 /// Good records of one epoch, one seq after the other, with nothing but blanks between them.
 struct ScannedRun {
@@ -54,8 +54,9 @@ struct ScannedSegment {
     std::uint64_t bytes = 0;  ///< read up to here
 };
 
-/// Reads them all and hands the pieces to `take`, in order, on the caller's thread, which also works.
-/// `threads` counts it. Memory is bounded by a few pieces a thread. Stops at the first Error.
+/// Reads them all and hands the pieces to `take`, in order, on the caller's thread, which also
+/// works. `threads` counts it. Memory is bounded by a few pieces a thread. Stops at the first
+/// Error.
 Status scan_segments(FileSystem& files, const StorePaths& paths,
                      const std::vector<ScannedSegment>& segments, bool hashes, unsigned threads,
                      const std::function<Status(ScannedPiece&&)>& take);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kFormatName = "state-engine-journal/";
 constexpr unsigned kFormatMajor = 1;
+constexpr std::size_t kFirstChunkBytes = 16u << 10;
 
 Error corrupt(std::string_view what) {
     return Error{Errc::corruption, "not a segment header: " + std::string(what)};
@@ -93,8 +94,12 @@ Result<SegmentHeader> parse_segment_header(std::string_view line) {
 }
 
 LineReader::LineReader(const File& file, std::uint64_t from, std::uint64_t to,
-                       std::size_t chunk_bytes)
-    : file_(&file), buffer_offset_(from), to_(to), chunk_bytes_(chunk_bytes) {}
+                       std::size_t chunk_bytes_max)
+    : file_(&file),
+      buffer_offset_(from),
+      to_(to),
+      chunk_bytes_(std::min(chunk_bytes_max, kFirstChunkBytes)),
+      chunk_bytes_max_(chunk_bytes_max) {}
 
 Status LineReader::read_more() {
     // What is left of a line goes to the front, so that a line is always in one piece.
@@ -110,6 +115,7 @@ Status LineReader::read_more() {
     const auto bytes = static_cast<std::size_t>(wanted);
     if (buffer_.size() < used_ + bytes) buffer_.resize(used_ + bytes);
     SE_TRY(size, file_->read(offset, std::span(buffer_.data() + used_, bytes)));
+    chunk_bytes_ = std::min(2 * chunk_bytes_, chunk_bytes_max_);
     used_ += size;
     at_end_ = size < bytes;
     return Ok{};

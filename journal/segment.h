@@ -39,13 +39,14 @@ struct Line {
     bool terminated = true;  ///< a newline follows it in the file
 };
 
-/// Reads a file's non-blank lines in order, in large chunks, with pread only. Long runs of blank bytes
-/// are passed over quickly. A line longer than kRecordBytesMax comes in pieces of that size (none of
-/// which can be a good record), so memory stays bounded whatever the file holds.
+/// Reads a file's non-blank lines in order with pread only, in chunks that grow: a look at one line
+/// stays cheap. Long runs of blank bytes are passed over quickly. A line longer than kRecordBytesMax
+/// comes in pieces of that size (none of which can be a good record), so memory stays bounded whatever
+/// the file holds.
 class LineReader {
 public:
-    explicit LineReader(const File& file, std::uint64_t from = 0,
-                        std::uint64_t to = UINT64_MAX, std::size_t chunk_bytes = 1u << 20);
+    explicit LineReader(const File& file, std::uint64_t from = 0, std::uint64_t to = UINT64_MAX,
+                        std::size_t chunk_bytes_max = 1u << 20);
 
     /// The next line, or nothing at the end. `text` is valid until the next call.
     Result<std::optional<Line>> next();
@@ -56,7 +57,8 @@ private:
     const File* file_;
     std::uint64_t buffer_offset_ = 0;  // of buffer_[0] in the file
     std::uint64_t to_ = 0;
-    std::size_t chunk_bytes_ = 0;
+    std::size_t chunk_bytes_ = 0;  // of the next read
+    std::size_t chunk_bytes_max_ = 0;
     std::string buffer_;
     std::size_t used_ = 0;      // bytes of buffer_ that hold file content
     std::size_t position_ = 0;  // next byte to look at
@@ -81,7 +83,7 @@ struct Fault {
     std::uint64_t offset = 0;
     Seq seq;
     std::string detail;
-    Seq last{};   ///< verify: last seq lost there, as far as is known; below `seq`: none is
+    Seq last{};  ///< verify: last seq lost there, as far as is known; below `seq`: none is
 };
 std::string to_text(const Fault& fault);
 
@@ -90,9 +92,9 @@ std::string to_text(const Fault& fault);
 class SegmentReader {
 public:
     struct Start {
-        std::uint64_t offset = 0;  ///< 0: from the header; else just behind a record's newline
-        Seq expected;              ///< next seq; ignored at offset 0, where the name says it
-        Epoch epoch_min;           ///< epoch of the record before
+        std::uint64_t offset = 0;       ///< 0: from the header; else just behind a record's newline
+        Seq expected;                   ///< next seq; ignored at offset 0, where the name says it
+        Epoch epoch_min;                ///< epoch of the record before
         std::uint64_t to = UINT64_MAX;  ///< reads no line that starts at or behind this offset
         bool past_header = false;  ///< at offset 0 too: a known place, the header was judged before
     };
@@ -101,14 +103,15 @@ public:
     static Result<SegmentReader> open(FileSystem& files, const StorePaths& paths, Seq first,
                                       const std::string& store, Start start);
     /// The same over an open file, which must outlive it.
-    static Result<SegmentReader> over(const File& file, Seq first, const std::string& store, Start start);
+    static Result<SegmentReader> over(const File& file, Seq first, const std::string& store,
+                                      Start start);
 
-    /// The next good record or fault; nothing at the end. After a fault the reader stands behind the
-    /// bad line and still expects the same seq; resume_at() moves on.
+    /// The next good record or fault; nothing at the end. After a fault the reader stands behind
+    /// the bad line and still expects the same seq; resume_at() moves on.
     Result<std::optional<Item>> next();
 
-    /// Of the record last returned; after bad_seq, bad_epoch and unterminated, of the good line that the
-    /// fault is about.
+    /// Of the record last returned; after bad_seq, bad_epoch and unterminated, of the good line
+    /// that the fault is about.
     const Frame& frame() const { return frame_; }
     /// The line last looked at, good or bad. Valid until the next call of next().
     const Line& line() const { return line_; }
@@ -118,8 +121,8 @@ public:
     Epoch epoch() const { return epoch_; }
     const std::optional<SegmentHeader>& header() const { return header_; }
 
-    /// Goes on behind a gap: from now on `seq` is expected. After bad_seq, resume_at(frame().seq) makes
-    /// next() look at that line again: the record behind the gap is not lost.
+    /// Goes on behind a gap: from now on `seq` is expected. After bad_seq, resume_at(frame().seq)
+    /// makes next() look at that line again: the record behind the gap is not lost.
     void resume_at(Seq seq);
 
 private:

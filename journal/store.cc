@@ -101,9 +101,7 @@ Result<StoreHold> hold_store(FileSystem& files, Random& random, const StorePaths
     SE_TRY_OK(make_folders(files, paths));
     // The file is made empty, then locked, then filled: of two first writers only one fills it, and
     // nobody ever locks a file that another is about to replace.
-    {
-        SE_TRY_OK(files.open(paths.store_file(), OpenMode::create));
-    }
+    { SE_TRY_OK(files.open(paths.store_file(), OpenMode::create)); }
     SE_TRY(lock, files.lock(paths.store_file()));
     auto info = read_store(files, paths);
     if (!info && (info.error().code == Errc::not_found || info.error().code == Errc::corruption)) {

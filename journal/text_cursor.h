@@ -85,8 +85,8 @@ public:
         }
         return false;
     }
-    /// Takes the escapes off the inside of a string that string() passed. Bytes that are no UTF-8 stay as
-    /// they are.
+    /// Takes the escapes off the inside of a string that string() passed. Bytes that are no UTF-8
+    /// stay as they are.
     static std::string unescape(std::string_view inside) {
         std::string plain;
         plain.reserve(inside.size());
@@ -96,11 +96,21 @@ public:
                 continue;
             }
             switch (inside[++i]) {
-                case 'b': plain += '\b'; break;
-                case 'f': plain += '\f'; break;
-                case 'n': plain += '\n'; break;
-                case 'r': plain += '\r'; break;
-                case 't': plain += '\t'; break;
+                case 'b':
+                    plain += '\b';
+                    break;
+                case 'f':
+                    plain += '\f';
+                    break;
+                case 'n':
+                    plain += '\n';
+                    break;
+                case 'r':
+                    plain += '\r';
+                    break;
+                case 't':
+                    plain += '\t';
+                    break;
                 case 'u': {  // \u00 and two digits, of which the first is 0 or 1
                     const char low = inside[i + 4];
                     plain += static_cast<char>((inside[i + 3] - '0') * 16 +
@@ -108,7 +118,8 @@ public:
                     i += 4;
                     break;
                 }
-                default: plain += inside[i];
+                default:
+                    plain += inside[i];
             }
         }
         return plain;

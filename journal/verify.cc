@@ -15,14 +15,14 @@ namespace {
 /// A longer gap than this is not filled with lost leaves: only a forged line could make one.
 constexpr std::uint64_t kLostLeavesMax = 1u << 24;
 
-/// A bad place, until all evidence is in: from the first thing that is wrong to the next record that the
-/// log can go on with.
+/// A bad place, until all evidence is in: from the first thing that is wrong to the next record
+/// that the log can go on with.
 struct Suspect {
     Fault fault;
     bool only_missing = false;  ///< nothing bad stands there, seqs are just not there
     bool open = true;
     std::uint64_t bad_lines = 0;
-    Seq durable_behind;         ///< told by good lines up to the next suspect
+    Seq durable_behind;  ///< told by good lines up to the next suspect
 
     Epoch header_epoch;  ///< bad_root only
 
@@ -62,7 +62,8 @@ private:
             suspect(FaultKind::missing_records, end_of_good_, {}).only_missing = true;
             if (index > 0) suspects_.back().fault.segment = segments_[index - 1].first;
         } else if (first < expected_) {
-            suspect(FaultKind::bad_header, 0, "the segment begins with a seq that was there before");
+            suspect(FaultKind::bad_header, 0,
+                    "the segment begins with a seq that was there before");
         }
         if (first != expected_) close(first);
         expected_ = first;
@@ -92,7 +93,8 @@ private:
         const bool same = !hashes_ || it.header.before == tree_;
         if (same) return;
         // Excused or not, and by what, is known when all notes have been read.
-        Suspect& bad = suspect(FaultKind::bad_root, it.offset, "the log before it has another root");
+        Suspect& bad =
+            suspect(FaultKind::bad_root, it.offset, "the log before it has another root");
         bad.header_epoch = it.header.epoch;
         close(expected_);
         tree_ = it.header.before;
@@ -251,14 +253,15 @@ void Judge::finish(VerifyReport* report) {
             break;
         }
         if (it.open) it.fault.last = evidence[i];
-        if (it.bad_lines > 1) it.fault.detail += " (" + std::to_string(it.bad_lines) + " bad lines)";
+        if (it.bad_lines > 1)
+            it.fault.detail += " (" + std::to_string(it.bad_lines) + " bad lines)";
         if (it.fault.last >= it.fault.seq) tree_is_known = false;
         report->faults.push_back(std::move(it.fault));
     }
 }
 
-/// Beside a living writer only what HEAD vouches for is judged: behind it lines are being written. With
-/// none there, all of it is.
+/// Beside a living writer only what HEAD vouches for is judged: behind it lines are being written.
+/// With none there, all of it is.
 Result<std::vector<ScannedSegment>> what_to_read(FileSystem& files, const StorePaths& paths,
                                                  const std::optional<Head>& head, bool writing) {
     SE_TRY(firsts, list_segments(files, paths));
@@ -304,7 +307,8 @@ Result<VerifyReport> verify(FileSystem& files, const StorePaths& paths,
     SE_TRY(writing, files.is_locked(paths.store_file()));
     auto report = verify_once(files, paths, options, writing);
     if (writing) return report;
-    // A writer that has begun meanwhile was perhaps seen at work: then it is judged as one that lives.
+    // A writer that has begun meanwhile was perhaps seen at work: then it is judged as one that
+    // lives.
     SE_TRY(writing_now, files.is_locked(paths.store_file()));
     if (!writing_now) return report;
     return verify_once(files, paths, options, true);

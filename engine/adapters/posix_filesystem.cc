@@ -25,8 +25,8 @@ Error failure(const std::string& path, std::string_view doing, int error = errno
     return {code, path + ": " + std::string(doing) + ": " + std::generic_category().message(error)};
 }
 
-/// Room is often only given to pages when they are synced, so a sync can find the disk full. Its caller
-/// must not take that for "nothing was written".
+/// Room is often only given to pages when they are synced, so a sync can find the disk full. Its
+/// caller must not take that for "nothing was written".
 Error failed_sync(const std::string& path, std::string_view doing) {
     Error error = failure(path, doing);
     error.code = Errc::io;

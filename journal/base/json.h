@@ -13,17 +13,22 @@ namespace se {
 
 /// A JSON value in canonical form: members sorted by the bytes of their names and unique; integers
 /// exact in int64; every other number a finite double. Two values are equal exactly when their
-/// canonical texts are, and a canonical text reads back as the same value. Hashes and state roots use
-/// that text.
+/// canonical texts are, and a canonical text reads back as the same value. Hashes and state roots
+/// use that text.
 ///
-/// For that, a number has one form only, whatever way it was written:
-///     12, 12.0 and 1.2e1            the integer 12: a whole double is the integer that its ECMAScript
-///     -0.0                          0            text shows, if int64 can hold that
+/// For that, a number has one form only, whatever way it was written. A whole double is the integer
+/// that its ECMAScript text shows, if int64 can hold that:
+///
+///     12, 12.0, 1.2e1               12
+///     -0.0                          0
 ///     9007199254740993.0            9007199254740992
 ///     1152921504606846976.0 (2^60)  1152921504606847000
-///     9223372036854775808.0 (2^63)  9.223372036854776e+18: beyond int64 it stays a double. ECMAScript
-///     1e20                          1e+20       has digits up to 1e21, which we could not read back
-///     9223372036854775808           malformed: an integer is exact or refused
+///
+/// If not, it stays a double and has an exponent. (ECMAScript has digits up to 1e21, but an integer
+/// beyond int64 is malformed: it is exact or refused.)
+///
+///     9223372036854775808.0 (2^63)  9.223372036854776e+18
+///     1e20                          1e+20
 class Json {
 public:
     using Array = std::vector<Json>;
@@ -80,10 +85,10 @@ private:
 
 inline constexpr std::size_t kJsonDepthMax = 64;  ///< default limit; deeper is Errc::malformed
 
-/// Reads one JSON text (RFC 8259, UTF-8). Errc::malformed, with a pointer where one can be named, for:
-/// bad syntax or UTF-8, lone surrogates, duplicate members, integers beyond int64, numbers that are not
-/// finite, depth over `depth_max` (an empty array is one deep; 1000 is the most), anything behind the
-/// value.
+/// Reads one JSON text (RFC 8259, UTF-8). Errc::malformed, with a pointer where one can be named,
+/// for: bad syntax or UTF-8, lone surrogates, duplicate members, integers beyond int64, numbers that
+/// are not finite, depth over `depth_max` (an empty array is one deep; 1000 is the most), anything
+/// behind the value.
 Result<Json> parse_json(std::string_view text, std::size_t depth_max = kJsonDepthMax);
 
 /// The canonical text: minified, members in byte order, integers exact, other numbers as ECMAScript

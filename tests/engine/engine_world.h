@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,7 +33,8 @@ struct Asked {
     }
 };
 
-/// A real disk in front of LMDB's files that is full on demand, as the projection meets it.
+/// A real disk for LMDB's files. On demand a generation cannot be looked at any more, and so not be
+/// written to: the projection fails before its first write, as on a full disk.
 class CacheFiles final : public FileSystem {
 public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
@@ -53,7 +55,8 @@ public:
         return real_.free_space(path);
     }
     Result<FileIdentity> identity(const std::string& path) override {
-        if (refuses) return Error{Errc::no_space, "the test says so"};
+        if (looks_left && *looks_left == 0) return Error{Errc::no_space, "the test says so"};
+        if (looks_left) --*looks_left;
         return real_.identity(path);
     }
     Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
@@ -61,7 +64,7 @@ public:
     }
     Result<bool> is_locked(const std::string& path) override { return real_.is_locked(path); }
 
-    bool refuses = false;  ///< no generation can be opened or marked dirty
+    std::optional<int> looks_left;  ///< an open takes one, the first write another
 
 private:
     PosixFileSystem real_;

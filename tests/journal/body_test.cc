@@ -135,14 +135,16 @@ TEST_CASE("a deadline beyond any calendar is the last moment of it") {
     CHECK(deadline(kTs, UINT64_MAX) == last);
     CHECK(deadline(last, 1) == last);
     CHECK(deadline(Time::max(), 1) == last);
-    CHECK(deadline(kTs, static_cast<std::uint64_t>((last - kTs) / std::chrono::seconds{1})) <= last);
+    CHECK(deadline(kTs, static_cast<std::uint64_t>((last - kTs) / std::chrono::seconds{1})) <=
+          last);
 }
 
 TEST_CASE("any bytes at all are read as a body without harm") {
     const std::string text = encode(full_body());
     PostImages images;
     for (std::size_t size = 0; size < text.size(); ++size) {
-        const std::vector<char> exact(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
+        const std::vector<char> exact(text.begin(),
+                                      text.begin() + static_cast<std::ptrdiff_t>(size));
         CHECK_FALSE(parse_body({exact.data(), exact.size()}));
         CHECK_FALSE(parse_post_images({exact.data(), exact.size()}, kTs, 3, &images));
     }

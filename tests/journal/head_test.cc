@@ -18,8 +18,8 @@ TEST_CASE("a slot reads back, and no flipped bit or other length of it does") {
     const Head written = head(7, 42, 4711);
     const std::string slot = encode_head_slot(written);
     REQUIRE(slot.size() == kHeadSlotBytes);
-    CHECK(slot.starts_with(
-        R"({"store":"s","epoch":7,"durable":42,"segment":1,"end":4711,"crc":")"));
+    CHECK(
+        slot.starts_with(R"({"store":"s","epoch":7,"durable":42,"segment":1,"end":4711,"crc":")"));
     CHECK(slot.ends_with("  \n"));
     REQUIRE(decode_head_slot(slot));
     CHECK(*decode_head_slot(slot) == written);

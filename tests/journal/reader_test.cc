@@ -56,8 +56,8 @@ SmallStore closed_store() {
 TEST_CASE("cursors have a text") {
     CHECK(to_text(Cursor{{1763690400}, {7}}) == "1763690400.7");
     CHECK(cursor_from_text("1763690400.7") == Cursor{{1763690400}, {7}});
-    for (const char* bad : {"", ".", "1", "1.", ".1", "1.x", "x.1", "1.2.3", "-1.2", "1.-2",
-                            " 1.2", "1.99999999999999999999"}) {
+    for (const char* bad : {"", ".", "1", "1.", ".1", "1.x", "x.1", "1.2.3", "-1.2", "1.-2", " 1.2",
+                            "1.99999999999999999999"}) {
         CHECK_FALSE(cursor_from_text(bad));
     }
 }
@@ -115,10 +115,16 @@ TEST_CASE("a line being written above the bound is not yet, whatever of it is th
         small.active() = after;
         small.write_head();
         CHECK(rest(reader) == range(3, 4));
-        small.write_head({.store = small.store, .epoch = {10}, .durable = {2}, .segment = {1},
+        small.write_head({.store = small.store,
+                          .epoch = {10},
+                          .durable = {2},
+                          .segment = {1},
                           .end = small.places[{2}].end});
         small.files.bytes(small.paths.head()) = "";
-        small.write_head({.store = small.store, .epoch = {10}, .durable = {2}, .segment = {1},
+        small.write_head({.store = small.store,
+                          .epoch = {10},
+                          .durable = {2},
+                          .segment = {1},
                           .end = small.places[{2}].end});
     }
 }
@@ -217,9 +223,8 @@ TEST_CASE("gaps that a note accounts for are passed without a word, others are d
             for (std::uint64_t seek = 1; seek <= 9; ++seek) {
                 CAPTURE(seek);
                 REQUIRE(reader.seek({seek}));
-                const auto first =
-                    std::find_if(expected.begin(), expected.end(),
-                                 [&](Seq seq) { return seq >= Seq{seek}; });
+                const auto first = std::find_if(expected.begin(), expected.end(),
+                                                [&](Seq seq) { return seq >= Seq{seek}; });
                 CHECK(rest(reader) == std::vector<Seq>(first, expected.end()));
                 const auto at = reader.at({seek});
                 const bool is_there =
@@ -295,7 +300,8 @@ TEST_CASE("any record is found, in any order, with index files, without, and wit
                 for (IndexEntry& entry : index.entries) entry.offset += 100;
             }
             REQUIRE(write_index(small.files, small.paths, index));
-            if (indexes == std::string("damaged")) small.files.bytes(small.paths.index(first))[50] ^= 1;
+            if (indexes == std::string("damaged"))
+                small.files.bytes(small.paths.index(first))[50] ^= 1;
         }
         JournalReader reader = open(small);
         std::mt19937_64 random(9);
@@ -344,13 +350,13 @@ TEST_CASE("a follower goes on behind its cursor, or where a later epoch began") 
              {{{10}, {3}}, false, 4},
              {{{12}, {4}}, false, 5},
              {{{14}, {9}}, false, 10},
-             {{{10}, {4}}, true, 4},    // 4 was written again by epoch 12
+             {{{10}, {4}}, true, 4},  // 4 was written again by epoch 12
              {{{10}, {40}}, true, 4},
              {{{11}, {5}}, true, 4},
              {{{12}, {9}}, true, 7},
              {{{14}, {12}}, true, 10},  // more than there is: a copy was restored
              {{{15}, {12}}, true, 10},
-             {{{12}, {2}}, true, 1},    // 2 was never written in 12 here
+             {{{12}, {2}}, true, 1},  // 2 was never written in 12 here
          }) {
         CAPTURE(to_text(row.cursor));
         JournalReader reader = open(small);

@@ -131,11 +131,11 @@ TEST_CASE("every flipped bit and every prefix of a line is refused by its frame"
 }
 
 TEST_CASE("a right crc does not make a record of any text") {
-    for (const char* covered : {
-             R"()", R"({"seq":)", R"({"seq":1)", R"({"seq":01,"epoch":1,"durable":0,"ts":")",
-             R"({"seq":-1,"epoch":1,"durable":0,"ts":")", R"({"seq":,"epoch":1,"durable":0,"ts":")",
-             R"({"seq":18446744073709551616,"epoch":1,"durable":0,"ts":")",
-             R"({"format":"state-engine-journal/1","store":"s")"}) {
+    for (const char* covered :
+         {R"()", R"({"seq":)", R"({"seq":1)", R"({"seq":01,"epoch":1,"durable":0,"ts":")",
+          R"({"seq":-1,"epoch":1,"durable":0,"ts":")", R"({"seq":,"epoch":1,"durable":0,"ts":")",
+          R"({"seq":18446744073709551616,"epoch":1,"durable":0,"ts":")",
+          R"({"format":"state-engine-journal/1","store":"s")"}) {
         CAPTURE(covered);
         CHECK_FALSE(read_frame(with_crc(covered)));
     }
@@ -150,9 +150,9 @@ TEST_CASE("parsing is strict about form, order and escapes") {
     for (const std::string& middle : {
              std::string(R"("kind":note)"),
              std::string(R"("id":"x","kind":"note")"),
-             std::string(R"("kind":"note","actor":"a","id":"x")"),       // order
-             std::string(R"("kind":"note","id":"x","id":"x")"),          // twice
-             std::string(R"("kind":"note","id":"\u0041")"),              // not our escape
+             std::string(R"("kind":"note","actor":"a","id":"x")"),  // order
+             std::string(R"("kind":"note","id":"x","id":"x")"),     // twice
+             std::string(R"("kind":"note","id":"\u0041")"),         // not our escape
              std::string(R"("kind":"note","id":"\/")"),
              std::string(R"("kind":"note","id":"\ud800")"),
              std::string("\"kind\":\"note\",\"id\":\"a\tb\""),
@@ -169,18 +169,18 @@ TEST_CASE("parsing is strict about form, order and escapes") {
         CAPTURE(middle);
         CHECK_FALSE(parse_record(with_crc(start + middle + end), &record));
     }
-    for (const char* ts : {"2026-11-21T02:00:00Z", "2026-13-21T02:00:00.000Z",
-                           "2026-02-29T02:00:00.000Z", "2026-11-21T24:00:00.000Z",
-                           "2026-11-21t02:00:00.000Z", "0000-11-21T02:00:00.000Z"}) {
+    for (const char* ts :
+         {"2026-11-21T02:00:00Z", "2026-13-21T02:00:00.000Z", "2026-02-29T02:00:00.000Z",
+          "2026-11-21T24:00:00.000Z", "2026-11-21t02:00:00.000Z", "0000-11-21T02:00:00.000Z"}) {
         const std::string line = R"({"seq":7,"epoch":1,"durable":6,"ts":")" + std::string(ts) +
                                  R"(","kind":"note")" + end;
         CHECK_FALSE(parse_record(with_crc(line), &record));
     }
-    for (const char* tail : {R"(,"salt":"0011","body":{})", R"(,"body":{})", R"()",
-                             R"(,"salt":"00112233445566778899aabbccddeeff","body":[])",
-                             R"(,"salt":"00112233445566778899aabbccddeefg","body":{})",
-                             R"(,"salt":"00112233445566778899aabbccddeeff")",
-                             R"(,"erased":"0011")"}) {
+    for (const char* tail :
+         {R"(,"salt":"0011","body":{})", R"(,"body":{})", R"()",
+          R"(,"salt":"00112233445566778899aabbccddeeff","body":[])",
+          R"(,"salt":"00112233445566778899aabbccddeefg","body":{})",
+          R"(,"salt":"00112233445566778899aabbccddeeff")", R"(,"erased":"0011")"}) {
         CAPTURE(tail);
         CHECK_FALSE(parse_record(with_crc(start + R"("kind":"note")" + tail), &record));
     }
@@ -223,7 +223,8 @@ TEST_CASE("the leaf is head, then the hash of salt and body, and survives erasin
     CHECK(leaf_hash(record) == leaf);
     CHECK(*leaf_hash(line) == leaf);
 
-    const std::string salt_member = ",\"salt\":\"" + kSalt + "\",\"body\":" + draft.body + ",\"crc\"";
+    const std::string salt_member =
+        ",\"salt\":\"" + kSalt + "\",\"body\":" + draft.body + ",\"crc\"";
     const std::string head = line.substr(0, line.find(salt_member));
     const Hash body = sha256(kSalt + draft.body);
     std::string leaf_bytes(1, '\0');
@@ -247,7 +248,8 @@ TEST_CASE("any bytes at all are read without harm") {
     RecordView record;
     for (std::size_t size = 0; size <= line.size(); ++size) {
         // In memory of exactly that size, so that a sanitizer sees a step too far.
-        const std::vector<char> exact(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(size));
+        const std::vector<char> exact(line.begin(),
+                                      line.begin() + static_cast<std::ptrdiff_t>(size));
         const std::string_view text{exact.data(), exact.size()};
         CHECK(static_cast<bool>(parse_record(text, &record)) == (size == line.size()));
         (void)leaf_hash(text);
@@ -267,7 +269,8 @@ TEST_CASE("any bytes at all are read without harm") {
     }
     std::string deep(1u << 20, '[');
     CHECK_FALSE(parse_record(with_crc(R"({"seq":7,"epoch":1,"durable":6,"ts":")"
-                                      R"(2026-11-21T02:00:00.000Z","kind":"note","roles":)" + deep),
+                                      R"(2026-11-21T02:00:00.000Z","kind":"note","roles":)" +
+                                      deep),
                              &record));
 }
 

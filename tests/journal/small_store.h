@@ -18,8 +18,8 @@
 
 namespace se::test {
 
-/// Files in memory that never fail: for tests of readers that change one byte and read again, thousands
-/// of times. May be read from several threads while nobody writes.
+/// Files in memory that never fail: for tests of readers that change one byte and read again,
+/// thousands of times. May be read from several threads while nobody writes.
 class MemoryFiles final : public FileSystem {
 public:
     std::map<std::string, std::shared_ptr<std::string>> content;
@@ -104,8 +104,8 @@ private:
     };
 };
 
-/// A journal written by hand: the formats' own functions and nothing of the writer's logic, so that any
-/// state, sound or not, can be made.
+/// A journal written by hand: the formats' own functions and nothing of the writer's logic, so that
+/// any state, sound or not, can be made.
 struct SmallStore {
     MemoryFiles files;
     StorePaths paths{"/data"};
@@ -142,7 +142,13 @@ struct SmallStore {
         segment = next;
         used = 0;
         active() = std::string(bytes, '\n');
-        put(encode_segment_header({.store = store, .epoch = epoch, .first = next, .before = tree}));
+        const auto header = [&](std::string_view line) {
+            active().replace(0, std::min(active().size(), line.size() + 1),
+                             std::string(line) + "\n");
+            used = line.size() + 1;
+        };
+        header(
+            encode_segment_header({.store = store, .epoch = epoch, .first = next, .before = tree}));
     }
 
     RecordDraft draft(std::string text = "value") const {
@@ -159,8 +165,8 @@ struct SmallStore {
     void add(const RecordDraft& record, std::optional<Seq> durable = {}) {
         std::string line;
         const std::string salt(kSaltHexDigits, static_cast<char>('0' + next.value % 10));
-        tree.append(encode_record(line, record, next, epoch,
-                                  durable.value_or(Seq{next.value - 1}), salt));
+        tree.append(
+            encode_record(line, record, next, epoch, durable.value_or(Seq{next.value - 1}), salt));
         put(line);
         places[next] = {segment, used - line.size() - 1, used};
         next = next.next();

@@ -215,7 +215,8 @@ TEST_CASE("what a HEAD of an epoch before says of seqs that a later epoch wrote 
     SmallStore small;
     small.begin_segment(4096);
     small.add_many(2);
-    const Head old{.store = small.store, .epoch = {10}, .durable = {9}, .segment = {1}, .end = 9999};
+    const Head old{
+        .store = small.store, .epoch = {10}, .durable = {9}, .segment = {1}, .end = 9999};
     small.write_head(old);
     CHECK(check(small).faults.size() == 1);
     small.epoch = {11};
@@ -455,8 +456,8 @@ TEST_CASE("every bad place is one fault and the records between them are counted
 
 TEST_CASE("a newer major format is refused") {
     SmallStore small = closed_store();
-    std::string line = encode_segment_header(
-        {.store = small.store, .epoch = {1}, .first = {4}, .before = {}});
+    std::string line =
+        encode_segment_header({.store = small.store, .epoch = {1}, .first = {4}, .before = {}});
     line.replace(line.find("journal/1"), 9, "journal/2");
     line.resize(line.size() - kCrcTailBytes);
     append_crc_tail(line, 0);

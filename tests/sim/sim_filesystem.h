@@ -67,8 +67,8 @@ public:
     /// that need room fail: create, write, rename, make_directory. A fault that is due at another
     /// waits for one of these.
     ///
-    /// What a failed sync of a file did not get to the disk is lost, and later syncs know nothing of
-    /// it. A failed sync_directory leaves its operations to a later one.
+    /// What a failed sync of a file did not get to the disk is lost, and later syncs know nothing
+    /// of it. A failed sync_directory leaves its operations to a later one.
     void fail_after(std::uint64_t calls, Fault fault, Errc code = Errc::io);
     void mend();                             ///< no fault (any more)
     bool failed() const { return failed_; }  ///< a call has failed since fail_after() or mend()

@@ -73,11 +73,13 @@ constexpr std::string_view kTail = R"bash(    esac
     else
         case $path in
             /get|/list|/set|/delete|/increment|/push|/merge|/watch|/history|/journal/replay)
-                # Keys of the store at hand; quietly none when there is no store.
-                local keys
-                keys=$("${COMP_WORDS[0]}" "${data[@]}" list "$current" -o jsonl 2>/dev/null |
-                    head -n 200 | sed -n 's/^{"key":"\([^"\\]*\)".*/\1/p')
-                COMPREPLY=($(compgen -W "$keys" -- "$current")) ;;
+                # Keys of the store at hand; quietly none when there is no store. They are other
+                # people's text: never expanded, and quoted where they go.
+                local key
+                while IFS= read -r key; do
+                    COMPREPLY+=("$(printf %q "$key")")
+                done < <("${COMP_WORDS[0]}" "${data[@]}" -o jsonl list -- "$current" 2>/dev/null |
+                    head -n 200 | sed -n 's/^{"key":"\([^"\\]*\)".*/\1/p') ;;
             /import) COMPREPLY=($(compgen -f -- "$current")) ;;
             /completion) COMPREPLY=($(compgen -W "bash" -- "$current")) ;;
         esac

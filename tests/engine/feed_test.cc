@@ -1,0 +1,153 @@
+// The change feed: every durable change once, in order, from any cursor.
+
+#include "tests/engine/engine_world.h"
+
+using namespace se;
+using namespace se::test;
+
+namespace {
+
+struct Follower {
+    Cursor cursor;
+    std::vector<std::string> texts;
+    std::vector<Seq> seqs;
+    int resyncs = 0;
+
+    void catch_up(Engine& engine, std::string_view prefix = "", std::size_t limit = 7) {
+        for (bool more = true; more;) {
+            const auto changes = engine.changes_since(&cursor, prefix, limit);
+            REQUIRE(changes);
+            for (const auto& event : changes->events) {
+                CHECK(event->key.starts_with(prefix));
+                texts.push_back(event->text);
+                seqs.push_back(event->seq);
+            }
+            if (changes->resync) ++resyncs;
+            more = changes->more;
+        }
+    }
+};
+
+Cursor now(EngineWorld& world) {
+    const auto applied = world.engine->applied();
+    return {applied.epoch, applied.seq};
+}
+
+}  // namespace
+
+TEST_CASE("an event tells the key, its entry, the version before, the cause and the id") {
+    EngineWorld world;
+    world.open();
+    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    world.set("k", "1", R"(,"id":"first")");
+    world.ask(R"({"op":"delete","key":"k","reason":"r","id":"second"})");
+    world.set("forbidden key", "1");
+    follower.catch_up(*world.engine);
+    REQUIRE(follower.texts.size() == 2);
+    CHECK(follower.texts[0] ==
+          R"({"key":"k","entry":{"key":"k","value":1,"version":1,"seq":3,)"
+          R"("updatedAt":"2026-01-01T00:00:00.000Z","updatedBy":"alice","ttl":null,)"
+          R"("metadata":{"source":"test"}},"previousVersion":0,"cause":null,"id":"first"})");
+    CHECK(follower.texts[1] ==
+          R"({"key":"k","entry":null,"previousVersion":1,"cause":null,"id":"second"})");
+    CHECK(follower.cursor == now(world));
+}
+
+TEST_CASE("nothing is told before it is durable, and all who follow are woken then") {
+    EngineWorld world;
+    world.open();
+    int woken = 0;
+    world.engine->on_changes([&] { ++woken; });
+    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    world.submit(EngineWorld::set_text("a", "1"));
+    world.submit(EngineWorld::set_text("b", "1"));
+    world.engine->step();
+    follower.catch_up(*world.engine);
+    CHECK(follower.texts.empty());
+    CHECK(woken == 0);
+    world.settle();
+    CHECK(woken >= 1);
+    follower.catch_up(*world.engine);
+    CHECK(follower.texts.size() == 2);
+}
+
+TEST_CASE("memory and journal tell the same, from every cursor and in pieces of any size") {
+    EngineWorld world;
+    world.open();
+    const Cursor start = now(world);
+    for (int i = 0; i < 20; ++i) world.set("k" + std::to_string(i % 4), std::to_string(i));
+    world.ask(R"({"ops":[{"op":"set","key":"x","value":1},{"op":"delete","key":"k0"}],"reason":"r"})");
+    for (std::uint64_t from = start.seq.value; from <= now(world).seq.value; ++from) {
+        for (const std::size_t limit : {1u, 3u, 100u}) {
+            Follower memory{.cursor = {start.epoch, Seq{from}}, .texts = {}, .seqs = {}};
+            memory.catch_up(*world.engine, "k", limit);
+            auto reader = JournalReader::open(world.disk, StorePaths{"/data"});
+            REQUIRE(reader);
+            Cursor cursor{start.epoch, Seq{from}};
+            std::vector<std::string> texts;
+            for (bool more = true; more;) {
+                const auto changes =
+                    changes_from_journal(*reader, &cursor, now(world).seq, "k", limit);
+                REQUIRE(changes);
+                CHECK_FALSE(changes->resync);
+                for (const auto& event : changes->events) texts.push_back(event->text);
+                more = changes->more;
+            }
+            CHECK(memory.texts == texts);
+            CHECK(memory.cursor == cursor);
+        }
+    }
+}
+
+TEST_CASE("a follower that is further back than memory misses nothing") {
+    EngineWorld world;
+    world.settings.journal.first_segment_bytes = 1u << 20;
+    world.settings.journal.segment_bytes = 4u << 20;
+    world.open();
+    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    const std::size_t count = kFeedEventsMax + 500;
+    for (std::size_t i = 0; i < count; ++i) {
+        world.submit(R"({"op":"increment","key":"n","value":1,"reason":"r"})");
+        if (i % 256 == 255) world.settle();
+    }
+    world.settle();
+    follower.catch_up(*world.engine, "", 100);
+    REQUIRE(follower.seqs.size() == count);
+    for (std::size_t i = 1; i < count; ++i) CHECK(follower.seqs[i].value == follower.seqs[i - 1].value + 1);
+}
+
+TEST_CASE("a cursor survives restarts; without one, a follower starts where reads are") {
+    EngineWorld world;
+    world.open();
+    world.set("a", "1");
+    Follower follower{.cursor = {}, .texts = {}, .seqs = {}};
+    follower.catch_up(*world.engine);
+    CHECK(follower.texts.size() == 1);
+    world.reopen();
+    world.set("b", "1");
+    follower.catch_up(*world.engine);
+    CHECK(follower.texts.size() == 2);
+    CHECK(follower.resyncs == 0);
+    world.crash();
+    world.open();
+    world.set("c", "1");
+    follower.catch_up(*world.engine);
+    CHECK(follower.texts.size() == 3);
+    CHECK(follower.resyncs == 0);
+}
+
+TEST_CASE("a cursor past the point where a later epoch began is rewound to it, with a mark") {
+    EngineWorld world;
+    world.open();
+    world.set("a", "1");
+    const Cursor early = now(world);
+    world.reopen();
+    world.set("b", "2");
+    // It claims to have seen more of the first epoch than there was.
+    Follower follower{.cursor = {early.epoch, Seq{early.seq.value + 3}}, .texts = {}, .seqs = {}};
+    follower.catch_up(*world.engine);
+    CHECK(follower.resyncs == 1);
+    REQUIRE(follower.texts.size() == 1);
+    CHECK(follower.texts[0].find("\"key\":\"b\"") != std::string::npos);
+    CHECK(follower.cursor == now(world));
+}
