@@ -11,7 +11,8 @@ namespace {
 
 using lmdb::Database;
 
-constexpr std::size_t kTransactionBytes = 16u << 20;  // small enough to be done again when the map is full
+constexpr std::size_t kTransactionBytes =
+    16u << 20;  // small enough to be done again when the map is full
 
 /// Appends `count` rows; `row(i)` gives the i-th one, {key, value}, in ascending order.
 template <class Row>
@@ -37,9 +38,8 @@ Status append_rows(lmdb::Env& env, Database database, std::size_t count, const R
 
 Status BulkFold::add(const RecordView& record) {
     if (record.seq <= seq_) return Ok{};
-    SE_TRY_OK(folder_.fold(record, [&](std::string_view name, const EntryView& entry) {
-        return put(name, entry);
-    }));
+    SE_TRY_OK(folder_.fold(
+        record, [&](std::string_view name, const EntryView& entry) { return put(name, entry); }));
     if (const std::optional<Identity> identity = identity_of(record))
         bindings_.push_back({identity->key, identity->content, record.seq});
     seq_ = record.seq;
@@ -132,10 +132,11 @@ Status BulkFold::load_identities(lmdb::Env& env) {
     std::vector<Binding> reused;
     const Binding* owner = nullptr;
     for (const Binding& binding : bindings_) {
-        if (owner == nullptr || owner->key != binding.key) owner = &binding;
+        if (owner == nullptr || owner->key != binding.key)
+            owner = &binding;
         else if (owner->content != binding.content)
-            reused.push_back({reused_identity({binding.key, binding.content}), binding.content,
-                              binding.seq});
+            reused.push_back(
+                {reused_identity({binding.key, binding.content}), binding.content, binding.seq});
     }
     std::vector<Binding> rows;
     rows.reserve(bindings_.size() + reused.size());

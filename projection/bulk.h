@@ -13,18 +13,18 @@
 
 namespace se {
 
-/// The fold of a whole journal, gathered in memory and then loaded in key order, page by full page: how
-/// a generation regrows. Much faster than applying record by record, and smaller.
+/// The fold of a whole journal, gathered in memory and then loaded in key order, page by full page:
+/// how a generation regrows. Much faster than applying record by record, and smaller.
 ///
-/// Its limit is memory, for it holds all at once: the encoded entries of all keys and about 150 bytes
-/// more a key, 40 bytes a bound id, 16 bytes a change. 10 million records over 1 million keys of half a
-/// kilobyte take about 1.3 GB. Nothing is spilled to disk.
+/// Its limit is memory, for it holds all at once: the encoded entries of all keys and about 150
+/// bytes more a key, 40 bytes a bound id, 16 bytes a change. 10 million records over 1 million keys
+/// of half a kilobyte take about 1.3 GB. Nothing is spilled to disk.
 class BulkFold {
 public:
     /// Records in order; one at or below seq() is skipped.
     Status add(const RecordView& record);
-    /// Loads it into an empty `env`, in several transactions; the last one has the watermark and the
-    /// store's id, without which nobody opens it (P1). After an Error, again into another one.
+    /// Loads it into an empty `env`, in several transactions; the last one has the watermark and
+    /// the store's id, without which nobody opens it (P1). After an Error, again into another one.
     Status load(lmdb::Env& env, const StoreInfo& store, const Position& behind);
 
     std::uint64_t live_keys() const { return live_keys_; }

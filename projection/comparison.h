@@ -8,8 +8,8 @@
 
 namespace se {
 
-/// Two snapshots, walked side by side in key order, a slice at a time: which keys differ, and both state
-/// roots.
+/// Two snapshots, walked side by side in key order, a slice at a time: which keys differ, and both
+/// state roots.
 class Comparison {
 public:
     Comparison(Snapshot live, Snapshot rebuilt)
@@ -23,7 +23,8 @@ public:
     Hash root_live() const { return tree_live_.root(); }
     Hash root_rebuilt() const { return tree_rebuilt_.root(); }
     const std::vector<std::string>& different_keys() const { return different_keys_; }
-    /// How many rows `history`, `ids` and `ttl` have, where that differs, and the number of live keys.
+    /// How many rows `history`, `ids` and `ttl` have, where that differs, and the number of live
+    /// keys.
     Result<std::string> different_counts() const;
 
 private:

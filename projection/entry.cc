@@ -104,8 +104,10 @@ Entry EntryView::to_entry() const {
 
 void encode_entry(std::string& out, const EntryView& entry) {
     std::uint8_t flags = 0;
-    if (entry.deleted) flags = kTombstone;
-    else if (entry.expires_at) flags = kHasDeadline;
+    if (entry.deleted)
+        flags = kTombstone;
+    else if (entry.expires_at)
+        flags = kHasDeadline;
     out += static_cast<char>(flags);
     put_number(out, entry.version.value);
     put_number(out, entry.seq.value);
@@ -113,7 +115,8 @@ void encode_entry(std::string& out, const EntryView& entry) {
     put_time(out, entry.updated_at);
     if (entry.expires_at) put_time(out, *entry.expires_at);
     put_number(out, entry.ttl);
-    const std::array texts = {entry.updated_by, entry.id, entry.reason, entry.metadata, entry.cause};
+    const std::array texts = {entry.updated_by, entry.id, entry.reason, entry.metadata,
+                              entry.cause};
     for (const std::string_view text : texts) put_number(out, text.size());
     for (const std::string_view text : texts) out += text;
     out += entry.value;
@@ -154,8 +157,10 @@ void append_entry_json(std::string& out, std::string_view key, const EntryView& 
     object.text("key", key).raw("value", entry.value);
     object.integer("version", entry.version.value).integer("seq", entry.seq.value);
     object.text("updatedAt", to_text(entry.updated_at)).text("updatedBy", entry.updated_by);
-    if (entry.ttl != 0) object.integer("ttl", entry.ttl);
-    else object.null("ttl");
+    if (entry.ttl != 0)
+        object.integer("ttl", entry.ttl);
+    else
+        object.null("ttl");
     if (entry.expires_at) object.text("expiresAt", to_text(*entry.expires_at));
     object.raw("metadata", shown_metadata(entry.reason, entry.metadata));
     object.close();

@@ -10,20 +10,22 @@
 
 namespace se {
 
-/// What is held about one key: an entry, or, when `deleted`, a tombstone (version and seq only). Texts
-/// are plain; `value`, `metadata` and `cause` are canonical JSON, the latter two empty when there is none.
+/// What is held about one key: an entry, or, when `deleted`, a tombstone (version and seq only).
+/// Texts are plain; `value`, `metadata` and `cause` are canonical JSON, the latter two empty when
+/// there is none.
 struct Entry {
     bool deleted = false;
     Version version;
-    Seq seq;                 ///< of the record that made it so
-    Time updated_at;         ///< that record's ts
+    Seq seq;          ///< of the record that made it so
+    Time updated_at;  ///< that record's ts
     std::string value;
     std::string updated_by;  ///< its actor
     std::string id;          ///< of the mutation
     std::uint64_t ttl = 0;   ///< seconds; 0: none
     std::optional<Time> expires_at;
     std::string reason;
-    std::string metadata;    ///< as the client sent it; what is shown adds `source`: see append_entry_json
+    std::string
+        metadata;  ///< as the client sent it; what is shown adds `source`: see append_entry_json
     std::string cause;
 
     bool operator==(const Entry&) const = default;
@@ -44,14 +46,15 @@ struct EntryView {
     Entry to_entry() const;
 };
 
-/// Binary, little-endian, drawn in entry.cc and docs/formats.md. The same entry always gives the same
-/// bytes: state roots are taken over them.
+/// Binary, little-endian, drawn in entry.cc and docs/formats.md. The same entry always gives the
+/// same bytes: state roots are taken over them.
 void encode_entry(std::string& out, const EntryView& entry);
 Result<EntryView> decode_entry(std::string_view bytes);
 
-/// What every door shows (INTERFACES "Entry"): {"key","value","version","seq","updatedAt","updatedBy",
-/// "ttl","expiresAt"?,"metadata"}; ttl null when there is none; metadata is {"source": <reason>} with the
-/// client's members over it, in byte order. Needs !deleted.
+/// What every door shows (INTERFACES "Entry"):
+/// {"key","value","version","seq","updatedAt","updatedBy", "ttl","expiresAt"?,"metadata"}; ttl null
+/// when there is none; metadata is {"source": <reason>} with the client's members over it, in byte
+/// order. Needs !deleted.
 void append_entry_json(std::string& out, std::string_view key, const EntryView& entry);
 
 /// `{"source":<reason>, ...metadata}` in byte order of the names.

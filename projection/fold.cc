@@ -58,7 +58,8 @@ Status Folder::fold(const RecordView& record, const Apply& apply) {
 std::optional<Identity> identity_of(const RecordView& record) {
     if (record.kind != Kind::accepted && record.kind != Kind::rejected) return std::nullopt;
     if (record.id.empty() || record.content.empty()) return std::nullopt;
-    if (record.kind == Kind::rejected && std::ranges::find(kBindsNoId, record.code) != kBindsNoId.end())
+    if (record.kind == Kind::rejected &&
+        std::ranges::find(kBindsNoId, record.code) != kBindsNoId.end())
         return std::nullopt;
     const std::optional<Hash16> content = hash16_from_hex(record.content);
     if (!content) return std::nullopt;
@@ -77,8 +78,10 @@ Status MemoryState::fold(const RecordView& record) {
     if (record.seq <= seq_) return Ok{};  // replay is always safe
     SE_TRY_OK(folder_.fold(record, [&](std::string_view key, const EntryView& entry) -> Status {
         const auto found = entries_.find(key);
-        if (found != entries_.end()) found->second = entry.to_entry();
-        else entries_.emplace(key, entry.to_entry());
+        if (found != entries_.end())
+            found->second = entry.to_entry();
+        else
+            entries_.emplace(key, entry.to_entry());
         return Ok{};
     }));
     seq_ = record.seq;

@@ -65,8 +65,8 @@ Result<std::unique_ptr<Generation>> Generation::open(const std::string& director
 Result<std::unique_ptr<Generation>> Generation::load(FileSystem& files,
                                                      const std::string& cache_directory,
                                                      std::uint64_t number, const StoreInfo& store,
-                                                     const ProjectionOptions& options, BulkFold& bulk,
-                                                     const Position& behind) {
+                                                     const ProjectionOptions& options,
+                                                     BulkFold& bulk, const Position& behind) {
     const std::string directory = generation_directory(cache_directory, number);
     SE_TRY_OK(files.make_directory(cache_directory));
     SE_TRY_OK(files.make_directory(directory));
@@ -105,7 +105,8 @@ Status Generation::apply(std::span<const RecordView* const> records, const Posit
             if (Status folded = fold(txn, *record, &live); !folded) return folded;
         }
         // P1: the same transaction.
-        if (Status put = txn.put(Database::meta, layout::kLiveRow, layout::little_endian(live)); !put)
+        if (Status put = txn.put(Database::meta, layout::kLiveRow, layout::little_endian(live));
+            !put)
             return put;
         return txn.put(Database::meta, layout::kWatermarkRow, layout::encode_watermark(behind));
     }));

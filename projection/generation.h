@@ -25,8 +25,8 @@ public:
     static Result<std::unique_ptr<Generation>> load(FileSystem& files,
                                                     const std::string& cache_directory,
                                                     std::uint64_t number, const StoreInfo& store,
-                                                    const ProjectionOptions& options, BulkFold& bulk,
-                                                    const Position& behind);
+                                                    const ProjectionOptions& options,
+                                                    BulkFold& bulk, const Position& behind);
 
     std::uint64_t number() const { return number_; }
     const std::string& data_file() const { return data_file_; }

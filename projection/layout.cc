@@ -18,11 +18,15 @@ std::uint64_t number_at(std::string_view bytes, std::size_t index) {
 Time time_of(std::uint64_t ms) {
     return Time(std::chrono::milliseconds(static_cast<std::int64_t>(ms)));
 }
-std::uint64_t ms_of(Time time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+std::uint64_t ms_of(Time time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
 
 }  // namespace
 
-std::string big_endian(std::uint64_t value) { return little_endian(std::byteswap(value)); }
+std::string big_endian(std::uint64_t value) {
+    return little_endian(std::byteswap(value));
+}
 
 std::string little_endian(std::uint64_t value) {
     std::string bytes(sizeof value, '\0');

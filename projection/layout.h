@@ -21,7 +21,8 @@
 ///   meta      "format"                                       kProjectionFormat
 ///             "store"                                        the store's id
 ///             "live"                                         number of live keys, 8 LE
-///             "watermark"                                    seq, epoch, ts, segment, end: 8 LE each;
+///             "watermark"                                    seq, epoch, ts, segment, end: 8 LE
+///             each;
 ///                                                            then Frontier::to_bytes()
 namespace se::layout {
 

@@ -1,7 +1,6 @@
 #include "projection/lmdb.h"
 
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,86 +10,33 @@
 #include <map>
 #include <thread>
 
+#include "projection/lmdb.internal.h"
+
 namespace se::lmdb {
 namespace {
-
-struct DatabaseForm {
-    const char* name;
-    unsigned flags;
-};
-constexpr std::array<DatabaseForm, kDatabases> kForms = {{
-    {"state", 0},
-    // Several fixed-size values a key: a third of the space of one key a change, and half the time.
-    {"history", MDB_DUPSORT | MDB_DUPFIXED},
-    {"ids", 0},
-    {"ttl", 0},
-    {"held", 0},
-    {"pending", 0},
-    {"buckets", 0},
-    {"meta", 0},
-}};
 
 constexpr unsigned kWriterFlags = MDB_WRITEMAP | MDB_NOSYNC | MDB_NORDAHEAD | MDB_NOTLS;
 constexpr unsigned kReaderFlags = MDB_RDONLY | MDB_NORDAHEAD | MDB_NOTLS;
 constexpr std::uint64_t kPageBytes = 4096;
-constexpr std::uint64_t kLockFileBytes = 128 * kReadersMax;  // a reader's slot is 64 bytes, then a header
+constexpr std::uint64_t kLockFileBytes = 128 * kReadersMax;  // a slot has 64 bytes
 constexpr std::size_t kIdleMax = 64;
 constexpr int kRenewTries = 1000;
 
-Errc errc_of(int rc) {
-    switch (rc) {
-        case MDB_CORRUPTED:
-        case MDB_PAGE_NOTFOUND:
-        case MDB_INVALID:
-        case MDB_PANIC: return Errc::corruption;
-        case MDB_VERSION_MISMATCH: return Errc::unsupported;
-        case MDB_MAP_FULL:
-        case ENOSPC:
-        case EDQUOT:
-        case EFBIG: return Errc::no_space;
-        case MDB_READERS_FULL:
-        case MDB_MAP_RESIZED: return Errc::unavailable;
-        case MDB_TXN_FULL:
-        case MDB_BAD_VALSIZE: return Errc::too_large;
-        case ENOENT: return Errc::not_found;
-        default: return Errc::io;
-    }
-}
-
-Status outcome(int rc, const char* call) {
-    if (rc == MDB_SUCCESS) return Ok{};
-    return Error{errc_of(rc), std::string("lmdb ") + call + ": " + mdb_strerror(rc)};
-}
-
-MDB_val val(std::string_view text) { return {text.size(), const_cast<char*>(text.data())}; }
-std::string_view text(const MDB_val& value) {
-    return {static_cast<const char*>(value.mv_data), value.mv_size};
-}
-std::size_t index(Database database) { return static_cast<std::size_t>(database); }
-
-Result<std::optional<std::string_view>> get_from(MDB_txn* txn, MDB_dbi handle,
-                                                 std::string_view key) {
-    MDB_val k = val(key), v{};
-    const int rc = mdb_get(txn, handle, &k, &v);
-    if (rc == MDB_SUCCESS) return std::optional(text(v));
-    if (rc == MDB_NOTFOUND || key.empty()) return std::optional<std::string_view>{};
-    return outcome(rc, "get").error();
-}
-
-/// Every byte of `path` up to `bytes` gets its place on the disk, so that a mapped write never needs one.
+/// Every byte of `path` up to `bytes` gets its place on the disk, so that a mapped write never
+/// needs one.
 int allocate_file(int file, std::uint64_t bytes) {
     int rc = EINTR;
     while (rc == EINTR) rc = posix_fallocate(file, 0, static_cast<off_t>(bytes));
     return rc;
 }
 
-/// The reader table is mapped and written as well. Needs: nobody in this process has it open, as closing
-/// it here would let go of their locks.
+/// The reader table is mapped and written as well. Needs: nobody in this process has it open, as
+/// closing it here would let go of their locks.
 Status allocate_lock_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     // A store that may only be read has readers without a table.
     if (file < 0) return errno == EROFS || errno == EACCES ? Status(Ok{}) : outcome(errno, "open");
-    struct stat status{};
+    struct stat status {};
     int rc = ::fstat(file, &status) == 0 ? 0 : errno;
     const auto bytes = std::max(kLockFileBytes, static_cast<std::uint64_t>(status.st_size));
     if (rc == 0 && static_cast<std::uint64_t>(status.st_blocks) * 512 < bytes)
@@ -99,7 +45,8 @@ Status allocate_lock_file(const std::string& path) {
     return outcome(rc, "allocate lock.mdb");
 }
 
-/// A new file gets its two first pages through write(), which can say no, before anything is mapped.
+/// A new file gets its two first pages through write(), which can say no, before anything is
+/// mapped.
 Status write_first_pages(const std::string& directory, std::uint64_t map_bytes) {
     MDB_env* env = nullptr;
     SE_TRY_OK(outcome(mdb_env_create(&env), "env_create"));
@@ -130,7 +77,8 @@ struct CloseRegistered {
     void operator()(Env* env) const {
         const std::lock_guard lock(registry().mutex);
         const auto found = registry().open.find(file);
-        if (found != registry().open.end() && found->second.env.expired()) registry().open.erase(found);
+        if (found != registry().open.end() && found->second.env.expired())
+            registry().open.erase(found);
         delete env;
     }
 };
@@ -143,7 +91,8 @@ Result<std::shared_ptr<Env>> find_or_open(Registry::File file, Open&& open) {
             const std::lock_guard lock(registry().mutex);
             const auto found = registry().open.find(file);
             // A child of fork() shares nothing with its parent's, and must never close it.
-            const bool known = found != registry().open.end() && found->second.process == ::getpid();
+            const bool known =
+                found != registry().open.end() && found->second.process == ::getpid();
             if (known) {
                 if (std::shared_ptr<Env> env = found->second.env.lock()) return env;
             } else {
@@ -159,7 +108,7 @@ Result<std::shared_ptr<Env>> find_or_open(Registry::File file, Open&& open) {
 
 struct OpenFile {
     int descriptor = -1;
-    struct stat status{};
+    struct stat status {};
     ~OpenFile() {
         if (descriptor >= 0) ::close(descriptor);
     }
@@ -186,32 +135,65 @@ Status check_length(MDB_env* env, std::uint64_t file_bytes) {
 
 }  // namespace
 
-// --- opening ---------------------------------------------------------------------------------------
+Errc errc_of(int rc) {
+    switch (rc) {
+        case MDB_CORRUPTED:
+        case MDB_PAGE_NOTFOUND:
+        case MDB_INVALID:
+        case MDB_PANIC:
+            return Errc::corruption;
+        case MDB_VERSION_MISMATCH:
+            return Errc::unsupported;
+        case MDB_MAP_FULL:
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+            return Errc::no_space;
+        case MDB_READERS_FULL:
+        case MDB_MAP_RESIZED:
+            return Errc::unavailable;
+        case MDB_TXN_FULL:
+        case MDB_BAD_VALSIZE:
+            return Errc::too_large;
+        case ENOENT:
+            return Errc::not_found;
+        default:
+            return Errc::io;
+    }
+}
+
+Status outcome(int rc, const char* call) {
+    if (rc == MDB_SUCCESS) return Ok{};
+    return Error{errc_of(rc), std::string("lmdb ") + call + ": " + mdb_strerror(rc)};
+}
+
+// --- opening -----------------------------------------------------------------------------------
 
 Result<std::shared_ptr<Env>> Env::open_writer(const std::string& directory, MapLimits limits) {
     OpenFile data;
     SE_TRY_OK(data.open(directory + "/data.mdb", O_RDWR | O_CREAT));
     SE_TRY(env, find_or_open(data.identity(), [&]() -> Result<std::unique_ptr<Env>> {
-        SE_TRY_OK(allocate_lock_file(directory + "/lock.mdb"));
-        if (data.size() == 0) SE_TRY_OK(write_first_pages(directory, limits.first));
-        std::unique_ptr<Env> fresh(new Env);
-        fresh->process_ = ::getpid();
-        fresh->limits_ = limits;
-        fresh->data_file_ = std::exchange(data.descriptor, -1);
-        // LMDB cuts or extends the file to the size of its map when it opens it: never cut it.
-        fresh->map_bytes_ = std::max(limits.first, data.size()) / kPageBytes * kPageBytes;
-        const Status reserved = fresh->reserve();
-        // With no room now, reading goes on; every write asks again.
-        if (!reserved && (reserved.error().code != Errc::no_space || data.size() == 0))
-            return reserved.error();
-        SE_TRY_OK(fresh->open_main(directory));
-        if (data.size() > 0) SE_TRY_OK(check_length(fresh->main_, data.size()));
-        SE_TRY_OK(fresh->write([&](WriteTxn& txn) { return fresh->open_databases(txn); }));
-        // No locks: the guard, which has its place in the reader table, stands for it.
-        SE_TRY_OK(fresh->open_view(directory, kReaderFlags | MDB_NOLOCK,
-                                   std::max(limits.max, fresh->map_bytes_)));
-        return fresh;
-    }));
+               SE_TRY_OK(allocate_lock_file(directory + "/lock.mdb"));
+               if (data.size() == 0) SE_TRY_OK(write_first_pages(directory, limits.first));
+               std::unique_ptr<Env> fresh(new Env);
+               fresh->process_ = ::getpid();
+               fresh->limits_ = limits;
+               fresh->data_file_ = std::exchange(data.descriptor, -1);
+               // LMDB cuts or extends the file to the size of its map when it opens it: never cut
+               // it.
+               fresh->map_bytes_ = std::max(limits.first, data.size()) / kPageBytes * kPageBytes;
+               const Status reserved = fresh->reserve();
+               // With no room now, reading goes on; every write asks again.
+               if (!reserved && (reserved.error().code != Errc::no_space || data.size() == 0))
+                   return reserved.error();
+               SE_TRY_OK(fresh->open_main(directory));
+               if (data.size() > 0) SE_TRY_OK(check_length(fresh->main_, data.size()));
+               SE_TRY_OK(fresh->write([&](WriteTxn& txn) { return fresh->open_databases(txn); }));
+               // No locks: the guard, which has its place in the reader table, stands for it.
+               SE_TRY_OK(fresh->open_view(directory, kReaderFlags | MDB_NOLOCK,
+                                          std::max(limits.max, fresh->map_bytes_)));
+               return fresh;
+           }));
     if (env->main_ == nullptr)
         return Error{Errc::busy, directory + ": this process reads it; it must let go first"};
     return env;
@@ -254,7 +236,7 @@ Status Env::open_view(const std::string& directory, unsigned flags, std::uint64_
     SE_TRY_OK(check(mdb_env_set_mapsize(view_, map_bytes), "set_mapsize"));
     SE_TRY_OK(check(mdb_env_open(view_, directory.c_str(), flags, 0600), "open"));
     int file = -1;
-    struct stat status{};
+    struct stat status {};
     SE_TRY_OK(check(mdb_env_get_fd(view_, &file), "get_fd"));
     if (::fstat(file, &status) != 0) return outcome(errno, "fstat");
     SE_TRY_OK(check_length(view_, static_cast<std::uint64_t>(status.st_size)));
@@ -287,7 +269,7 @@ Status Env::check(int rc, const char* call) {
     return outcome(rc, call);
 }
 
-// --- room ------------------------------------------------------------------------------------------
+// --- room --------------------------------------------------------------------------------------
 
 Status Env::allocate(std::uint64_t bytes) {
     const int rc = allocate_file(data_file_, bytes);
@@ -308,7 +290,8 @@ Status Env::reserve() {
 }
 
 Status Env::grow() {
-    const std::uint64_t wanted = map_bytes_ + std::min(std::max(map_bytes_, kPageBytes), limits_.step);
+    const std::uint64_t wanted =
+        map_bytes_ + std::min(std::max(map_bytes_, kPageBytes), limits_.step);
     const std::uint64_t next = std::min(wanted, limits_.max) / kPageBytes * kPageBytes;
     if (next <= map_bytes_)
         return Error{Errc::no_space, "lmdb: the map has its largest size, " +
@@ -327,7 +310,9 @@ std::uint64_t Env::used_bytes() const {
     return mdb_env_info(view_, &info) == MDB_SUCCESS ? (info.me_last_pgno + 1) * kPageBytes : 0;
 }
 
-Status Env::sync() { return check(mdb_env_sync(main_, 1), "sync"); }
+Status Env::sync() {
+    return check(mdb_env_sync(main_, 1), "sync");
+}
 
 Result<std::uint64_t> Env::check_readers() {
     MDB_env* const env = main_ != nullptr ? main_ : view_;
@@ -353,18 +338,19 @@ Result<std::uint64_t> Env::check_readers() {
     return info.me_last_txnid - oldest;
 }
 
-// --- reading ---------------------------------------------------------------------------------------
+// --- reading -----------------------------------------------------------------------------------
 
 Status Env::renew(ReadTxn::Slots& slots) {
     const auto start = [](MDB_env* env, MDB_txn*& txn) {
         return txn != nullptr ? mdb_txn_renew(txn) : mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
     };
     if (main_ != nullptr && !lost_) {
-        // First the guard: from here on, no page of the newest commit or any later one is used again.
+        // First the guard: from here on, no page of the newest commit or any later one is used
+        // again.
         if (const int rc = start(main_, slots.guard)) return outcome(rc, "guard");
     }
-    // LMDB copies the roots of a commit out of a place that the second next commit overwrites. When no
-    // newer one has come meanwhile, they are whole.
+    // LMDB copies the roots of a commit out of a place that the second next commit overwrites. When
+    // no newer one has come meanwhile, they are whole.
     for (int tries = 0; tries < kRenewTries; ++tries) {
         if (const int rc = start(view_, slots.view)) return outcome(rc, "txn_begin");
         MDB_envinfo info{};
@@ -407,121 +393,11 @@ void Env::release(ReadTxn::Slots slots) {
     if (slots.guard != nullptr) mdb_txn_abort(slots.guard);
 }
 
-ReadTxn::ReadTxn(ReadTxn&& other) noexcept
-    : env_(std::move(other.env_)), slots_(std::exchange(other.slots_, {})) {}
-
-ReadTxn& ReadTxn::operator=(ReadTxn&& other) noexcept {
-    std::swap(env_, other.env_);
-    std::swap(slots_, other.slots_);
-    return *this;
-}
-
-ReadTxn::~ReadTxn() {
-    if (env_ != nullptr) env_->release(slots_);
-}
-
-Result<std::optional<std::string_view>> ReadTxn::get(Database database,
-                                                     std::string_view key) const {
-    return get_from(slots_.view, env_->view_handles_[index(database)], key);
-}
-
-Result<std::uint64_t> ReadTxn::count(Database database) const {
-    MDB_stat found{};
-    SE_TRY_OK(outcome(mdb_stat(slots_.view, env_->view_handles_[index(database)], &found), "stat"));
-    return std::uint64_t{found.ms_entries};
-}
-
-Result<Cursor> ReadTxn::cursor(Database database) const {
-    MDB_cursor* raw = nullptr;
-    SE_TRY_OK(outcome(mdb_cursor_open(slots_.view, env_->view_handles_[index(database)], &raw),
-                      "cursor_open"));
-    Cursor cursor;
-    cursor.cursor_.reset(raw);
-    return cursor;
-}
-
-void Cursor::Close::operator()(MDB_cursor* cursor) const { mdb_cursor_close(cursor); }
-
-Result<bool> Cursor::move(int operation, std::string_view key, std::string_view value) {
-    MDB_val k = val(key), v = val(value);
-    const int rc = mdb_cursor_get(cursor_.get(), &k, &v, static_cast<MDB_cursor_op>(operation));
-    if (rc == MDB_NOTFOUND) return false;
-    SE_TRY_OK(outcome(rc, "cursor_get"));
-    key_ = text(k);
-    value_ = text(v);
-    return true;
-}
-
-Result<bool> Cursor::first() { return move(MDB_FIRST); }
-Result<bool> Cursor::next() { return move(MDB_NEXT); }
-Result<bool> Cursor::previous_value() { return move(MDB_PREV_DUP); }
-
-Result<bool> Cursor::seek(std::string_view at_or_after) {
-    return at_or_after.empty() ? first() : move(MDB_SET_RANGE, at_or_after);
-}
-
-Result<bool> Cursor::last_value_of(std::string_view key) {
-    SE_TRY(found, move(MDB_SET_KEY, key));
-    if (!found) return false;
-    SE_TRY(last, move(MDB_LAST_DUP));
-    return last;
-}
-
-Result<bool> Cursor::last_value_below(std::string_view key, std::string_view bound) {
-    SE_TRY(beyond, move(MDB_GET_BOTH_RANGE, key, bound));
-    return beyond ? previous_value() : last_value_of(key);
-}
-
-// --- writing ---------------------------------------------------------------------------------------
-
-void WriteTxn::Abort::operator()(MDB_txn* txn) const { mdb_txn_abort(txn); }
-
 Result<WriteTxn> Env::begin_write() {
     map_full_ = false;
     MDB_txn* raw = nullptr;
     SE_TRY_OK(check(mdb_txn_begin(main_, nullptr, 0, &raw), "txn_begin"));
     return WriteTxn(*this, raw);
-}
-
-Result<std::optional<std::string_view>> WriteTxn::get(Database database,
-                                                      std::string_view key) const {
-    return get_from(txn_.get(), env_->main_handles_[index(database)], key);
-}
-
-Status WriteTxn::put_with(Database database, std::string_view key, std::string_view value,
-                          unsigned flags) {
-    MDB_val k = val(key), v = val(value);
-    return env_->check(
-        mdb_put(txn_.get(), env_->main_handles_[index(database)], &k, &v, flags), "put");
-}
-
-Status WriteTxn::put(Database database, std::string_view key, std::string_view value) {
-    return put_with(database, key, value, 0);
-}
-
-Result<bool> WriteTxn::put_new(Database database, std::string_view key, std::string_view value) {
-    MDB_val k = val(key), v = val(value);
-    const int rc =
-        mdb_put(txn_.get(), env_->main_handles_[index(database)], &k, &v, MDB_NOOVERWRITE);
-    if (rc == MDB_KEYEXIST) return false;
-    SE_TRY_OK(env_->check(rc, "put"));
-    return true;
-}
-
-Status WriteTxn::append(Database database, std::string_view key, std::string_view value) {
-    const bool several = (kForms[index(database)].flags & MDB_DUPSORT) != 0;
-    return put_with(database, key, value, several ? MDB_APPENDDUP : MDB_APPEND);
-}
-
-Status WriteTxn::erase(Database database, std::string_view key) {
-    MDB_val k = val(key);
-    const int rc = mdb_del(txn_.get(), env_->main_handles_[index(database)], &k, nullptr);
-    return rc == MDB_NOTFOUND ? Status(Ok{}) : env_->check(rc, "del");
-}
-
-Status WriteTxn::commit() && {
-    // mdb_txn_commit frees the handle even when it fails, so we let go of it first.
-    return env_->check(mdb_txn_commit(txn_.release()), "commit");
 }
 
 }  // namespace se::lmdb

@@ -21,11 +21,14 @@ struct MDB_cursor;
 
 /// The only module that knows <lmdb.h>: what the projection needs of LMDB, with its traps closed.
 ///
-/// - Under MDB_WRITEMAP a write into a hole of the file is SIGBUS when the disk is full. So every byte
+/// - Under MDB_WRITEMAP a write into a hole of the file is SIGBUS when the disk is full. So every
+/// byte
 ///   of the map is allocated before LMDB may use it, and the map grows only between transactions.
-/// - Growing moves the map. So a writer's own snapshots read through a second, read-only map of fixed
+/// - Growing moves the map. So a writer's own snapshots read through a second, read-only map of
+/// fixed
 ///   size that never moves; a slot in the reader table protects their pages from being used again.
-/// - Opening one file twice in a process breaks its locks. So all of a process share one Env a file.
+/// - Opening one file twice in a process breaks its locks. So all of a process share one Env a
+/// file.
 namespace se::lmdb {
 
 enum class Database : std::uint8_t { state, history, ids, ttl, held, pending, buckets, meta };
@@ -119,8 +122,9 @@ private:
 /// reading ones.
 class Env : public std::enable_shared_from_this<Env> {
 public:
-    /// Makes the files and databases when absent. Errc::busy when this process already reads it without
-    /// being able to write; Errc::corruption when it is no such file, or shorter than it says.
+    /// Makes the files and databases when absent. Errc::busy when this process already reads it
+    /// without being able to write; Errc::corruption when it is no such file, or shorter than it
+    /// says.
     static Result<std::shared_ptr<Env>> open_writer(const std::string& directory, MapLimits limits);
     /// Errc::not_found when absent. Writes nothing but its slot in lock.mdb.
     static Result<std::shared_ptr<Env>> open_reader(const std::string& directory,
@@ -132,8 +136,8 @@ public:
     /// About 100 ns: transactions are reused.
     Result<ReadTxn> read();
 
-    /// Runs `body(WriteTxn&)` and commits. When the map is full it is grown and all is done again, so
-    /// `body` may run several times and must start anew each time. An Error changes nothing.
+    /// Runs `body(WriteTxn&)` and commits. When the map is full it is grown and all is done again,
+    /// so `body` may run several times and must start anew each time. An Error changes nothing.
     template <std::invocable<WriteTxn&> Body>
     Status write(Body&& body) {
         for (;;) {

@@ -21,7 +21,8 @@ Status MemoryFold::fold(const RecordView& record, const Snapshot* below) {
         SE_TRY(found, below->find_identity(identity->key));
         owner = found;
     }
-    if (!owner) bound_.emplace(identity->key, bound);
+    if (!owner)
+        bound_.emplace(identity->key, bound);
     else if (owner->content != identity->content)
         bound_.try_emplace(reused_identity(*identity), bound);
     return Ok{};

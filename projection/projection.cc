@@ -30,7 +30,7 @@ Result<std::optional<Stamp>> read_stamp(const ProjectionPlace& place, std::strin
 
 }  // namespace
 
-// --- opening and trust -----------------------------------------------------------------------------
+// --- opening and trust -------------------------------------------------------------------------
 
 Result<std::unique_ptr<Projection>> Projection::open(ProjectionPlace place, const StoreInfo& store,
                                                      ProjectionOptions options, Log& log) {
@@ -56,16 +56,22 @@ Result<std::unique_ptr<Projection>> Projection::open(ProjectionPlace place, cons
     }
     auto generation = Generation::open(directory, stamp->generation, s.store, s.options);
     if (!generation && !is_verdict(generation.error().code)) return generation.error();
-    if (generation) s.current = *std::move(generation);
-    else s.why_not_trusted = generation.error().text;
+    if (generation)
+        s.current = *std::move(generation);
+    else
+        s.why_not_trusted = generation.error().text;
     return projection;
 }
 
 Projection::Projection(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Projection::~Projection() = default;
 
-bool Projection::trusted() const { return state_->current != nullptr; }
-const std::string& Projection::why_not_trusted() const { return state_->why_not_trusted; }
+bool Projection::trusted() const {
+    return state_->current != nullptr;
+}
+const std::string& Projection::why_not_trusted() const {
+    return state_->why_not_trusted;
+}
 
 const Position& Projection::watermark() const {
     return state_->current ? state_->current->watermark() : state_->start;
@@ -76,7 +82,7 @@ void Projection::distrust(std::string why) {
     state_->set_current(nullptr);
 }
 
-// --- growing anew ----------------------------------------------------------------------------------
+// --- growing anew ------------------------------------------------------------------------------
 
 Status Projection::regrow() {
     State& s = *state_;
@@ -93,7 +99,9 @@ Status Projection::regrow() {
     return Ok{};
 }
 
-bool Projection::in_bulk() const { return state_->bulk.has_value(); }
+bool Projection::in_bulk() const {
+    return state_->bulk.has_value();
+}
 
 Status Projection::add_bulk(const RecordView& record) {
     SE_ASSERT(state_->bulk);
@@ -112,7 +120,7 @@ Status Projection::end_bulk(const Position& behind) {
     return Ok{};
 }
 
-// --- a run -----------------------------------------------------------------------------------------
+// --- a run -------------------------------------------------------------------------------------
 
 Status Projection::begin_run(Epoch epoch) {
     State& s = *state_;
@@ -163,7 +171,7 @@ std::uint64_t Projection::generation() const {
     return state_->current ? state_->current->number() : 0;
 }
 
-// --- generations -----------------------------------------------------------------------------------
+// --- generations -------------------------------------------------------------------------------
 
 std::string Projection::State::directory_of(std::uint64_t number) const {
     return generation_directory(place.cache_directory, number);
@@ -206,7 +214,8 @@ void Projection::State::remove_others() {
     if (!numbers) return;
     for (const std::uint64_t number : *numbers) {
         if (current && number == current->number()) continue;
-        // Readers that still have it open keep what they see. A failure costs only room, until the next time.
+        // Readers that still have it open keep what they see. A failure costs only room, until the
+        // next time.
         if (const Status removed = place.cache_files.remove_tree(directory_of(number)); !removed)
             log.write({Severity::warning,
                        "state-engine.projection.old_generation_kept",

@@ -18,15 +18,16 @@
 namespace se {
 
 struct ProjectionOptions {
-    std::uint64_t map_bytes_first = 16u << 20;      ///< the map's first size
-    std::uint64_t map_step_bytes = 64u << 20;       ///< grown by at most this, doubling up to it
-    std::uint64_t map_bytes_max = 256ull << 30;     ///< readers map this much, read-only
+    std::uint64_t map_bytes_first = 16u << 20;   ///< the map's first size
+    std::uint64_t map_step_bytes = 64u << 20;    ///< grown by at most this, doubling up to it
+    std::uint64_t map_bytes_max = 256ull << 30;  ///< readers map this much, read-only
 };
 
-/// Where the projection's files are. In the simulator LMDB is real (`cache_files` and `cache_directory` on
-/// a tmpfs) while STAMP lies on the simulated disk; in production both are the same.
+/// Where the projection's files are. In the simulator LMDB is real (`cache_files` and
+/// `cache_directory` on a tmpfs) while STAMP lies on the simulated disk; in production both are the
+/// same.
 struct ProjectionPlace {
-    FileSystem& files;            ///< STAMP
+    FileSystem& files;  ///< STAMP
     StorePaths paths;
     FileSystem& cache_files;      ///< the generations
     std::string cache_directory;  ///< <data>/projection
@@ -50,8 +51,8 @@ public:
     Epoch epoch() const;
     /// Tombstones too. The view is valid as long as this snapshot.
     Result<std::optional<EntryView>> get(std::string_view key) const;
-    /// Keys with `prefix` that are > `after` (when not empty), in byte order, tombstones included, until
-    /// `visit` says false.
+    /// Keys with `prefix` that are > `after` (when not empty), in byte order, tombstones included,
+    /// until `visit` says false.
     Status scan(std::string_view prefix, std::string_view after,
                 const std::function<bool(std::string_view key, const EntryView&)>& visit) const;
     /// The seq that bound an identity, and its content.
@@ -60,7 +61,8 @@ public:
         Seq seq;
     };
     Result<std::optional<Bound>> find_identity(const Hash16& key) const;
-    /// Seqs of the records that changed `key`, newest first, below `before` (0: from the newest on).
+    /// Seqs of the records that changed `key`, newest first, below `before` (0: from the newest
+    /// on).
     Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit) const;
     struct Due {
         std::string key;
@@ -70,8 +72,8 @@ public:
     /// Deadlines at or before `now` in (deadline, key) order, at most `limit`.
     Result<std::vector<Due>> due(Time now, std::size_t limit) const;
     Result<std::optional<Time>> next_deadline() const;
-    /// RFC 9162 root over sha256(0x00 ‖ key length (2 bytes LE) ‖ key ‖ encoded entry) of all keys in byte order, tombstones
-    /// included.
+    /// RFC 9162 root over sha256(0x00 ‖ key length (2 bytes LE) ‖ key ‖ encoded entry) of all keys
+    /// in byte order, tombstones included.
     Result<Hash> state_root() const;
     Result<std::uint64_t> live_keys() const;  ///< O(1): kept in meta
 
@@ -84,16 +86,16 @@ private:
 
 /// The state in LMDB: the writer's side. A cache of the truth: delete it and it grows back.
 ///
-/// P1 state and watermark are written in one transaction, always. P2 it is exactly the fold of records
-/// 1..watermark. P3 no entry is overwritten by a lower seq.
+/// P1 state and watermark are written in one transaction, always. P2 it is exactly the fold of
+/// records 1..watermark. P3 no entry is overwritten by a lower seq.
 ///
-/// All calls from the engine's thread; snapshot() from any, and each Snapshot on any one thread. The
-/// current generation is projection/<n>/ with data.mdb; STAMP names it.
+/// All calls from the engine's thread; snapshot() from any, and each Snapshot on any one thread.
+/// The current generation is projection/<n>/ with data.mdb; STAMP names it.
 class Projection {
 public:
-    /// Opens the generation that STAMP names and decides whether it can be trusted (DESIGN 5). Leaves
-    /// the disk as it is. Not being trusted is no Error: watermark() is then the start of the log, and
-    /// regrow() starts a new generation. Needs the hold on the store.
+    /// Opens the generation that STAMP names and decides whether it can be trusted (DESIGN 5).
+    /// Leaves the disk as it is. Not being trusted is no Error: watermark() is then the start of
+    /// the log, and regrow() starts a new generation. Needs the hold on the store.
     static Result<std::unique_ptr<Projection>> open(ProjectionPlace place, const StoreInfo& store,
                                                     ProjectionOptions options, Log& log);
     ~Projection();
@@ -103,35 +105,36 @@ public:
     /// Place behind the last record folded, frontier included: where Journal::open starts from.
     const Position& watermark() const;
 
-    /// The journal contradicts it (its watermark lies beyond the point where a later epoch began, or it
-    /// was folded over a gap that was repaired): no longer trusted, watermark() is the start of the log.
+    /// The journal contradicts it (its watermark lies beyond the point where a later epoch began,
+    /// or it was folded over a gap that was repaired): no longer trusted, watermark() is the start
+    /// of the log.
     void distrust(std::string why);
-    /// Throws away what is there, STAMP first, so that no reader believes it any more, and starts a new
-    /// generation: bulk mode until end_bulk(). Snapshots are Errc::unavailable until then.
+    /// Throws away what is there, STAMP first, so that no reader believes it any more, and starts a
+    /// new generation: bulk mode until end_bulk(). Snapshots are Errc::unavailable until then.
     Status regrow();
     /// Folds one record in bulk mode, in memory (see BulkFold for its limit).
     Status add_bulk(const RecordView& record);
-    /// Loads it all in key order with append mode and sets the watermark: the last transaction makes it
-    /// visible (P1). Then STAMP names it, and older generations are removed. After an Error the records
-    /// are still held: it may be tried again, also with more of them.
+    /// Loads it all in key order with append mode and sets the watermark: the last transaction
+    /// makes it visible (P1). Then STAMP names it, and older generations are removed. After an
+    /// Error the records are still held: it may be tried again, also with more of them.
     Status end_bulk(const Position& behind);
     bool in_bulk() const;
 
     /// Before the first write of a run: STAMP says `dirty`, synced, with this run's epoch.
     Status begin_run(Epoch epoch);
-    /// Folds `records` (dense but for repaired gaps; those at or below the watermark are skipped) and
-    /// moves the watermark to `behind` in one transaction. An Error leaves the projection as it was; it
-    /// may be tried again. Errc::no_space when the map cannot grow; Errc::corruption when it is not the
-    /// fold of what came before (P3): distrust() and regrow. Outside a run STAMP is marked `dirty`
-    /// first, with the last known epoch.
+    /// Folds `records` (dense but for repaired gaps; those at or below the watermark are skipped)
+    /// and moves the watermark to `behind` in one transaction. An Error leaves the projection as it
+    /// was; it may be tried again. Errc::no_space when the map cannot grow; Errc::corruption when
+    /// it is not the fold of what came before (P3): distrust() and regrow. Outside a run STAMP is
+    /// marked `dirty` first, with the last known epoch.
     Status apply(std::span<const RecordView* const> records, const Position& behind);
     /// Clean close: LMDB synced, then STAMP says `clean`. apply() may follow; it is `dirty` then.
     Status close();
 
     Result<Snapshot> snapshot() const;
 
-    /// Frees the slots of dead readers; then how many commits the oldest living reader is behind (0: none
-    /// reads, or only the newest).
+    /// Frees the slots of dead readers; then how many commits the oldest living reader is behind
+    /// (0: none reads, or only the newest).
     Result<std::uint64_t> check_readers();
     std::uint64_t map_bytes() const;
     std::uint64_t used_bytes() const;
@@ -145,8 +148,8 @@ private:
 };
 
 /// Grows a second generation from the journal beside the live one, in slices, compares both, swaps.
-/// Every step is bounded by its count of records or keys; between steps the live one goes on. During the
-/// comparison one snapshot of each is held, so for that time LMDB does not reuse pages.
+/// Every step is bounded by its count of records or keys; between steps the live one goes on.
+/// During the comparison one snapshot of each is held, so for that time LMDB does not reuse pages.
 class Rebuild {
 public:
     /// `live` must be trusted, and outlive this.
@@ -163,10 +166,10 @@ public:
         bool equal = false;
         bool swapped = false;
     };
-    /// Folds, or compares keys, up to `records_max` more. A report once it has caught up with the live
-    /// watermark, compared and (when `swap`, equal or not: it is the journal's fold) swapped: STAMP is
-    /// replaced, readers move over when they renew. Errc::corruption at damage of the journal.
-    /// After an Error it can only be given up.
+    /// Folds, or compares keys, up to `records_max` more. A report once it has caught up with the
+    /// live watermark, compared and (when `swap`, equal or not: it is the journal's fold) swapped:
+    /// STAMP is replaced, readers move over when they renew. Errc::corruption at damage of the
+    /// journal. After an Error it can only be given up.
     Result<std::optional<Report>> step(std::uint64_t records_max, bool swap);
     Seq reached() const;
 

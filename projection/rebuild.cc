@@ -10,7 +10,7 @@
 namespace se {
 namespace {
 
-constexpr std::size_t kGroupRecordsMax = 256;         // one transaction when catching up
+constexpr std::size_t kGroupRecordsMax = 256;  // one transaction when catching up
 constexpr std::size_t kGroupBytesMax = 4u << 20;
 
 /// Records kept beyond the reader's next step, to be applied together.
@@ -86,7 +86,9 @@ Rebuild::~Rebuild() {
                               {{"why", removed.error().text}}});
 }
 
-Seq Rebuild::reached() const { return state_->reached.seq; }
+Seq Rebuild::reached() const {
+    return state_->reached.seq;
+}
 
 Result<std::optional<Rebuild::Report>> Rebuild::step(std::uint64_t records_max, bool swap) {
     State& s = *state_;
@@ -123,7 +125,7 @@ Result<bool> Rebuild::State::catch_up(std::uint64_t* budget) {
         reached = behind;
         return Ok{};
     };
-    while (behind.seq < target.seq && *budget > 0) {
+    while (behind.seq<target.seq&& * budget> 0) {
         SE_TRY(record, reader.next());
         if (record == nullptr) break;  // not shown yet
         SE_TRY(leaf, leaf_hash(record->line));
@@ -134,8 +136,10 @@ Result<bool> Rebuild::State::catch_up(std::uint64_t* budget) {
         behind.ts = record->ts;
         behind.segment = reader.segment();
         behind.end = reader.end();
-        if (own_frontier) behind.frontier.append(leaf);
-        else if (behind.seq == target.seq) behind.frontier = target.frontier;
+        if (own_frontier)
+            behind.frontier.append(leaf);
+        else if (behind.seq == target.seq)
+            behind.frontier = target.frontier;
         ++records;
         --*budget;
         if (group.full()) {
@@ -169,7 +173,8 @@ Result<bool> Rebuild::State::compare(std::uint64_t* budget) {
     *budget = 0;
     if (!done) return false;
     SE_TRY(different_counts, comparison->different_counts());
-    if (different_frontier) different_counts += different_counts.empty() ? "log root" : "; log root";
+    if (different_frontier)
+        different_counts += different_counts.empty() ? "log root" : "; log root";
     Report report{.keys = comparison->keys(),
                   .seq = comparison->seq(),
                   .root_live = comparison->root_live(),

@@ -31,8 +31,12 @@ Snapshot::Snapshot(Snapshot&&) noexcept = default;
 Snapshot& Snapshot::operator=(Snapshot&&) noexcept = default;
 Snapshot::~Snapshot() = default;
 
-Seq Snapshot::seq() const { return state_->seq; }
-Epoch Snapshot::epoch() const { return state_->epoch; }
+Seq Snapshot::seq() const {
+    return state_->seq;
+}
+Epoch Snapshot::epoch() const {
+    return state_->epoch;
+}
 
 Result<std::optional<EntryView>> Snapshot::get(std::string_view key) const {
     SE_TRY(bytes, state_->txn.get(Database::state, key));

@@ -5,7 +5,8 @@
 
 namespace se {
 
-/// The leaf of one key in a state root: sha256(0x00 ‖ key length (2 bytes LE) ‖ key ‖ encoded entry).
+/// The leaf of one key in a state root: sha256(0x00 ‖ key length (2 bytes LE) ‖ key ‖ encoded
+/// entry).
 Hash state_leaf(std::string_view key, std::string_view encoded_entry);
 
 /// What a Snapshot is made of.

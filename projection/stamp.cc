@@ -11,7 +11,9 @@ constexpr std::string_view kFormatFamily = "state-engine-stamp/";
 constexpr std::string_view kCrcStart = ",\"crc\":\"";
 constexpr std::size_t kCrcTail = 18;  // ,"crc":"hhhhhhhh"}
 
-Error damaged() { return Error{Errc::corruption, "STAMP is damaged"}; }
+Error damaged() {
+    return Error{Errc::corruption, "STAMP is damaged"};
+}
 
 /// The text before the crc's comma, if line and crc are whole.
 std::optional<std::string_view> checked(std::string_view line) {
@@ -81,7 +83,9 @@ Result<Stamp> decode_stamp(std::string_view text) {
     return stamp;
 }
 
-std::string stamp_path(const StorePaths& paths) { return paths.projection() + "/STAMP"; }
+std::string stamp_path(const StorePaths& paths) {
+    return paths.projection() + "/STAMP";
+}
 
 Status write_stamp(FileSystem& files, const StorePaths& paths, const Stamp& stamp) {
     SE_TRY_OK(files.make_directory(paths.projection()));

@@ -49,7 +49,7 @@ struct StateReader::State {
     Result<std::optional<std::string>> why_stale(bool writing, Seq durable) const;
 };
 
-// --- refresh ---------------------------------------------------------------------------------------
+// --- refresh -----------------------------------------------------------------------------------
 
 Result<StateReader::AsOf> StateReader::State::refresh() {
     usable = false;
@@ -57,7 +57,8 @@ Result<StateReader::AsOf> StateReader::State::refresh() {
     SE_TRY(durable, journal.durable());
     SE_TRY(head, journal.head());
     SE_TRY(writing, place.files.is_locked(place.paths.store_file()));
-    if (head && head_epoch != head->epoch) standing = false;  // a new writer may have cut and gone on
+    if (head && head_epoch != head->epoch)
+        standing = false;  // a new writer may have cut and gone on
     head_epoch = head ? std::optional(head->epoch) : std::nullopt;
 
     SE_TRY_OK(look_at_stamp(writing ? head_epoch : std::nullopt));
@@ -215,7 +216,9 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
         return std::optional("acknowledged up to " + std::to_string(durable.value) +
                              ", but not to be had");
     if (writing || durable.value == 0 || closed) return fresh;
-    if (!stamp) return std::optional<std::string>("the last run was not closed; no writer has opened since");
+    if (!stamp)
+        return std::optional<std::string>(
+            "the last run was not closed; no writer has opened since");
     if (stamp->clean) return fresh;
     SE_TRY(now, place.files.identity(place.paths.store_file()));
     if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see
@@ -223,7 +226,7 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
         "the machine went down with the last run; no writer has opened since");
 }
 
-// --- the door --------------------------------------------------------------------------------------
+// --- the door ----------------------------------------------------------------------------------
 
 Result<StateReader> StateReader::open(ProjectionPlace place, Options options) {
     SE_TRY(store, read_store(place.files, place.paths));
@@ -240,7 +243,9 @@ StateReader::StateReader(StateReader&&) noexcept = default;
 StateReader& StateReader::operator=(StateReader&&) noexcept = default;
 StateReader::~StateReader() = default;
 
-Result<StateReader::AsOf> StateReader::refresh() { return state_->refresh(); }
+Result<StateReader::AsOf> StateReader::refresh() {
+    return state_->refresh();
+}
 
 void StateReader::release() {
     state_->snapshot.reset();
@@ -261,7 +266,8 @@ Result<std::vector<std::pair<std::string, Entry>>> StateReader::list(std::string
     if (!state_->usable) return kReleased;
     std::vector<std::pair<std::string, Entry>> listed;
     const auto& own = state_->fold.state().entries();
-    auto next = after >= prefix && !after.empty() ? own.upper_bound(after) : own.lower_bound(prefix);
+    auto next =
+        after >= prefix && !after.empty() ? own.upper_bound(after) : own.lower_bound(prefix);
     const auto full = [&] { return listed.size() >= limit; };
     const auto take = [&](std::string_view key, const EntryView& entry) {
         if (!entry.deleted && !full()) listed.emplace_back(key, entry.to_entry());
@@ -274,8 +280,10 @@ Result<std::vector<std::pair<std::string, Entry>>> StateReader::list(std::string
     if (state_->snapshot && !full()) {
         const auto visit = [&](std::string_view key, const EntryView& entry) {
             take_own_before(key);
-            if (next != own.end() && next->first == key) take(next->first, (next++)->second);
-            else take(key, entry);
+            if (next != own.end() && next->first == key)
+                take(next->first, (next++)->second);
+            else
+                take(key, entry);
             return !full();
         };
         SE_TRY_OK(state_->snapshot->scan(prefix, after, visit));

@@ -13,23 +13,25 @@
 
 namespace se {
 
-/// The state as another process reads it, beside a living writer or without one: takes no lock and writes
-/// nothing but LMDB's own reader slot. Dirty check: LMDB's watermark against HEAD's durable seq. Behind:
-/// the gap is folded in memory over the snapshot. LMDB not to be trusted: everything is folded in memory,
-/// once, then what is new at each refresh. Not thread safe; each user has its own.
+/// The state as another process reads it, beside a living writer or without one: takes no lock and
+/// writes nothing but LMDB's own reader slot. Dirty check: LMDB's watermark against HEAD's durable
+/// seq. Behind: the gap is folded in memory over the snapshot. LMDB not to be trusted: everything
+/// is folded in memory, once, then what is new at each refresh. Not thread safe; each user has its
+/// own.
 class StateReader {
 public:
     struct Options {
-        std::uint64_t gap_records_max = 1'000'000;   ///< a longer gap over a trusted LMDB: served `stale`
+        std::uint64_t gap_records_max =
+            1'000'000;  ///< a longer gap over a trusted LMDB: served `stale`
         std::uint64_t map_bytes_max = 256ull << 30;  ///< see ProjectionOptions
     };
     struct AsOf {
         Epoch epoch;
         Seq seq;
-        bool stale = false;            ///< acknowledged records above `seq` are or may be missing
+        bool stale = false;  ///< acknowledged records above `seq` are or may be missing
         std::string why_stale;
-        std::optional<Fault> damage;   ///< the fold stops before this
-        std::string why_in_memory;     ///< LMDB is not used, since …; "" when it is
+        std::optional<Fault> damage;  ///< the fold stops before this
+        std::string why_in_memory;    ///< LMDB is not used, since …; "" when it is
     };
 
     static Result<StateReader> open(ProjectionPlace place, Options options);
@@ -37,10 +39,12 @@ public:
     StateReader& operator=(StateReader&&) noexcept;
     ~StateReader();
 
-    /// Moves to the newest state there is. All reads until the next refresh() are as of that one seq.
+    /// Moves to the newest state there is. All reads until the next refresh() are as of that one
+    /// seq.
     Result<AsOf> refresh();
-    /// Lets go of the read transaction. Who keeps a reader for longer than an answer calls it in between:
-    /// LMDB reuses no page while one is held. Reads are Errc::unavailable until the next refresh().
+    /// Lets go of the read transaction. Who keeps a reader for longer than an answer calls it in
+    /// between: LMDB reuses no page while one is held. Reads are Errc::unavailable until the next
+    /// refresh().
     void release();
 
     /// Tombstones too.

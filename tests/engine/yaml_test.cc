@@ -228,6 +228,11 @@ TEST_CASE("what is wrong is said with its line") {
         CHECK(document.error().text.starts_with(row.line));
         CHECK(document.error().text.find(row.says) != std::string::npos);
     }
+    // The list itself is a value too.
+    std::string items = "[x";
+    for (int i = 2; i < 100'000; ++i) items += ",x";
+    CHECK(parse_yaml(items + "]"));
+    CHECK(!parse_yaml(items + ",x]"));
     CHECK(!parse_yaml("a: 1", 3));
     CHECK(parse_yaml("a: 1", 4));
 }

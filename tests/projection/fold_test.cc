@@ -99,7 +99,8 @@ TEST_CASE("an id is bound by what was decided, not by a refusal that passes") {
         return identity_of(history.record(0));
     };
     RecordDraft refused = draft_of(Kind::rejected);
-    for (const char* code : {"malformed", "too_large", "rate_limited", "unavailable", "id_reused"}) {
+    for (const char* code :
+         {"malformed", "too_large", "rate_limited", "unavailable", "id_reused"}) {
         refused.code = code;
         CHECK_FALSE(bound(refused));
     }

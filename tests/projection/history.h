@@ -17,8 +17,8 @@
 
 namespace se {
 
-/// Random decisions as an engine might journal them: every kind of change, ids that repeat, refusals
-/// that bind an id and such that do not, notes.
+/// Random decisions as an engine might journal them: every kind of change, ids that repeat,
+/// refusals that bind an id and such that do not, notes.
 class RandomDrafts {
 public:
     explicit RandomDrafts(std::uint64_t seed, std::size_t keys = 40) : random_(seed), keys_(keys) {}
@@ -56,8 +56,10 @@ public:
         const bool own_members = random_.chance(10);
         for (const std::string& name : names) {
             const bool gone = live_.contains(name) && random_.chance(25);
-            if (gone) live_.erase(name);
-            else live_.insert(name);
+            if (gone)
+                live_.erase(name);
+            else
+                live_.insert(name);
             draft.changes.push_back({name, gone ? "delete" : "set", Version{++versions_[name]}});
             body.values.push_back(gone ? "null" : value());
             if (own_members) body.entries.push_back(members());
@@ -149,7 +151,8 @@ struct Model {
                 history[std::string(change.key)].push_back(record.seq);
         if (const auto identity = identity_of(record)) {
             const auto found = ids.find(identity->key);
-            if (found == ids.end()) ids[identity->key] = {identity->content, record.seq};
+            if (found == ids.end())
+                ids[identity->key] = {identity->content, record.seq};
             else if (found->second.first != identity->content)
                 ids.try_emplace(reused_identity(*identity), identity->content, record.seq);
         }

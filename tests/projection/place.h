@@ -18,9 +18,8 @@ struct Place {
     PosixFileSystem files;
     NoLog log;
     StoreInfo store{"11111111-2222-4333-8444-555555555555", std::string(32, 's')};
-    ProjectionOptions options{.map_bytes_first = 64u << 10,
-                              .map_step_bytes = 256u << 10,
-                              .map_bytes_max = 1ull << 30};
+    ProjectionOptions options{
+        .map_bytes_first = 64u << 10, .map_step_bytes = 256u << 10, .map_bytes_max = 1ull << 30};
 
     StorePaths paths() const { return {directory.path()}; }
     ProjectionPlace place() { return {files, paths(), files, paths().projection()}; }

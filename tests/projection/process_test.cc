@@ -85,7 +85,8 @@ TEST_CASE("a killed writer's LMDB is trusted in the same boot, and is the fold o
     }
 }
 
-TEST_CASE("a reader in another process sees committed states only, through growth and a new generation") {
+TEST_CASE(
+    "a reader in another process sees committed states only, through growth and a new generation") {
     WrittenStore store(2, 300);
     store.open();
     store.write(200);
@@ -127,7 +128,8 @@ TEST_CASE("a reader in another process sees committed states only, through growt
         store.write(100, 40);
         store.follow_to(store.last);
         if (round % 4 == 3) {
-            auto rebuild = Rebuild::begin(*store.projection, store.place.files, store.place.paths());
+            auto rebuild =
+                Rebuild::begin(*store.projection, store.place.files, store.place.paths());
             REQUIRE(rebuild);
             const auto report = (*rebuild)->step(UINT64_MAX, true);
             REQUIRE(report);
@@ -191,7 +193,7 @@ TEST_CASE("a killed reader leaves no slot behind") {
     CHECK(*store.projection->check_readers() == 0);
 }
 
-// --- no room ---------------------------------------------------------------------------------------
+// --- no room -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -223,7 +225,8 @@ int fill_up(Place& place, const History& history, const std::function<void()>& m
 
 }  // namespace
 
-TEST_CASE("at the limit of a file's size nothing is written, reads go on, and it goes on with more") {
+TEST_CASE(
+    "at the limit of a file's size nothing is written, reads go on, and it goes on with more") {
     const History history(5, 3000, 3000);
     Place place;
     Child child([&] {

@@ -74,7 +74,8 @@ TEST_CASE("P3 records at or below the watermark change nothing") {
     auto projection = place.grown(history, 300);
     const Model model = model_of(history, 300);
     const std::string before = describe(*projection, model);
-    for (const auto& [from, to] : {std::pair<std::size_t, std::size_t>{0, 300}, {100, 200}, {299, 300}})
+    for (const auto& [from, to] :
+         {std::pair<std::size_t, std::size_t>{0, 300}, {100, 200}, {299, 300}})
         apply(*projection, history, from, to);
     CHECK(describe(*projection, model) == before);
     CHECK(projection->watermark().seq == Seq{300});
@@ -105,7 +106,8 @@ TEST_CASE("an error in a group leaves all as it was, and the next try may succee
     CHECK(describe(*projection, after) == describe(after, Seq{200}, history.epoch));
 }
 
-TEST_CASE("a snapshot stays at its seq while groups are applied, the map grows and generations change") {
+TEST_CASE(
+    "a snapshot stays at its seq while groups are applied, the map grows and generations change") {
     const History history(7, 4000, 2000);
     Place place;
     auto projection = place.grown(history, 200);
@@ -131,7 +133,8 @@ TEST_CASE("a snapshot stays at its seq while groups are applied, the map grows a
 TEST_CASE("the map starts small, grows in steps and stops at its limit, where reads go on") {
     const History history(8, 3000, 3000);
     Place place;
-    place.options = {.map_bytes_first = 64u << 10, .map_step_bytes = 64u << 10, .map_bytes_max = 1u << 20};
+    place.options = {
+        .map_bytes_first = 64u << 10, .map_step_bytes = 64u << 10, .map_bytes_max = 1u << 20};
     auto projection = place.grown(history, 0);
     std::size_t done = 0;
     std::uint64_t largest = 0;
@@ -172,7 +175,8 @@ TEST_CASE("lists, deadlines and histories can be asked for in parts") {
         for (const std::string after : {"", "a", "key.", "key.1", "key.17", "key.399", "z"}) {
             std::vector<std::string> expected, found;
             for (const auto& [key, entry] : model.state.entries())
-                if (key.starts_with(prefix) && (after.empty() || key > after)) expected.push_back(key);
+                if (key.starts_with(prefix) && (after.empty() || key > after))
+                    expected.push_back(key);
             REQUIRE(snapshot->scan(prefix, after, [&](std::string_view key, const EntryView&) {
                 found.emplace_back(key);
                 return true;

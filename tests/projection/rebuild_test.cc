@@ -12,8 +12,7 @@ namespace {
 
 std::size_t generations(WrittenStore& store) {
     std::size_t count = 0;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(store.place.paths().projection()))
+    for (const auto& entry : std::filesystem::directory_iterator(store.place.paths().projection()))
         count += entry.is_directory();
     return count;
 }
@@ -52,8 +51,10 @@ void plant(const std::string& directory, const char* database, std::string key,
     MDB_val k{key.size(), key.data()};
     std::string copy = value != nullptr ? *value : "";
     MDB_val v{copy.size(), copy.data()};
-    if (value != nullptr) REQUIRE(mdb_put(txn, handle, &k, &v, 0) == 0);
-    else REQUIRE(mdb_del(txn, handle, &k, nullptr) == 0);
+    if (value != nullptr)
+        REQUIRE(mdb_put(txn, handle, &k, &v, 0) == 0);
+    else
+        REQUIRE(mdb_del(txn, handle, &k, nullptr) == 0);
     REQUIRE(mdb_txn_commit(txn) == 0);
     mdb_env_close(env);
 }
@@ -158,7 +159,8 @@ TEST_CASE("a rebuild finds what LMDB holds and the journal does not say, and the
         }
         std::string bytes;
         encode_entry(bytes, planted);
-        if (row.database != nullptr) plant(directory, row.database, key, row.erase ? nullptr : &bytes);
+        if (row.database != nullptr)
+            plant(directory, row.database, key, row.erase ? nullptr : &bytes);
 
         store.open();
         REQUIRE(store.projection->why_not_trusted() == "");

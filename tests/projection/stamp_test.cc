@@ -38,7 +38,8 @@ TEST_CASE("a cut or changed stamp is never believed") {
     CHECK_FALSE(decode_stamp(line + "\n"));
 }
 
-TEST_CASE("trust: clean, or the same file in the same boot under the same mount or a living writer") {
+TEST_CASE(
+    "trust: clean, or the same file in the same boot under the same mount or a living writer") {
     // Every combination: what is equal to the stamp, who writes now, and whether it was closed.
     for (int bits = 0; bits < 64; ++bits) {
         const bool clean = bits & 1, boot = bits & 2, device = bits & 4, inode = bits & 8,

@@ -69,7 +69,8 @@ TEST_CASE("without LMDB everything is folded in memory, and further at each refr
         CHECK_FALSE(check_newest(reader, store).stale);
     }
     store.leave();
-    CHECK(check_newest(reader, store).stale);  // it was not closed, and nobody can say what is missing
+    CHECK(check_newest(reader, store)
+              .stale);  // it was not closed, and nobody can say what is missing
     StateReader another = store.reader();
     CHECK(check_newest(another, store).stale);
     store.open();
@@ -82,7 +83,9 @@ TEST_CASE("without LMDB everything is folded in memory, and further at each refr
     CHECK_FALSE(check_newest(another, store).stale);
 }
 
-TEST_CASE("an unclean LMDB of another boot is not read, and the answer is marked stale until a writer opens") {
+TEST_CASE(
+    "an unclean LMDB of another boot is not read, and the answer is marked stale until a writer "
+    "opens") {
     WrittenStore store(5);
     store.open();
     store.write(200);
@@ -174,7 +177,8 @@ TEST_CASE("the fold stops at damage, marked, with LMDB and without") {
 }
 
 TEST_CASE("an LMDB of another history is not read") {
-    // The journal was put back to an earlier copy and went on in a later epoch; projection/ was not.
+    // The journal was put back to an earlier copy and went on in a later epoch; projection/ was
+    // not.
     WrittenStore store(9);
     store.open();
     store.write(50);
@@ -190,7 +194,8 @@ TEST_CASE("an LMDB of another history is not read") {
     for (const char* part : {"journal", "HEAD"}) {
         fs::remove_all(root + "/" + part);
         REQUIRE(std::system(
-                    ("cp -a " + copy.directory.path() + "/" + part + " " + root + "/").c_str()) == 0);
+                    ("cp -a " + copy.directory.path() + "/" + part + " " + root + "/").c_str()) ==
+                0);
     }
     StateReader reader = store.reader();
     for (int round = 0; round < 3; ++round) {

@@ -85,7 +85,8 @@ TEST_CASE("what is trusted when it is opened again") {
         {"killed and copied", false, true, [](Stamp&) {}, false},
         {"closed, then another boot", true, false, [](Stamp& s) { s.identity.boot = "x"; }, true},
         {"killed, then another boot", false, false, [](Stamp& s) { s.identity.boot = "x"; }, false},
-        {"killed, then another mount", false, false, [](Stamp& s) { s.identity.mount = "x"; }, false},
+        {"killed, then another mount", false, false, [](Stamp& s) { s.identity.mount = "x"; },
+         false},
         {"killed, another device", false, false, [](Stamp& s) { s.identity.device += 1; }, false},
         {"no such generation", true, false, [](Stamp& s) { s.generation += 5; }, false},
     };

@@ -15,8 +15,8 @@
 
 namespace se {
 
-/// A store of real files with its one writer: a journal of random records and a projection that follows
-/// as far as a test says. What was written is kept as a model of every seq.
+/// A store of real files with its one writer: a journal of random records and a projection that
+/// follows as far as a test says. What was written is kept as a model of every seq.
 class WrittenStore {
 public:
     explicit WrittenStore(std::uint64_t seed, std::size_t keys = 40)
@@ -28,8 +28,8 @@ public:
 
     Place place;
     std::unique_ptr<Projection> projection;
-    Model model;        ///< of all that is in the journal
-    Seq last, folded;   ///< in the journal; by the projection
+    Model model;       ///< of all that is in the journal
+    Seq last, folded;  ///< in the journal; by the projection
     Epoch epoch;
 
     /// Opens as an engine does: projection, journal from its watermark on, `opened` note.
@@ -46,9 +46,9 @@ public:
             const RecordView* const one[] = {&record};
             return projection->apply(one, behind);
         };
-        auto opened = Journal::open({place.files, clock_, random_, place.log, commits_, background_},
-                                    place.paths(), *hold_, journal_options_,
-                                    projection->watermark(), {}, visit);
+        auto opened = Journal::open(
+            {place.files, clock_, random_, place.log, commits_, background_}, place.paths(), *hold_,
+            journal_options_, projection->watermark(), {}, visit);
         REQUIRE_MESSAGE(opened, opened.error().text);
         journal_ = *std::move(opened);
         REQUIRE_FALSE(journal_->read_only());
