@@ -400,8 +400,8 @@ Status JournalReader::skip_fault() {
     State& state = *state_;
     if (!state.fault) return Ok{};
     state.fault.reset();
-    state.lines
-        .reset();  // from where we stand: the line that told of a gap is the first good one behind
+    // Once more from where we stand: the line that told of a gap is the first good one behind it.
+    state.lines.reset();
     for (;;) {
         SE_TRY(step, state.step(true));
         if (step == State::Step::not_yet) return Ok{};

@@ -39,7 +39,7 @@ TEST_CASE(
             for (std::uint64_t calls = 0;; ++calls) {
                 SimFileSystem disk(seed);
                 disk.put("d/name", "old");
-                disk.fail_after(calls, seed % 2 == 0 ? Fault::hiccup : Fault::lasting, code);
+                disk.fail_after(calls, seed % 2 == 0 ? DiskFault::hiccup : DiskFault::lasting, code);
                 const Status status = replace_file(disk, "d", "name", "new and longer");
                 REQUIRE(static_cast<bool>(status) == !disk.failed());
                 const bool at_peace = !disk.failed();

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "engine/api/target.h"
 #include "tests/engine/api_world.h"
 

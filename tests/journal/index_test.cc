@@ -69,6 +69,27 @@ TEST_CASE("scope and id are told apart in an identity") {
     CHECK(scope_of("http", "alice") == "alice");
 }
 
+TEST_CASE("refusals that pass or never took shape bind no id") {
+    SmallStore small;
+    small.begin_segment(1u << 16);
+    const std::pair<const char*, bool> rows[] = {
+        {"malformed", false},   {"too_large", false},       {"rate_limited", false},
+        {"unavailable", false}, {"id_reused", false},       {"key_not_allowed", true},
+        {"absent", true},       {"version_conflict", true}, {"value_invalid", true}};
+    for (const auto& [code, binds] : rows) {
+        RecordDraft draft = small.draft();
+        draft.kind = Kind::rejected;
+        draft.code = code;
+        small.add(draft);
+    }
+    const auto index = build_index(small.files, small.paths, {1}, small.store);
+    REQUIRE(index);
+    for (std::size_t i = 0; i < index->entries.size(); ++i) {
+        CAPTURE(rows[i].first);
+        CHECK((index->entries[i].id != Hash16{}) == rows[i].second);
+    }
+}
+
 TEST_CASE("an index file reads back, and nothing that is cut or flipped does") {
     SmallStore small = two_segments();
     const auto index = build_index(small.files, small.paths, {1}, small.store);

@@ -148,6 +148,36 @@ TEST_CASE("without a writer the durable members of later lines show what HEAD fo
     CHECK(rest(again) == range(1, 5));
 }
 
+TEST_CASE("without HEAD later lines prove damage, and a torn tail stays not yet") {
+    SmallStore small;
+    small.begin_segment(4096);
+    small.add_many(5);
+    small.flip({3});
+    JournalReader reader = open(small);
+    bool fault = false;
+    CHECK(rest(reader, &fault) == range(1, 2));
+    REQUIRE(fault);
+    CHECK(reader.fault()->seq == Seq{3});
+    REQUIRE(reader.skip_fault());
+    CHECK(rest(reader) == range(4, 4));
+
+    // HEAD is of an epoch before, so only the lines can tell.
+    small.flip({3});
+    small.epoch = {11};
+    small.add_many(3);
+    small.write_head(
+        {.store = small.store, .epoch = {10}, .durable = {9}, .segment = {1}, .end = 4096});
+    small.flip({7});
+    JournalReader later = open(small);
+    CHECK(rest(later, &fault) == range(1, 6));
+    REQUIRE(fault);
+    CHECK(later.fault()->seq == Seq{7});
+    small.flip({7});
+    small.flip({8});
+    JournalReader torn = open(small);
+    CHECK(rest(torn) == range(1, 7));
+}
+
 TEST_CASE("every prefix of an unclean segment is read to its last acknowledged record") {
     SmallStore small;
     small.begin_segment();

@@ -224,6 +224,40 @@ TEST_CASE("two losses, one after the other and side by side, are both believed")
     }
 }
 
+TEST_CASE("a loss excuses the roots that were written before it, and no later one") {
+    World first;
+    const Image image = closed_journal(first);
+    World world;
+    put(world, image);
+    world.options = first.options;
+    REQUIRE(world.open());
+    const Position lost = world.positions[6];
+    world.leave();
+    world.disk.flip_bit(world.paths.segment(lost.segment), (lost.end - 40) * 8);
+    REQUIRE(repair(world, Seq{7}, Seq{7}));
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    world.appended = first.appended;
+    REQUIRE(world.tell());
+    for (int i = 0; i < 12; ++i) REQUIRE(world.write());
+    REQUIRE(world.journal->close());
+    world.leave();
+    // The newest segment began after the note. Another root, with a crc that holds.
+    const Seq newest = world.segments().back();
+    REQUIRE(newest > first.segments().back());
+    std::string content = world.content(newest);
+    const std::size_t end = content.find('\n');
+    SegmentHeader header = *parse_segment_header(std::string_view(content).substr(0, end));
+    Frontier other;
+    for (std::uint64_t i = 1; i < newest.value; ++i) other.append(Hash{});
+    header.before = other;
+    content.replace(0, end, encode_segment_header(header));
+    world.disk.put(world.paths.segment(newest), content);
+    REQUIRE(world.open());
+    REQUIRE(world.journal->read_only());
+    CHECK(world.journal->report().damage->fault.kind == FaultKind::bad_root);
+}
+
 TEST_CASE("what is not damaged, or only a part of a damage, cannot be given up") {
     World first;
     const Image image = closed_journal(first);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "journal/index_file.h"
+#include "journal/segment_writer.h"
 #include "journal/verify.h"
 #include "tests/journal/journal_world.h"
 
@@ -108,6 +109,82 @@ TEST_CASE("a group is only ever written into filled and synced space") {
     }
     CHECK(groups == 60);
     CHECK(world.segments().size() > 2);
+}
+
+TEST_CASE("before a new segment has its name, HEAD and the end of the old one are on disk") {
+    World world;
+    world.open_and_tell();
+    int rolls = 0;
+    Seq durable;
+    std::uint64_t end = 0;
+    world.disk.on_call([&](const SimDisk::Call& call) {
+        if (!call.is_rename || call.path != world.paths.next()) return;
+        ++rolls;
+        const Seq old = world.segments().back();
+        CHECK(world.disk.durable_content(world.paths.segment(old))->size() == end);
+        SimDisk synced(1);
+        synced.put("/HEAD", *world.disk.durable_content(world.paths.head()));
+        const auto head = read_head(synced, "/HEAD");
+        REQUIRE(head);
+        REQUIRE(*head);
+        CHECK((**head).durable == durable);
+        CHECK((**head).segment == old);
+        CHECK((**head).end == end);
+    });
+    for (int i = 0; i < 60; ++i) {
+        durable = world.journal->durable();
+        end = world.journal->position().end;
+        REQUIRE(world.write());
+    }
+    CHECK(rolls >= 2);
+}
+
+TEST_CASE("every chunk of a fill is synced by the job that wrote it") {
+    World world;
+    world.open_and_tell();
+    int jobs = 0;
+    for (int i = 0; i < 20; ++i) {
+        int unsynced = 0;
+        world.disk.on_call([&](const SimDisk::Call& call) {
+            if (call.path != world.paths.next()) return;
+            if (call.is_write) {
+                CHECK(call.size <= world.options.fill_chunk_bytes);
+                CHECK(unsynced == 0);  // one chunk a job
+                ++unsynced;
+                ++jobs;
+            }
+            if (call.is_sync) unsynced = 0;
+        });
+        world.journal->tick();
+        world.background.run();
+        CHECK(unsynced == 0);
+        world.disk.on_call({});
+        world.clock.advance(std::chrono::milliseconds{5});
+    }
+    CHECK(jobs == 4);  // 8192 bytes by 2048
+}
+
+TEST_CASE("once a call of the disk half has failed, every later one does, without touching the disk") {
+    World world;
+    world.open_and_tell();
+    const Seq segment = world.segments().back();
+    const Head head = **read_head(world.disk, world.paths.head());
+    const std::uint64_t used = world.journal->position().end;
+    auto head_file = HeadFile::open(world.disk, world.paths.root, world.paths.head());
+    REQUIRE(head_file);
+    auto active = world.disk.open(world.paths.segment(segment), OpenMode::update);
+    REQUIRE(active);
+    SegmentWriter writer(world.disk, world.paths, std::move(*head_file), std::move(*active), head);
+    Group group;
+    group.offset = used;
+    group.bytes = "\nx\n";
+    world.disk.fail_after(1, SimDisk::Trouble::hiccup);  // the sync
+    REQUIRE_FALSE(writer.commit(group, true));
+    const std::uint64_t calls = world.disk.calls();
+    CHECK_FALSE(writer.sync());
+    CHECK_FALSE(writer.sync_head());
+    CHECK_FALSE(writer.commit(group, true));
+    CHECK(world.disk.calls() == calls);
 }
 
 TEST_CASE("what a dead writer left in `next` is used or written over") {

@@ -33,6 +33,7 @@ void SimDisk::on_call(std::function<void(const Call&)> hook) {
     real_->disk.on_call([hook = std::move(hook)](const SimFileSystem::Call& call) {
         hook({.is_write = call.operation == SimFileSystem::Operation::write,
               .is_sync = call.operation == SimFileSystem::Operation::sync,
+              .is_rename = call.operation == SimFileSystem::Operation::rename,
               .path = std::string(call.path),
               .offset = call.offset,
               .size = call.size});

@@ -20,6 +20,7 @@ public:
     struct Call {
         bool is_write = false;
         bool is_sync = false;
+        bool is_rename = false;
         std::string path;
         std::uint64_t offset = 0;
         std::uint64_t size = 0;

@@ -119,7 +119,7 @@ std::uint64_t SimFileSystem::used() const {
 
 // --- Faults
 
-void SimFileSystem::fail_after(std::uint64_t calls, Fault fault, Errc code) {
+void SimFileSystem::fail_after(std::uint64_t calls, DiskFault fault, Errc code) {
     SE_ASSERT(code == Errc::io || code == Errc::no_space);
     fails_at_ = calls_ + calls;
     fault_ = fault;
@@ -149,7 +149,7 @@ SimFileSystem::Fate SimFileSystem::enter(const Call& call) {
     ++calls_;
     if (!due || (fault_code_ == Errc::no_space && !is_in(kNeedRoom))) return Fate::goes_well;
     failed_ = true;
-    if (fault_ == Fault::hiccup) fails_at_.reset();
+    if (fault_ == DiskFault::hiccup) fails_at_.reset();
     return Fate::fails;
 }
 

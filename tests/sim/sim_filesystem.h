@@ -14,7 +14,7 @@
 
 namespace se {
 
-enum class Fault {
+enum class DiskFault {
     hiccup,   ///< one call fails half-way, and the disk goes on as if nothing had happened
     lasting,  ///< that call and every later one fails, until mend(), crash() or power_cut()
 };
@@ -69,7 +69,7 @@ public:
     ///
     /// What a failed sync of a file did not get to the disk is lost, and later syncs know nothing
     /// of it. A failed sync_directory leaves its operations to a later one.
-    void fail_after(std::uint64_t calls, Fault fault, Errc code = Errc::io);
+    void fail_after(std::uint64_t calls, DiskFault fault, Errc code = Errc::io);
     void mend();                             ///< no fault (any more)
     bool failed() const { return failed_; }  ///< a call has failed since fail_after() or mend()
     std::uint64_t calls() const { return calls_; }  ///< so far
@@ -139,7 +139,7 @@ private:
 
     std::uint64_t calls_ = 0;
     std::optional<std::uint64_t> fails_at_;  // the number of the call that meets the fault
-    Fault fault_ = Fault::hiccup;
+    DiskFault fault_ = DiskFault::hiccup;
     Errc fault_code_ = Errc::io;
     bool failed_ = false;
     bool reads_count_ = false;

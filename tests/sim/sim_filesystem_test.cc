@@ -155,7 +155,7 @@ TEST_CASE("after a failed sync a second one says yes, and the bytes are lost all
         disk.put("d/f", ".");
         const auto file = open_file(disk, "d/f");
         REQUIRE(file->write(0, "x"));
-        disk.fail_after(0, Fault::hiccup);
+        disk.fail_after(0, DiskFault::hiccup);
         REQUIRE(!file->sync());
         REQUIRE(disk.failed());
         REQUIRE(disk.content("d/f") == "x");  // the page cache does not know
@@ -172,7 +172,7 @@ TEST_CASE("after a failed sync the loss may show without a power cut, when the c
         REQUIRE(file->write(0, "x"));
         disk.evict();
         REQUIRE(disk.content("d/f") == "x");  // not clean, so it stays
-        disk.fail_after(0, Fault::hiccup);
+        disk.fail_after(0, DiskFault::hiccup);
         REQUIRE(!file->sync());
         disk.evict();
     });
@@ -184,7 +184,7 @@ TEST_CASE("writing the same bytes again and syncing brings them back after a fai
               disk.put("d/f", ".");
               const auto file = open_file(disk, "d/f");
               REQUIRE(file->write(0, "x"));
-              disk.fail_after(0, Fault::hiccup);
+              disk.fail_after(0, DiskFault::hiccup);
               REQUIRE(!file->sync());
               REQUIRE(file->write(0, "x"));
               REQUIRE(file->sync());
@@ -350,7 +350,7 @@ TEST_CASE("each call can fail once, and calls are counted") {
     REQUIRE(file->sync());
     CHECK(disk.calls() == before + 1);
 
-    disk.fail_after(1, Fault::hiccup);
+    disk.fail_after(1, DiskFault::hiccup);
     CHECK(file->sync());
     CHECK(!disk.failed());
     const Status failed = file->sync();
@@ -359,7 +359,7 @@ TEST_CASE("each call can fail once, and calls are counted") {
     CHECK(disk.failed());
     CHECK(file->sync());
 
-    disk.fail_after(0, Fault::lasting);
+    disk.fail_after(0, DiskFault::lasting);
     CHECK(!file->sync());
     CHECK(!disk.make_directory("e"));
     CHECK(!file->write(0, "x"));
@@ -367,7 +367,7 @@ TEST_CASE("each call can fail once, and calls are counted") {
     CHECK(file->sync());
 
     disk.count_reads(true);
-    disk.fail_after(1, Fault::hiccup);
+    disk.fail_after(1, DiskFault::hiccup);
     CHECK(file->size());
     CHECK(!disk.list("d"));
     CHECK(disk.list("d"));
@@ -376,20 +376,20 @@ TEST_CASE("each call can fail once, and calls are counted") {
 TEST_CASE("a failed write has written any part of it, and a full disk none") {
     const auto contents = outcomes([](SimFileSystem& disk) {
         disk.put("d/f", "..");
-        disk.fail_after(0, Fault::hiccup);
+        disk.fail_after(0, DiskFault::hiccup);
         REQUIRE(disk.open("d/g", OpenMode::create).error().code == Errc::io);
     });
     CHECK(contents == std::set<std::string>{".."});
     CHECK(outcomes([](SimFileSystem& disk) {
               disk.put("d/f", "..");
               const auto file = open_file(disk, "d/f");
-              disk.fail_after(0, Fault::hiccup);
+              disk.fail_after(0, DiskFault::hiccup);
               REQUIRE(file->write(0, "ab").error().code == Errc::io);
           }) == std::set<std::string>{"..", "a.", ".b", "ab"});
     CHECK(outcomes([](SimFileSystem& disk) {
               disk.put("d/f", "..");
               const auto file = open_file(disk, "d/f");
-              disk.fail_after(0, Fault::hiccup, Errc::no_space);
+              disk.fail_after(0, DiskFault::hiccup, Errc::no_space);
               REQUIRE(file->sync());  // needs no room
               REQUIRE(!disk.failed());
               REQUIRE(file->write(0, "ab").error().code == Errc::no_space);

@@ -18,7 +18,8 @@ namespace {
 struct WriteOptions {
     std::string command;
     WriteFlags flags;
-    std::vector<std::string> keys;
+    std::string key;
+    std::vector<std::string> keys;  // delete
     std::optional<std::string> value;
     std::string file;     ///< --from
     bool string = false;  ///< --string
@@ -66,7 +67,7 @@ Outcome<int> set_or_push(Context& context, const WriteOptions& options) {
     SE_TRY(text, value_text(context, options));
     return propose(context, options,
                    Json(Json::Object{{"op", options.command},
-                                     {"key", options.keys.front()},
+                                     {"key", options.key},
                                      {"value", value_of(options, text)}}));
 }
 
@@ -77,7 +78,7 @@ Outcome<int> increment(Context& context, const WriteOptions& options) {
         return Failure(kUsage, fmt::format("'{}' is no number to increment by", text));
     return propose(
         context, options,
-        Json(Json::Object{{"op", "increment"}, {"key", options.keys.front()}, {"value", *by}}));
+        Json(Json::Object{{"op", "increment"}, {"key", options.key}, {"value", *by}}));
 }
 
 Outcome<int> merge(Context& context, const WriteOptions& options) {
@@ -88,7 +89,7 @@ Outcome<int> merge(Context& context, const WriteOptions& options) {
         return Failure(kUsage, "merge takes a JSON object, as in '{\"volume\":7}'");
     return propose(context, options,
                    Json(Json::Object{{"op", "merge"},
-                                     {"key", options.keys.front()},
+                                     {"key", options.key},
                                      {"value", std::move(*patch)}}));
 }
 
@@ -147,7 +148,7 @@ std::pair<CLI::App*, std::shared_ptr<WriteOptions>> add_write(CommandLine& line,
 
 void add_writing(CommandLine& line) {
     const auto value_from = [](CLI::App* command, WriteOptions& options, const char* help) {
-        command->add_option("KEY", options.keys, "The key")->required()->expected(1);
+        command->add_option("KEY", options.key, "The key")->required();
         command->add_option("VALUE", options.value, help);
         command->add_option("--from", options.file, "Take the value from a file; - is stdin")
             ->type_name("FILE");
@@ -180,7 +181,7 @@ void add_writing(CommandLine& line) {
             add_write(line, "increment", increment, "Add to a number; an absent one counts as 0",
                       "  statectl increment user.fact.visits\n"
                       "  statectl increment user.fact.balance -5");
-        command->add_option("KEY", options->keys, "The key")->required()->expected(1);
+        command->add_option("KEY", options->key, "The key")->required();
         command->add_option("N", options->value, "By how much (default 1)");
         add_flags_of(command, options->flags, true);
     }

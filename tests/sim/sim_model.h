@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/answer.h"
+#include "journal/record.h"
+#include "projection/fold.h"
+
+namespace se::sim {
+
+/// A promise that does not hold: its name (J2, P4, …) and what was seen instead.
+struct Broken {
+    std::string invariant;
+    std::string what;
+};
+
+/// Throws Broken unless `holds`.
+void must(bool holds, const char* invariant, const std::string& what);
+
+/// The few kinds of value that the simulated clients use.
+struct Value {
+    enum class Kind : std::uint8_t { number, list, object };
+    Kind kind = Kind::number;
+    std::int64_t number = 0;
+    std::vector<std::int64_t> list;
+    std::map<std::string, std::optional<std::int64_t>> object;  ///< null only in a patch
+
+    std::string text() const;  ///< canonical
+    bool operator==(const Value&) const = default;
+};
+
+struct RequestOp {
+    std::string op;  ///< set delete increment push merge
+    std::string key;
+    Value value;  ///< not for delete
+    std::optional<std::uint64_t> ttl;
+    std::optional<std::uint64_t> expected_version;
+};
+
+/// What a client wants, and what it was told.
+struct Request {
+    std::uint64_t number = 0;
+    std::string principal;
+    std::string id;
+    std::vector<RequestOp> ops;
+    std::vector<std::pair<std::string, Seq>> basis;
+    int under_way = 0;            ///< submitted to the living engine and not answered
+    std::optional<Answer> final;  ///< the first answer that binds
+
+    std::string text() const;    ///< the proposal's JSON
+    std::string reason() const;  ///< by which its record is recognized
+};
+
+/// What should be there: decides each record again, slowly and obviously, from nothing but the records
+/// before it and what the clients asked for.
+class Model {
+public:
+    std::vector<Request> requests;  ///< by number
+
+    /// The next record that a reader was shown. Checks J1, E2, E3, E4 and that what was decided is what
+    /// should have been.
+    void take(const RecordView& record);
+    /// A later reader shows it again: it must be the same.
+    void recognize(const RecordView& record) const;
+    Seq last() const { return Seq{lines_.size()}; }
+    Epoch epoch_of(Seq seq) const { return epochs_.at(seq.value - 1); }
+
+    /// What an answer claims must be what the journal says.
+    void check_answer(const Request& request, const Answer& answer) const;
+    /// What the engine should say to `request` with the state as of `seq`.
+    Code decide_at(const Request& request, Seq seq) const;
+
+    const Entry* as_of(std::string_view key, Seq seq) const;  ///< tombstones too
+    std::map<std::string, Entry> state_at(Seq seq) const;     ///< tombstones too
+    /// Every change of a key, in order.
+    const std::vector<std::pair<Seq, std::string>>& changes() const { return changes_; }
+    /// A key that should have expired by `now` and has not.
+    std::optional<std::string> overdue(Time now) const;
+
+private:
+    struct Slot {
+        bool live = false;
+        std::uint64_t version = 0;
+        Seq seq;
+        Value value;
+        std::optional<Time> deadline;
+    };
+    using Slots = std::map<std::string, Slot>;
+    struct Outcome {
+        Code code = Code::none;
+        std::map<std::string, Slot> changes;
+    };
+
+    Outcome decide(const Request& request, const Slots& state,
+                   const std::vector<std::string>& policy, Time now) const;
+    void take_decision(const RecordView& record);
+    void take_expiry(const RecordView& record);
+    void apply(const RecordView& record, const Slots& changes);
+
+    std::vector<std::string> lines_;  // by seq
+    std::vector<Epoch> epochs_;
+    MemoryState fold_;
+    Slots slots_;
+    std::map<std::string, std::vector<Entry>, std::less<>> history_;
+    std::vector<std::pair<Seq, std::string>> changes_;
+    std::map<std::pair<std::string, std::string>, Seq> bound_;  // (principal, id): E2
+    std::map<Seq, std::vector<std::string>> policies_;          // allowed keys, from that seq on
+    Time last_ts_{};
+};
+
+}  // namespace se::sim

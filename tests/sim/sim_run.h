@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "journal/base/filesystem.h"
+#include "tests/sim/sim_model.h"
+
+namespace se::sim {
+
+struct RunOptions {
+    std::uint64_t steps = 300;
+    bool trace = false;  ///< one line an event, on standard error
+};
+
+struct RunReport {
+    std::uint64_t step = 0;  ///< the last one
+    std::uint64_t records = 0, opens = 0, crashes = 0, power_cuts = 0, failures = 0;
+    std::optional<Broken> broken;
+};
+
+/// A store's life from one seed: clients, faults, crashes; then the faults stop, and all must come to
+/// rest. LMDB's files go into `cache_directory`, on `real`. Same seed and steps, same life.
+RunReport run(std::uint64_t seed, const RunOptions& options, FileSystem& real,
+              const std::string& cache_directory);
+
+}  // namespace se::sim

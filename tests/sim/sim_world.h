@@ -1,0 +1,131 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "engine/engine.h"
+#include "projection/state_reader.h"
+#include "tests/sim/sim_clock.h"
+#include "tests/sim/sim_filesystem.h"
+#include "tests/sim/sim_model.h"
+#include "tests/sim/sim_random.h"
+#include "tests/sim/sim_runner.h"
+
+namespace se::sim {
+
+/// The real disk under LMDB, told apart from other machines by numbers that follow from the seed. On
+/// demand a generation cannot be looked at, so LMDB fails before its first write.
+class CacheFiles final : public FileSystem {
+public:
+    explicit CacheFiles(FileSystem& real) : real_(real) {}
+
+    std::uint64_t boot = 1;
+    bool broken = false;
+
+    Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+        return real_.open(path, mode);
+    }
+    Result<std::vector<std::string>> list(const std::string& path) override { return real_.list(path); }
+    Result<bool> exists(const std::string& path) override { return real_.exists(path); }
+    Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
+    Status remove(const std::string& path) override { return real_.remove(path); }
+    Status remove_tree(const std::string& path) override { return real_.remove_tree(path); }
+    Status make_directory(const std::string& path) override { return real_.make_directory(path); }
+    Status sync_directory(const std::string& path) override { return real_.sync_directory(path); }
+    Result<std::uint64_t> free_space(const std::string& path) override { return real_.free_space(path); }
+    Result<FileIdentity> identity(const std::string& path) override;
+    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return real_.lock(path); }
+    Result<bool> is_locked(const std::string& path) override { return real_.is_locked(path); }
+
+private:
+    FileSystem& real_;
+    std::map<std::uint64_t, std::uint64_t> inodes_;
+};
+
+/// One machine: a disk, clocks, at most one writer, and beside it readers of other processes. It can be
+/// made to fail while the writer acts; whoever looks on is not disturbed. check() compares all that can
+/// be seen with the model.
+class World {
+public:
+    World(std::uint64_t seed, FileSystem& real, std::string cache_directory);
+    ~World();
+
+    SimRandom random;
+    SimFileSystem disk;
+    SimClock clock;
+    SimRunner commits, background;
+    Settings settings;
+    Model model;
+    std::unique_ptr<Engine> engine;
+    std::function<void(const std::string&)> trace = [](const std::string&) {};
+
+    // --- Faults: of the next things that the writer does.
+    enum class Death : std::uint8_t { no, crash, power_cut };
+    void fail_in(std::uint64_t calls, DiskFault fault, Errc code, bool reads);
+    void die_in(std::uint64_t calls, Death how);
+    void break_cache(bool broken) { cache_.broken = broken; }
+    void mend() { fails_in_.reset(); }
+    void heal();
+
+    /// Runs what the writer does under the faults that are due. False: it died on the way.
+    bool act(const std::function<void()>& action);
+    /// Opens the store, once; false when it did not open.
+    bool open(std::optional<Policy> policy);
+    /// The process ends, however far it has got.
+    void leave();
+    void crash();
+    void power_cut();
+    void delete_cache();
+
+    void submit(std::uint64_t number);
+    void dry_run(const Request& request);
+    void reload(Policy policy);
+    void rebuild(bool swap);
+    bool rebuilding() const { return rebuilding_; }
+    bool reloading() const { return reloading_; }
+
+    /// All that can be seen now, against the model.
+    void check();
+    void check_state_reader();
+    /// Reads the whole journal once more: what was shown before must still be there.
+    void check_history();
+
+private:
+    void look_on();
+    void follow();
+    void check_answers();
+    void check_feed();
+
+    FileSystem& real_;
+    CacheFiles cache_;
+    const std::string cache_directory_;
+    NoLog log_;
+    SimRandom looks_;  // for those who look on, so that they do not change what happens
+    bool rebuilding_ = false;
+    bool reloading_ = false;
+
+    std::optional<std::uint64_t> fails_in_;
+    DiskFault fault_ = DiskFault::hiccup;
+    Errc fault_code_ = Errc::io;
+    bool fault_in_reads_ = false;
+    std::uint64_t dies_in_ = 0;
+    Death death_ = Death::no;
+    bool dead_ = false;
+    std::optional<Broken> broken_;  // by something seen from within a call
+
+    std::optional<JournalReader> follower_;
+    std::optional<StateReader> state_reader_;
+    Seq state_seen_;
+    std::vector<std::pair<std::uint64_t, Answer>> answers_;
+    Seq acknowledged_;
+    Epoch epoch_;  // of the newest writer
+    std::optional<Cursor> feed_cursor_;
+    std::size_t feed_told_ = 0;
+};
+
+}  // namespace se::sim
