@@ -419,7 +419,12 @@ const Settings& Engine::settings() const { return state_->settings; }
 
 EngineStats Engine::stats() const {
     const State& s = *state_;
-    return s.meters.stats(s.queue.size(), s.queued_bytes + s.unanswered_bytes);
+    EngineStats stats = s.meters.stats();
+    stats.queue = s.queue.size();
+    stats.in_flight_bytes = s.queued_bytes + s.unanswered_bytes;
+    stats.overlay_keys = s.overlay.slots().size();
+    stats.overlay_bytes = s.unprojected_bytes;
+    return stats;
 }
 
 }  // namespace se

@@ -32,6 +32,7 @@ struct EngineStats {
     std::vector<std::pair<double, std::uint64_t>> sync_seconds;    ///< cumulative histogram
     double sync_seconds_sum = 0;
     std::uint64_t queue = 0, in_flight_bytes = 0;
+    std::uint64_t overlay_keys = 0, overlay_bytes = 0;  ///< decided, and not yet in LMDB
 };
 
 enum class EngineState : std::uint8_t { ready, draining, damaged, failed };

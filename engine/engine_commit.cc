@@ -183,7 +183,8 @@ void Engine::State::fail(const std::string& why) {
     why_not_ready = why;
     doors.log.write({Severity::error, "state-engine.mutation.commit_failed", {{"error", why}}});
 
-    // What a sync has vouched for stays, with its answers. Of all else nobody knows.
+    // What a sync has vouched for stays, with its answers. Of all else nobody knows: nothing is decided
+    // on it any more, and no read goes above `visible`.
     const Seq durable = journal->durable();
     const auto lost = std::ranges::upper_bound(groups.waiting, durable, {}, &Group::last);
     for (auto group = lost; group != groups.waiting.end(); ++group) {
@@ -197,7 +198,6 @@ void Engine::State::fail(const std::string& why) {
     for (std::size_t i = groups.projected; i < groups.waiting.size(); ++i) {
         unprojected_bytes += groups.waiting[i].bytes;
     }
-    overlay.drop_above(durable);
     if (visible.seq > durable) visible.seq = durable;  // FsyncMode::never: shown, and now unknown
     refuse_queue("draining", "the journal failed and has to be reopened: " + why);
 }

@@ -29,12 +29,11 @@ void EngineMeters::synced(std::chrono::nanoseconds took) {
     observe(kSyncBounds, sync_seconds_, seconds);
 }
 
-EngineStats EngineMeters::stats(std::uint64_t queue, std::uint64_t in_flight_bytes) const {
+EngineStats EngineMeters::stats() const {
     EngineStats stats = stats_;
-    stats.queue = queue;
-    stats.in_flight_bytes = in_flight_bytes;
     for (std::size_t i = 0; i < by_code_.size(); ++i) {
-        if (by_code_[i] != 0) stats.rejected_by_code.emplace_back(Code{static_cast<std::uint8_t>(i)}, by_code_[i]);
+        if (by_code_[i] == 0) continue;
+        stats.rejected_by_code.emplace_back(static_cast<Code>(i), by_code_[i]);
     }
     for (std::size_t i = 0; i < kGroupBounds.size(); ++i) {
         stats.group_size.emplace_back(kGroupBounds[i], group_size_[i]);

@@ -21,7 +21,7 @@ public:
     void group(std::size_t records);
     void synced(std::chrono::nanoseconds took);
 
-    EngineStats stats(std::uint64_t queue, std::uint64_t in_flight_bytes) const;
+    EngineStats stats() const;
 
 private:
     static constexpr std::array<double, 13> kGroupBounds = {1,   2,   4,   8,    16,   32,  64,

@@ -233,12 +233,10 @@ Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings) 
     for (bool anew = !opened.projection->trusted();; anew = true) {
         const Position from = anew ? Position{} : opened.projection->watermark();
         if (anew) SE_TRY_OK(opened.projection->regrow());
-        std::vector<Evidence> known = evidence;
-        if (from.seq != Seq{}) known.push_back({from.epoch, from.seq, "projection"});
         OpeningFold fold(*opened.projection, anew, settings.engine.overlay_bytes);
         auto journal = Journal::open(
             {doors.files, doors.clock, doors.random, doors.log, doors.commits, doors.background},
-            opened.paths, opened.hold, settings.journal, from, std::move(known),
+            opened.paths, opened.hold, settings.journal, from, evidence,
             [&](const RecordView& record, const Position& behind) {
                 return fold.visit(record, behind);
             });

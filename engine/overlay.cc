@@ -45,13 +45,6 @@ void Overlay::forget(std::string_view key, Seq through) {
     }
 }
 
-void Overlay::drop_above(Seq through) {
-    for (auto& [key, entries] : slots_) {
-        std::erase_if(entries, [&](const Shared& entry) { return entry->seq > through; });
-    }
-    std::erase_if(slots_, [](const auto& slot) { return slot.second.empty(); });
-}
-
 Result<std::optional<EntryView>> OverlaidView::view(std::string_view key) const {
     if (!overlay_.empty()) {
         if (const Overlay::Shared* entry = overlay_.as_of(key, through_)) {

@@ -28,8 +28,6 @@ public:
     const Shared* as_of(std::string_view key, Seq through) const;
     /// LMDB has the entries of `key` up to `through`.
     void forget(std::string_view key, Seq through);
-    /// All above `through` never happened, as far as anybody can tell (J5).
-    void drop_above(Seq through);
 
     bool empty() const { return slots_.empty(); }
     const Slots& slots() const { return slots_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "journal/gaps.h"
 #include "journal/marks.h"
@@ -31,6 +32,7 @@ struct JournalReader::State {
 
     // What may be shown: everything up to HEAD's durable seq, or up to what lines behind HEAD say.
     std::optional<Head> head;
+    std::optional<Head> superseded;  // a HEAD that turned out to be of an epoch before
     Seq shown_by_lines;
     bool looked_behind_head = false;  // for this very HEAD
     Seq bound() const { return std::max(head ? head->durable : Seq{}, shown_by_lines); }
@@ -67,6 +69,7 @@ struct JournalReader::State {
     Status read_head_again() {
         SE_TRY(now, read_head(files, paths.head()));
         if (now && now->store != store) now.reset();  // another store's proves nothing here
+        if (now && now == superseded) now.reset();
         if (now == head) return Ok{};
         head = std::move(now);
         shown_by_lines = {};
@@ -107,10 +110,12 @@ struct JournalReader::State {
     /// HEAD says nothing about what a later epoch wrote anew.
     Result<bool> was_acknowledged(Seq seq) {
         if (head && seq <= head->durable && epoch <= head->epoch) return true;
-        if (!looked_behind_head) {
-            SE_TRY(writing, files.is_locked(paths.store_file()));
-            if (!writing) SE_TRY_OK(look_behind_head());
+        SE_TRY(writing, files.is_locked(paths.store_file()));
+        if (head && seq <= head->durable && !writing) {
+            superseded = std::exchange(head, std::nullopt);  // from now on as if it were not there
+            looked_behind_head = false;
         }
+        if (!looked_behind_head && !writing) SE_TRY_OK(look_behind_head());
         return seq <= shown_by_lines;
     }
 

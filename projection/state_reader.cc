@@ -280,10 +280,9 @@ Result<std::vector<std::pair<std::string, Entry>>> StateReader::list(std::string
     if (state_->snapshot && !full()) {
         const auto visit = [&](std::string_view key, const EntryView& entry) {
             take_own_before(key);
-            if (next != own.end() && next->first == key)
-                take(next->first, (next++)->second);
-            else
-                take(key, entry);
+            const bool overlaid = next != own.end() && next->first == key;
+            take(key, overlaid ? EntryView(next->second) : entry);
+            if (overlaid) ++next;
             return !full();
         };
         SE_TRY_OK(state_->snapshot->scan(prefix, after, visit));

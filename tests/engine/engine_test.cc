@@ -183,6 +183,10 @@ TEST_CASE("a new policy counts for all that comes behind it, and for nothing bef
         world.open(std::nullopt);
         CHECK(world.engine->policy() == strict);
         CHECK(world.count("config") == 2);
+        const Seq seq = world.set("b", "3").seq;
+        world.each_record([&](const RecordView& record) {
+            if (record.seq == seq) CHECK(record.decided == strict.digest());
+        });
     }
     SUBCASE("also after a crash, when it lies below the projection's watermark") {
         for (int i = 0; i < 20; ++i) world.set("b", std::to_string(i));
@@ -219,6 +223,16 @@ TEST_CASE("a dry run tells what would be, and journals nothing") {
     world.settle();
     CHECK(world.engine->journal().last() == last);
     CHECK(world.value_of("k") == "1");
+
+    // What is on its way to the disk may not have happened: nobody is told of it.
+    world.submit(EngineWorld::set_text("k", "2"));
+    world.submit(EngineWorld::set_text("other", "2"));
+    world.engine->step();
+    CHECK(world.engine->dry_run(*parsed.proposal, EngineWorld::alice()).changes[0].version ==
+          Version{2});
+    world.settle();
+    CHECK(world.engine->dry_run(*parsed.proposal, EngineWorld::alice()).changes[0].version ==
+          Version{3});
 }
 
 TEST_CASE("refusals that bind no id are journaled within their budget a minute, then only counted") {

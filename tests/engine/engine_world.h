@@ -244,6 +244,10 @@ public:
         }
         CHECK(all() == live);
         CHECK(engine->applied().seq == fold.seq());
+        if (engine->projection().watermark().seq == fold.seq()) {
+            CHECK(engine->stats().overlay_keys == 0);
+            CHECK(engine->stats().overlay_bytes == 0);
+        }
     }
 };
 

@@ -113,7 +113,16 @@ TEST_CASE("a follower that is further back than memory misses nothing") {
     world.settle();
     follower.catch_up(*world.engine, "", 100);
     REQUIRE(follower.seqs.size() == count);
-    for (std::size_t i = 1; i < count; ++i) CHECK(follower.seqs[i].value == follower.seqs[i - 1].value + 1);
+    for (std::size_t i = 1; i < count; ++i) {
+        CHECK(follower.seqs[i].value == follower.seqs[i - 1].value + 1);
+    }
+    // Also where memory ends and the journal has to be asked.
+    const std::uint64_t last = follower.seqs.back().value;
+    for (std::uint64_t back = kFeedEventsMax - 4; back < kFeedEventsMax + 4; ++back) {
+        Follower late{.cursor = {follower.cursor.epoch, Seq{last - back}}, .texts = {}, .seqs = {}};
+        late.catch_up(*world.engine, "", kFeedEventsMax * 2);
+        CHECK(late.seqs.size() == back);
+    }
 }
 
 TEST_CASE("a cursor survives restarts; without one, a follower starts where reads are") {

@@ -124,6 +124,18 @@ TEST_CASE("a rejection owns its id, and its duplicate shows the current entry as
     CHECK(world.count("rejected") == 1);
 }
 
+TEST_CASE("a duplicate of a rejection in flight waits for it too") {
+    EngineWorld world;
+    world.open();
+    const std::string text = R"({"op":"delete","key":"k","reason":"r","id":"gone"})";
+    const auto first = world.submit(text);
+    const auto again = world.submit(text);
+    world.settle();
+    CHECK(first->answer().code == Code::absent);
+    check_duplicate(again->answer(), first->answer());
+    CHECK(world.count("rejected") == 1);
+}
+
 TEST_CASE("an id with other content is id_reused, and the first content keeps owning it") {
     EngineWorld world;
     world.open();

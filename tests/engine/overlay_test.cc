@@ -32,10 +32,6 @@ TEST_CASE("an overlay shows the newest entry at or below a seq, and forgets from
     overlay.forget("k", Seq{5});
     CHECK(overlay.as_of("k", Seq{8}) == nullptr);
     CHECK((*overlay.newest("k"))->seq == Seq{9});
-    overlay.put("late", entry_at(10));
-    overlay.drop_above(Seq{9});
-    CHECK(overlay.newest("late") == nullptr);
-    CHECK(overlay.newest("k") != nullptr);
     overlay.forget("k", Seq{9});
     CHECK(overlay.empty());
 }

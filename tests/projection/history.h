@@ -165,8 +165,14 @@ inline Model model_of(const History& history, std::size_t count) {
     return model;
 }
 
-/// All that a snapshot answers, as text: equal texts, equal projections.
-inline std::string describe(const Snapshot& snapshot, const Model& ask) {
+/// All that a projection answers. Too long to be printed when a test fails.
+struct Description {
+    std::string text;
+    bool operator==(const Description&) const = default;
+};
+
+/// All that a snapshot answers: equal descriptions, equal projections.
+inline Description describe(const Snapshot& snapshot, const Model& ask) {
     std::string text = "seq " + std::to_string(snapshot.seq().value) + " epoch " +
                        std::to_string(snapshot.epoch().value) + "\n";
     const auto told = [](const auto& result) {
@@ -197,11 +203,11 @@ inline std::string describe(const Snapshot& snapshot, const Model& ask) {
             text += " " + std::to_string(seq.value);
         text += "\n";
     }
-    return text;
+    return {std::move(text)};
 }
 
 /// The same text, by the model alone.
-inline std::string describe(const Model& model, Seq seq, Epoch epoch) {
+inline Description describe(const Model& model, Seq seq, Epoch epoch) {
     std::string text =
         "seq " + std::to_string(seq.value) + " epoch " + std::to_string(epoch.value) + "\n";
     Frontier tree;
@@ -232,7 +238,7 @@ inline std::string describe(const Model& model, Seq seq, Epoch epoch) {
             text += " " + std::to_string(newest->value);
         text += "\n";
     }
-    return text;
+    return {std::move(text)};
 }
 
 }  // namespace se

@@ -52,7 +52,7 @@ struct Place {
     }
 };
 
-inline std::string describe(const Projection& projection, const Model& ask) {
+inline Description describe(const Projection& projection, const Model& ask) {
     const auto snapshot = projection.snapshot();
     SE_ASSERT(snapshot);
     return describe(*snapshot, ask);

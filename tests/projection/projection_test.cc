@@ -59,7 +59,7 @@ TEST_CASE("what regrows at once equals what grew record by record, byte for byte
         auto c = both.grown(history, history.size() / 2);
         apply(*c, history, history.size() / 2, history.size(), random);
         const Model model = model_of(history, history.size());
-        const std::string expected =
+        const Description expected =
             describe(model, history.behind(history.size()).seq, history.epoch);
         CHECK(describe(*a, model) == expected);
         CHECK(describe(*b, model) == expected);
@@ -73,7 +73,7 @@ TEST_CASE("P3 records at or below the watermark change nothing") {
     Place place;
     auto projection = place.grown(history, 300);
     const Model model = model_of(history, 300);
-    const std::string before = describe(*projection, model);
+    const Description before = describe(*projection, model);
     for (const auto& [from, to] :
          {std::pair<std::size_t, std::size_t>{0, 300}, {100, 200}, {299, 300}})
         apply(*projection, history, from, to);
@@ -89,7 +89,7 @@ TEST_CASE("an error in a group leaves all as it was, and the next try may succee
     Place place;
     auto projection = place.grown(history, 100);
     const Model model = model_of(history, 100);
-    const std::string before = describe(*projection, model);
+    const Description before = describe(*projection, model);
     auto group = history.range(100, 200);
     RecordView broken = {};
     std::size_t at = 50;
@@ -114,7 +114,7 @@ TEST_CASE(
     const Model model = model_of(history, 200);
     const auto old = projection->snapshot();
     REQUIRE(old);
-    const std::string before = describe(*old, model);
+    const Description before = describe(*old, model);
     const auto view = old->get(model.state.entries().begin()->first);
     REQUIRE(view);
     const Entry entry = (*view)->to_entry();

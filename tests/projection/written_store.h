@@ -60,18 +60,19 @@ public:
         commit();
     }
 
-    /// Adds `count` random records, and folds the first `follow` of them into the projection.
+    /// Adds `count` random records; the projection follows up to the first `follow` of them, or,
+    /// for 0, stays where it is.
     void write(std::size_t count, std::size_t follow) {
         for (std::size_t i = 0; i < count; ++i) append(drafts_.next());
         commit();
         SE_ASSERT(follow <= count);
-        follow_to(Seq{last.value - (count - follow)});
+        if (follow > 0) follow_to(Seq{last.value - (count - follow)});
     }
     void write(std::size_t count) { write(count, count); }
 
     void follow_to(Seq seq) {
         while (folded < seq) {
-            const std::size_t from = folded.value - first_.value;
+            const std::size_t from = folded.value + 1 - first_.value;  // index of the next one
             const std::size_t count =
                 std::min<std::size_t>(seq.value - folded.value, 1 + random_.below(30));
             std::vector<const RecordView*> group;

@@ -174,6 +174,14 @@ void Model::recognize(const RecordView& record) const {
          at(record.seq) + "is not what was shown before: " + std::string(record.line));
 }
 
+std::uint64_t Model::digest() const {
+    std::uint64_t sum = 14695981039346656037u;  // FNV-1a
+    for (const std::string& line : lines_) {
+        for (const char c : line) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211u;
+    }
+    return sum;
+}
+
 void Model::take_decision(const RecordView& record) {
     if (record.code == to_text(Code::id_reused)) {
         const auto owner = bound_.find({std::string(record.principal_or_actor()), std::string(record.id)});

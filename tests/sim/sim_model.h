@@ -70,6 +70,7 @@ public:
     /// A later reader shows it again: it must be the same.
     void recognize(const RecordView& record) const;
     Seq last() const { return Seq{lines_.size()}; }
+    std::uint64_t digest() const;  ///< of all of them
     Epoch epoch_of(Seq seq) const { return epochs_.at(seq.value - 1); }
 
     /// What an answer claims must be what the journal says.

@@ -16,7 +16,8 @@ struct RunOptions {
 
 struct RunReport {
     std::uint64_t step = 0;  ///< the last one
-    std::uint64_t records = 0, opens = 0, crashes = 0, power_cuts = 0, failures = 0;
+    std::uint64_t records = 0, opens = 0, deaths = 0, failures = 0;
+    std::uint64_t digest = 0;  ///< of every byte of every record
     std::optional<Broken> broken;
 };
 

@@ -116,6 +116,7 @@ private:
     std::uint64_t dies_in_ = 0;
     Death death_ = Death::no;
     bool dead_ = false;
+    bool power_was_cut_ = false;  // and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call
 
     std::optional<JournalReader> follower_;

@@ -46,11 +46,11 @@ int main(int argc, char** argv) {
                         static_cast<unsigned long long>(report.step), report.broken->invariant.c_str(),
                         report.broken->what.c_str());
         } else if (seeds.empty()) {
-            std::printf("seed=%llu fine: %llu records, %llu opens, %llu crashes, %llu failures\n",
+            std::printf("seed=%llu fine: %llu records, %llu opens, %llu deaths, %llu failures\n",
                         static_cast<unsigned long long>(seed),
                         static_cast<unsigned long long>(report.records),
                         static_cast<unsigned long long>(report.opens),
-                        static_cast<unsigned long long>(report.crashes),
+                        static_cast<unsigned long long>(report.deaths),
                         static_cast<unsigned long long>(report.failures));
         }
         std::fflush(stdout);

@@ -1,0 +1,179 @@
+#include "tests/daemon/daemon_process.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "engine/adapters/posix_filesystem.h"
+#include "journal/journal_reader.h"
+
+namespace se::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long to wait for what must come: for a hung program, not for a slow machine.
+constexpr auto kPatience = 120s;
+
+std::string read_text(const std::string& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+void write_text(const std::string& path, std::string_view text) {
+    std::ofstream out(path, std::ios::trunc);
+    out << text;
+    REQUIRE(out.good());
+}
+
+Json json_of(std::string_view text) {
+    auto json = parse_json(text);
+    REQUIRE_MESSAGE(json, std::string(text));
+    return *std::move(json);
+}
+
+std::string set_text(const std::string& key, const std::string& value, const std::string& id) {
+    std::string text = R"({"op":"set","key":")" + key + R"(","value":)" + value + R"(,"reason":"test")";
+    if (!id.empty()) text += R"(,"id":")" + id + "\"";
+    return text + "}";
+}
+
+std::vector<Json> records_of(const std::string& data) {
+    PosixFileSystem files;
+    auto reader = JournalReader::open(files, StorePaths{data});
+    REQUIRE(reader);
+    std::vector<Json> records;
+    for (;;) {
+        const auto record = reader->next();
+        REQUIRE_MESSAGE(record, record.error().text);
+        if (*record == nullptr) return records;
+        records.push_back(json_of((*record)->line));
+    }
+}
+
+DaemonProcess::DaemonProcess(Options options)
+    : options_(std::move(options)), log_path_(options_.data + ".log") {
+    if (!options_.policy.empty()) write_text(config_path(), options_.policy);
+}
+
+DaemonProcess::~DaemonProcess() {
+    if (running()) kill_hard();
+}
+
+void DaemonProcess::spawn() {
+    REQUIRE(!running());
+    std::vector<std::string> words = {SE_BIN_DIR "/state-engine", "--data", options_.data, "--port", "0"};
+    if (!options_.policy.empty()) words.insert(words.end(), {"--config", config_path()});
+    words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
+    std::vector<char*> arguments, environment;
+    for (std::string& word : words) arguments.push_back(word.data());
+    for (std::string& word : options_.environment) environment.push_back(word.data());
+    arguments.push_back(nullptr);
+    environment.push_back(nullptr);
+
+    const int log = ::open(log_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    REQUIRE(log >= 0);
+    const pid_t parent = ::getpid();
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != parent) ::_exit(127);
+        ::dup2(log, 1);
+        ::dup2(log, 2);
+        ::execve(arguments[0], arguments.data(), environment.data());
+        ::_exit(127);
+    }
+    ::close(log);
+}
+
+void DaemonProcess::start() {
+    spawn();
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+        const std::string text = log();
+        const std::size_t line = text.find("\"state-engine.listening\"");
+        if (line != text.npos && text.find('\n', line) != text.npos) {
+            const std::size_t port = text.find("\"port\":\"", line);
+            REQUIRE(port != text.npos);
+            port_ = static_cast<std::uint16_t>(std::stoi(text.substr(port + 8)));
+            return;
+        }
+        int status = 0;
+        if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+            pid_ = -1;
+            FAIL("it did not start: " << text);
+        }
+        REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, text);
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+int DaemonProcess::run_to_end() {
+    spawn();
+    return wait();
+}
+
+void DaemonProcess::signal(int number) const {
+    REQUIRE(running());
+    ::kill(pid_, number);
+}
+
+int DaemonProcess::wait() {
+    REQUIRE(running());
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    int status = 0;
+    while (::waitpid(pid_, &status, WNOHANG) != pid_) {
+        REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, "it does not end: " << log());
+        std::this_thread::sleep_for(2ms);
+    }
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int DaemonProcess::stop() {
+    signal(SIGTERM);
+    return wait();
+}
+
+void DaemonProcess::kill_hard() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+}
+
+std::string DaemonProcess::log() const { return read_text(log_path_); }
+
+bool DaemonProcess::log_says(std::string_view text) const {
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < until) {
+        if (log().find(text) != std::string::npos) return true;
+        std::this_thread::sleep_for(5ms);
+    }
+    return false;
+}
+
+HttpClient DaemonProcess::tcp() const {
+    auto client = HttpClient::connect({.host = "127.0.0.1", .port = port_}, kPatience);
+    REQUIRE_MESSAGE(client, client.error().text);
+    return *std::move(client);
+}
+
+HttpClient DaemonProcess::socket() const {
+    auto client = HttpClient::connect(HttpClient::address_of_socket(options_.data), kPatience);
+    REQUIRE_MESSAGE(client, client.error().text);
+    return *std::move(client);
+}
+
+}  // namespace se::test

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/adapters/http_client.h"
+#include "journal/base/json.h"
+
+namespace se::test {
+
+/// The real program on a folder, as its own process. Killed, if it still runs, with this object or with the test.
+class DaemonProcess {
+public:
+    struct Options {
+        std::string data;
+        std::vector<std::string> arguments = {};  ///< beside --data and --port 0
+        std::vector<std::string> environment = {};  ///< NAME=value; nothing else is passed on
+        std::string policy = "allowedKeys: [\"*\"]\n";  ///< written to <data>.yaml; empty: no --config
+    };
+
+    explicit DaemonProcess(Options options);
+    ~DaemonProcess();
+    DaemonProcess(const DaemonProcess&) = delete;
+    DaemonProcess& operator=(const DaemonProcess&) = delete;
+
+    /// Starts it and returns once it serves.
+    void start();
+    /// Starts it and returns its exit code, which must come by itself.
+    int run_to_end();
+    void signal(int number) const;
+    /// Waits for the exit code; -signal when it was killed.
+    int wait();
+    int stop();  ///< SIGTERM, then wait()
+    void kill_hard();
+    bool running() const { return pid_ > 0; }
+
+    std::uint16_t port() const { return port_; }
+    const std::string& data() const { return options_.data; }
+    std::string config_path() const { return options_.data + ".yaml"; }
+    std::string log() const;  ///< all it has written to stderr
+    /// Waits until the log has `text`; false when it does not come.
+    bool log_says(std::string_view text) const;
+
+    HttpClient tcp() const;
+    HttpClient socket() const;
+
+private:
+    void spawn();
+
+    Options options_;
+    std::string log_path_;
+    pid_t pid_ = -1;
+    std::uint16_t port_ = 0;
+};
+
+void write_text(const std::string& path, std::string_view text);
+Json json_of(std::string_view text);
+
+/// {"op":"set",…} with an id when there is one.
+std::string set_text(const std::string& key, const std::string& value, const std::string& id = "");
+
+/// Every record of a journal as its line says it; the store may be in use.
+std::vector<Json> records_of(const std::string& data);
+
+}  // namespace se::test

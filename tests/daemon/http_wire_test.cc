@@ -1,0 +1,339 @@
+// HTTP over real sockets, against the real program.
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "tests/adapters/temporary_directory.h"
+#include "tests/daemon/daemon_process.h"
+
+namespace se::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A daemon for the tests of one case.
+struct Served {
+    explicit Served(std::vector<std::string> arguments = {},
+                    std::vector<std::string> environment = {})
+        : daemon({.data = folder.path() + "/data",
+                  .arguments = std::move(arguments),
+                  .environment = std::move(environment)}) {
+        daemon.start();
+    }
+    TemporaryDirectory folder;
+    DaemonProcess daemon;
+};
+
+std::string raw(const std::string& body, const std::string& more = "") {
+    return "POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\n" + more +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+HttpAnswer must(Result<HttpAnswer> answer) {
+    REQUIRE_MESSAGE(answer, answer.error().text);
+    return *std::move(answer);
+}
+
+TEST_CASE("a pipelined pair is answered in order wherever the network splits it") {
+    Served served;
+    HttpClient client = served.daemon.tcp();
+    std::int64_t expected = 0;
+    const std::string shape = raw(set_text("k", "0"));
+    for (std::size_t split = 1; split < 2 * shape.size(); split += 3) {
+        const std::string pair = raw(set_text("k", "1")) + raw(set_text("k", "2"));
+        REQUIRE(client.write_raw(std::string_view(pair).substr(0, split)));
+        if (split % 5 == 0) std::this_thread::sleep_for(1ms);
+        REQUIRE(client.write_raw(std::string_view(pair).substr(split)));
+        for (int i = 0; i < 2; ++i) {
+            const Json answer = json_of(must(client.read()).body);
+            REQUIRE(answer.find("version")->integer() == ++expected);
+        }
+    }
+}
+
+TEST_CASE("answers keep the order of the requests when reads overtake writes inside") {
+    Served served;
+    HttpClient client = served.daemon.tcp();
+    std::string text;
+    for (int i = 1; i <= 100; ++i) {
+        text += raw(set_text("k", std::to_string(i)));
+        text += "GET /v1/state/none HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    }
+    REQUIRE(client.write_raw(text));
+    for (int i = 1; i <= 100; ++i) {
+        REQUIRE(json_of(must(client.read()).body).find("version")->integer() == i);
+        REQUIRE(must(client.read()).status == 404);
+    }
+}
+
+TEST_CASE("many more requests than may be under way are all answered") {
+    Served served({"--set", "http.pipeline=4"});
+    HttpClient client = served.daemon.tcp();
+    std::string text;
+    for (int i = 0; i < 500; ++i) text += raw(set_text("k", std::to_string(i)));
+    std::thread writer([&] { CHECK(client.write_raw(text)); });
+    for (int i = 1; i <= 500; ++i)
+        REQUIRE(json_of(must(client.read()).body).find("version")->integer() == i);
+    writer.join();
+}
+
+TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understood") {
+    Served served;
+    const std::string body = set_text("k", "1");
+    {
+        HttpClient client = served.daemon.tcp();
+        std::string text =
+            "POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (const char c : body) text += std::string("1\r\n") + c + "\r\n";
+        REQUIRE(client.write_raw(text + "0\r\n\r\n"));
+        CHECK(must(client.read()).status == 200);
+    }
+    {
+        HttpClient client = served.daemon.tcp();
+        REQUIRE(client.write_raw(raw(body) + raw(body)));
+        client.shut_write();
+        const auto all = client.read_raw_to_end();
+        REQUIRE(all);
+        CHECK(all->find("\"version\":2") != all->npos);
+        CHECK(all->find("\"version\":3") != all->npos);
+    }
+    {
+        HttpClient client = served.daemon.tcp();
+        REQUIRE(client.write_raw("GET /v1/state/k HTTP/1.0\r\n\r\n"));
+        const auto all = client.read_raw_to_end();  // it hangs up by itself
+        REQUIRE(all);
+        CHECK(all->find("Connection: close") != all->npos);
+    }
+    HttpClient client = served.daemon.tcp();
+    const HttpAnswer head = must(client.send({.method = "HEAD", .target = "/v1/state/k"}));
+    const HttpAnswer full = must(client.get("/v1/state/k"));  // on the same connection: no body lay between
+    CHECK(head.body.empty());
+    CHECK(head.header("content-length") == full.header("content-length"));
+    CHECK(head.header("etag") == full.header("etag"));
+}
+
+TEST_CASE("Expect: 100-continue is answered before the body") {
+    Served served;
+    HttpClient client = served.daemon.tcp();
+    const std::string body = set_text("k", "1");
+    REQUIRE(client.write_raw("POST /v1/mutations HTTP/1.1\r\nHost: a.localhost\r\nExpect: 100-continue\r\n"
+                             "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n"));
+    char first[25] = {};
+    REQUIRE(::recv(client.descriptor(), first, sizeof first, MSG_WAITALL) == sizeof first);
+    CHECK(std::string(first, sizeof first) == "HTTP/1.1 100 Continue\r\n\r\n");
+    REQUIRE(client.write_raw(body));
+    CHECK(must(client.read()).status == 200);
+}
+
+TEST_CASE("what is over a limit is answered and hung up on") {
+    Served served({"--set", "http.body_bytes=64KiB"});
+    struct Row {
+        std::string text;
+        int status;
+    };
+    const Row rows[] = {
+        {"POST /v1/mutations HTTP/1.1\r\nHost: a.localhost\r\nContent-Length: 70000\r\n\r\n" +
+             std::string(70'000, 'x'), 413},
+        {"GET / HTTP/1.1\r\nHost: a.localhost\r\nx: " + std::string(20'000, 'x') + "\r\n\r\n", 431},
+        {"GET / HTTP/1.1\r\n\r\n", 400},
+        {"POST / HTTP/1.1\r\nHost: a.localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        {"\x16\x03\x01", 400},  // TLS
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.status);
+        HttpClient client = served.daemon.tcp();
+        // The good request before it is answered first.
+        REQUIRE(client.write_raw(raw(set_text("k", "1"))));
+        REQUIRE(client.write_raw(row.text));
+        CHECK(must(client.read()).status == 200);
+        const HttpAnswer answer = must(client.read());
+        CHECK(answer.status == row.status);
+        CHECK(answer.header("connection") == "close");
+        CHECK(json_of(answer.body).find("code") != nullptr);
+        const auto rest = client.read_raw_to_end();
+        CHECK(rest);
+        CHECK(rest->empty());
+    }
+}
+
+TEST_CASE("a header or a body that dawdles is cut, an idle connection closed") {
+    Served served({"--set", "http.header_timeout=300ms", "--set", "http.idle_timeout=600ms"});
+    HttpClient header = served.daemon.tcp();
+    HttpClient body = served.daemon.tcp();
+    HttpClient idle = served.daemon.tcp();
+    REQUIRE(header.write_raw("GET / HTTP/1.1\r\nHost: a"));
+    REQUIRE(body.write_raw("POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc"));
+    CHECK(must(header.read()).status == 408);
+    CHECK(must(body.read()).status == 408);
+    const auto rest = idle.read_raw_to_end();
+    REQUIRE(rest);
+    CHECK(rest->empty());
+}
+
+TEST_CASE("one connection too many is told so") {
+    Served served({"--set", "http.connections=3"});
+    std::vector<HttpClient> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(served.daemon.tcp());
+        REQUIRE(must(clients.back().get("/livez")).status == 200);
+    }
+    HttpClient fourth = served.daemon.tcp();
+    const HttpAnswer refused = must(fourth.read());
+    CHECK(refused.status == 503);
+    CHECK(json_of(refused.body).find("reason")->string() == "overloaded");
+    clients.pop_back();
+    for (int i = 0;; ++i) {  // the place is free once the hang-up was seen
+        HttpClient again = served.daemon.tcp();
+        if (must(again.get("/livez")).status == 200) break;
+        REQUIRE(i < 1000);
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+TEST_CASE("lines are answered in order while they are still worked through") {
+    Served served;
+    std::string body;
+    constexpr int kLines = 20'000;
+    for (int i = 0; i < kLines; ++i)
+        body += i % 10 == 9 ? "{bad\n" : set_text("k" + std::to_string(i % 7), std::to_string(i)) + "\n";
+    HttpClient client = served.daemon.tcp();
+    const HttpAnswer answer =
+        must(client.post("/v1/mutations", body, "application/x-ndjson"));
+    CHECK(answer.status == 200);
+    int lines = 0;
+    std::int64_t last_seq = 0;
+    std::string_view rest = answer.body;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\n');
+        REQUIRE(end != rest.npos);
+        const Json line = json_of(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+        const bool accepted = line.find("status")->string() == "accepted";
+        REQUIRE(accepted == (lines % 10 != 9));
+        if (accepted) {
+            REQUIRE(line.find("seq")->integer() > last_seq);
+            last_seq = line.find("seq")->integer();
+            REQUIRE(line.find("key")->string() == "k" + std::to_string(lines % 7));
+        }
+        ++lines;
+    }
+    CHECK(lines == kLines);
+    CHECK(must(client.get("/livez")).status == 200);  // the connection goes on
+}
+
+TEST_CASE("a client that reads nothing holds up nobody, and memory stays bounded") {
+    Served served;
+    HttpClient reader = served.daemon.tcp();
+    const std::string large = "\"" + std::string(500'000, 'x') + "\"";
+    REQUIRE(must(reader.post("/v1/mutations", set_text("large", large))).status == 200);
+    HttpClient deaf = served.daemon.tcp();
+    for (int i = 0; i < 2000; ++i)  // a gigabyte, if it were all made
+        REQUIRE(deaf.write_raw("GET /v1/state/large HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    for (int i = 0; i < 50; ++i)
+        REQUIRE(must(reader.post("/v1/mutations", set_text("k", "1"))).status == 200);
+    const std::string metrics = must(reader.get("/metrics")).body;
+    const std::string name = "\nstate_engine_http_sent_bytes_total ";
+    const std::size_t at = metrics.find(name);
+    REQUIRE(at != metrics.npos);
+    CHECK(std::stoull(metrics.substr(at + name.size())) < 100'000'000);
+}
+
+TEST_CASE("the unix socket is the operator's alone") {
+    Served served({}, {"MCP_AUTH_TOKEN=s3cret"});
+    struct stat status {};
+    REQUIRE(::stat((served.daemon.data() + "/engine.sock").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+    HttpClient tcp = served.daemon.tcp();
+    CHECK(must(tcp.get("/v1/state/a")).status == 401);
+    CHECK(must(tcp.get("/v1/state/a?token=s3cret")).status == 404);
+    CHECK(must(tcp.get("/v1/operator/status?token=s3cret")).status == 403);
+    HttpClient socket = served.daemon.socket();
+    CHECK(must(socket.get("/v1/state/a")).status == 404);
+    CHECK(must(socket.get("/v1/operator/status")).status == 200);
+    CHECK(served.daemon.log().find("s3cret") == std::string::npos);
+}
+
+TEST_CASE("promtool takes the metrics") {
+    if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
+        std::puts("SKIP: promtool takes the metrics: promtool is not installed");
+        return;
+    }
+    Served served;
+    HttpClient client = served.daemon.tcp();
+    must(client.post("/v1/mutations", set_text("k", "1")));
+    must(client.post("/v1/mutations", "{"));
+    const HttpAnswer metrics = must(client.get("/metrics"));
+    CHECK(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    const std::string file = served.folder.path() + "/metrics";
+    write_text(file, metrics.body);
+    CHECK(std::system(("promtool check metrics < " + file + " >" + file + ".out 2>&1").c_str()) == 0);
+}
+
+TEST_CASE("a follower hears of changes as they happen, and goes on over a restart") {
+    Served served;
+    HttpClient writer = served.daemon.tcp();
+    must(writer.post("/v1/mutations", set_text("a", "1")));
+    std::string heard, last_id;
+    const auto follow = [&](HttpClient& feed, const std::string& from, int changes) {
+        std::string text;
+        const auto answer = feed.stream(
+            {.target = "/v1/changes", .headers = {{"Last-Event-ID", from}}},
+            [&](std::string_view piece) {
+                text += piece;
+                int seen = 0;
+                for (std::size_t at = 0; (at = text.find("event: change", at)) != text.npos; ++at) ++seen;
+                return seen < changes || !text.ends_with("\n\n");
+            });
+        REQUIRE(answer);
+        const std::size_t id = text.rfind("id: ");
+        last_id = text.substr(id + 4, text.find('\n', id) - id - 4);
+        heard += text;
+    };
+    {
+        HttpClient feed = served.daemon.tcp();
+        std::thread later([&] {
+            std::this_thread::sleep_for(50ms);
+            must(writer.post("/v1/mutations", set_text("a", "2")));
+        });
+        follow(feed, "0.0", 2);
+        later.join();
+    }
+    must(writer.post("/v1/mutations", set_text("a", "3")));
+    CHECK(served.daemon.stop() == 0);
+    served.daemon.start();
+    HttpClient feed = served.daemon.tcp();
+    follow(feed, last_id, 1);
+    for (const char* value : {"\"value\":1", "\"value\":2", "\"value\":3"}) {
+        const std::size_t first = heard.find(value);
+        REQUIRE(first != heard.npos);
+        CHECK(heard.find(value, first + 1) == heard.npos);
+    }
+}
+
+TEST_CASE("a hundred followers all hear of a change") {
+    Served served;
+    std::vector<HttpClient> feeds;
+    for (int i = 0; i < 100; ++i) {
+        feeds.push_back(served.daemon.tcp());
+        REQUIRE(feeds.back().write({.target = "/v1/changes?since=0.0"}));
+    }
+    HttpClient writer = served.daemon.tcp();
+    must(writer.post("/v1/mutations", set_text("a", "\"here\"")));
+    for (HttpClient& feed : feeds) {
+        std::string text;
+        char piece[4096];
+        while (text.find("\"here\"") == text.npos) {
+            const ssize_t got = ::recv(feed.descriptor(), piece, sizeof piece, 0);
+            REQUIRE(got > 0);
+            text.append(piece, static_cast<std::size_t>(got));
+        }
+    }
+}
+
+}  // namespace
+}  // namespace se::test
