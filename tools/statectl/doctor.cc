@@ -281,7 +281,7 @@ Outcome<Finding> check_damage(Context& context) {
                                progress.at(all == 0 ? 1000 : done * 1000 / all);
                            }}));
     progress.clear();
-    finding.found = fmt::format("{} records, {} segments, {} faults{}", report.records, report.segments,
+    finding.found = fmt::format("records: {}, segments: {}, faults: {}{}", report.records, report.segments,
                                 report.faults.size(),
                                 report.torn_bytes == 0
                                     ? ""

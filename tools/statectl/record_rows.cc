@@ -9,6 +9,7 @@ namespace {
 std::string what(const Json& record) {
     const Json* const note = record.find("note");
     if (note != nullptr) return cell(record, "note");
+    if (cell(record, "kind") == "config") return "policy " + cell(record, "decided");
     const Json* const changes = record.find("changes");
     if (changes == nullptr || !changes->is_array() || changes->array().empty())
         return cell(record, "id");

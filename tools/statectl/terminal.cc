@@ -50,6 +50,7 @@ Outcome<bool> confirm(std::string_view question, bool yes) {
 void catch_interrupts() {
     struct sigaction action = {};
     action.sa_handler = note_interrupt;  // no SA_RESTART: whoever waits is woken
+    action.sa_flags = SA_RESETHAND;      // and who does not want to wait says it twice
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
 }

@@ -21,7 +21,7 @@ void remark(std::string_view text);
 /// Asks on the terminal. True at once with `yes`; a Failure (usage) when nobody can be asked.
 Outcome<bool> confirm(std::string_view question, bool yes);
 
-/// From now on Ctrl-C and SIGTERM do not end the process but make interrupted() true.
+/// From now on the first Ctrl-C or SIGTERM does not end the process but makes interrupted() true.
 void catch_interrupts();
 bool interrupted();
 
