@@ -124,7 +124,6 @@ Daemon::Daemon(DaemonOptions options, Config config)
               api_.changes_applied();
       }) {
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a failed write, not the end
     raise_descriptor_limit();
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); });
     loop_.on_alarm([this] {

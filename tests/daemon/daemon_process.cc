@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,11 +140,6 @@ int DaemonProcess::wait() {
     }
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-void DaemonProcess::limit_file_size(std::uint64_t bytes) const {
-    const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
-    REQUIRE(::prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr) == 0);
 }
 
 int DaemonProcess::stop() {

@@ -39,8 +39,6 @@ public:
     int wait();
     int stop();  ///< SIGTERM, then wait()
     void kill_hard();
-    /// As `ulimit -f` for the running process, in bytes.
-    void limit_file_size(std::uint64_t bytes) const;
     bool running() const { return pid_ > 0; }
 
     std::uint16_t port() const { return port_; }

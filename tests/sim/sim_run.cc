@@ -13,6 +13,23 @@ using namespace std::chrono_literals;
 
 constexpr int kRoundsToRest = 5'000;  ///< in the end, at 10 ms each
 
+/// The simulated disk as it is now, onto the real one.
+void keep_tree(SimFileSystem& disk, const std::string& from, FileSystem& real, const std::string& to) {
+    SE_ASSERT(real.make_directory(to));
+    const auto names = disk.list(from);
+    for (std::size_t i = 0; names && i < names->size(); ++i) {
+        const std::string path = from + "/" + (*names)[i];
+        const std::string copy = to + "/" + (*names)[i];
+        const auto content = disk.content(path);
+        if (!content) {
+            keep_tree(disk, path, real, copy);
+            continue;
+        }
+        auto file = real.open(copy, OpenMode::create);
+        SE_ASSERT(file && (*file)->truncate(0) && (*file)->write(0, *content));
+    }
+}
+
 class Life {
 public:
     Life(std::uint64_t seed, const RunOptions& options, FileSystem& real,
@@ -82,6 +99,10 @@ public:
         }
         for (int i = 0; i < 1'000; ++i) world_.check();  // the feed gets there too
         close_cleanly();
+    }
+
+    void keep(FileSystem& real, const std::string& directory) {
+        keep_tree(world_.disk, world_.settings.data, real, directory);
     }
 
 private:
@@ -162,7 +183,7 @@ private:
         }
         world_.leave();
         // Some of what could be read a moment ago never got to the disk.
-        if (random_.chance(50)) world_.disk.evict();
+        if (random_.chance(50)) world_.evict();
     }
 
     // --- What happens
@@ -348,12 +369,13 @@ private:
 RunReport run(std::uint64_t seed, const RunOptions& options, FileSystem& real,
               const std::string& cache_directory) {
     RunReport report;
+    Life life(seed, options, real, cache_directory, report);
     try {
-        Life life(seed, options, real, cache_directory, report);
         life.live(options.steps);
         life.come_to_rest();
     } catch (const Broken& broken) {
         report.broken = broken;
+        if (!options.keep.empty()) life.keep(real, options.keep);
     }
     return report;
 }

@@ -12,6 +12,7 @@ namespace se::sim {
 struct RunOptions {
     std::uint64_t steps = 300;
     bool trace = false;  ///< one line an event, on standard error
+    std::string keep;    ///< where the simulated disk of a broken life goes; empty: nowhere
 };
 
 struct RunReport {

@@ -152,10 +152,15 @@ void World::power_cut() {
     if (!dead_) disk.power_cut();
     crash();
     ++cache_.boot;
-    power_was_cut_ = true;
+    head_may_lag_ = true;
     clock.set_monotonic(std::chrono::seconds{1000});
     // LMDB was not synced. Some of the time all of it got to the disk: that must not be believed.
     if (looks_.chance(70)) delete_cache();
+}
+
+void World::evict() {
+    disk.evict();
+    head_may_lag_ = true;  // a failed sync of HEAD shows now
 }
 
 bool World::open(std::optional<Policy> policy) {
@@ -191,7 +196,7 @@ bool World::open(std::optional<Policy> policy) {
     trace("opened: epoch " + std::to_string(engine->journal().epoch().value) + ", last " +
           text(engine->journal().last()) + ", rewritten " + std::to_string(report.rewritten_bytes) +
           ", cut " + std::to_string(report.cut_bytes));
-    power_was_cut_ = false;
+    head_may_lag_ = false;
     must(!report.damage, "J4", "damage where there is none: " + engine->why_not_ready());
     must(engine->journal().epoch() > epoch_, "J1", "an epoch comes again");
     epoch_ = engine->journal().epoch();
@@ -256,7 +261,7 @@ void World::rebuild(bool swap) {
 // --- Checks
 
 void World::follow() {
-    if (power_was_cut_) return check_history();
+    if (head_may_lag_) return check_history();
     if (!follower_) {
         auto opened = JournalReader::open(disk, kPaths);
         if (!opened) return;  // no store yet
@@ -292,8 +297,8 @@ void World::check_history() {
             follower_.reset();  // it would show this once more
         }
     }
-    // After a power cut HEAD may be older than the lines: some are hidden until a writer has opened.
-    must(seen == model.last() || power_was_cut_, "J2",
+    // After such a loss HEAD may be older than the lines: some are hidden until a writer has opened.
+    must(seen == model.last() || head_may_lag_, "J2",
          "shown up to " + text(seen) + ", before up to " + text(model.last()));
 }
 
@@ -383,9 +388,9 @@ void World::check_state_reader() {
     must(!as_of->damage, "J6", "a reader of the state sees damage: " + (as_of->damage ? to_text(*as_of->damage) : ""));
     follow();
     must(as_of->seq <= model.last(), "J6", "a reader shows " + text(as_of->seq) + ", not durable");
-    must(as_of->stale || power_was_cut_ || as_of->seq >= state_seen_, "J6", "a reader goes back");
-    must(as_of->stale || engine == nullptr || as_of->seq >= acknowledged_, "J6",
-         "a reader shows " + text(as_of->seq) + ", acknowledged " + text(acknowledged_));
+    must(as_of->stale || as_of->seq >= std::max(state_seen_, acknowledged_), "J6",
+         "a reader shows " + text(as_of->seq) + ", acknowledged " + text(acknowledged_) + ", shown before " +
+             text(state_seen_));
     state_seen_ = std::max(state_seen_, as_of->seq);
     std::vector<std::pair<std::string, Entry>> live;
     for (const auto& [key, entry] : model.state_at(as_of->seq)) {

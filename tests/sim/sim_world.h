@@ -80,6 +80,7 @@ public:
     void leave();
     void crash();
     void power_cut();
+    void evict();  ///< clean pages leave the page cache; needs that no writer runs
     void delete_cache();
 
     void submit(std::uint64_t number);
@@ -116,7 +117,7 @@ private:
     std::uint64_t dies_in_ = 0;
     Death death_ = Death::no;
     bool dead_ = false;
-    bool power_was_cut_ = false;  // and no writer has opened since
+    bool head_may_lag_ = false;  // some of it was lost, and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call
 
     std::optional<JournalReader> follower_;

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     app.add_option("--seeds", seeds, "all lives from A to B, as A-B");
     app.add_option("--steps", options.steps, "before the faults stop")->capture_default_str();
     app.add_flag("--trace", options.trace, "one line an event, on standard error");
+    app.add_option("--keep", options.keep, "a folder for the simulated disk of a life that broke");
     CLI11_PARSE(app, argc, argv);
 
     std::uint64_t last = seed;
