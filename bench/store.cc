@@ -21,7 +21,7 @@ std::string key_of(std::uint64_t number) {
 }
 
 std::string value_of(std::uint64_t number) {
-    std::string value = fmt::format(R"({{"band":"steady","number":{:012},"text":")", number);
+    std::string value = fmt::format(R"({{"band":"steady","number":{},"text":")", number);
     value.append(294 - value.size() - 2, 'x');
     return value + "\"}";
 }

@@ -374,7 +374,7 @@ Status Engine::close() {
     };
     run_dry();
     if (s.writable()) {
-        Waiting closed{.what = note_draft("closed", closed_body(s.config_seq), engine_caller()),
+        Waiting closed{.what = note_draft(std::string(kClosedNote), "", engine_caller()),
                        .caller = {},
                        .done = {},
                        .told = {}};

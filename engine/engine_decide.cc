@@ -296,6 +296,8 @@ Engine::State::Taken Engine::State::take_note(Waiting& waiting, Time now) {
     Item item;
     item.draft = std::get<RecordDraft>(waiting.what);
     item.draft.ts = now;
+    // Now, and not when it was queued: an open's own `config` may have waited before it.
+    if (item.draft.note == kClosedNote) item.draft.body = closed_body(config_seq);
     const Taken taken = append(item, {});
     if (taken == Taken::yes) building.items.back().told = std::move(waiting.told);
     if (taken != Taken::too_large) return taken;

@@ -32,6 +32,7 @@ inline constexpr std::string_view kEngineActor = "system:engine";
 inline constexpr std::string_view kEngineDoor = "engine";
 inline constexpr std::size_t kRefusingPrincipalsMax = 10'000;  ///< a minute; of more, none is journaled
 
+inline constexpr std::string_view kClosedNote = "closed";
 inline constexpr std::string_view kIdReused = "this id belongs to another proposal";
 
 /// Who only says one of the two is both.

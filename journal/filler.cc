@@ -14,11 +14,10 @@ struct Filler::Work {
 
     std::unique_ptr<File> file;
     std::uint64_t size = 0;    // of the file
-    std::uint64_t filled = 0;  // blank and, but for what was found so, synced
+    std::uint64_t filled = 0;  // blank, and synced but for the last step
     bool anew = false;         // the file there is of no use
 
     Status open();
-    Result<bool> is_blank(std::uint64_t offset, std::uint64_t bytes);
     Status fill(std::uint64_t wanted, std::uint64_t chunk_bytes);
     Status step(std::uint64_t wanted, std::uint64_t chunk_bytes);
 };
@@ -36,29 +35,15 @@ Status Filler::Work::open() {
     return Ok{};
 }
 
-Result<bool> Filler::Work::is_blank(std::uint64_t offset, std::uint64_t bytes) {
-    std::string found(static_cast<std::size_t>(bytes), '\0');
-    SE_TRY(got, file->read(offset, std::span(found)));
-    return got == bytes && found.find_first_not_of('\n') == std::string::npos;
-}
-
-/// Passes over what is blank already, up to and including the first chunk that is not.
+/// One chunk more. What a dead writer left there is written again, however blank it looks: when its sync
+/// failed, the kernel shows what the disk never got, and our sync would not know (as J3).
 Status Filler::Work::fill(std::uint64_t wanted, std::uint64_t chunk_bytes) {
     if (file == nullptr) SE_TRY_OK(open());
-    bool wrote = false;
-    while (filled < wanted && !wrote) {
+    if (filled < wanted) {
         const std::uint64_t bytes = std::min(chunk_bytes, wanted - filled);
-        bool blank = false;
-        if (filled + bytes <= size) {
-            SE_TRY(is, is_blank(filled, bytes));
-            blank = is;
-        }
-        if (!blank) {
-            SE_TRY_OK(file->write(filled, std::string(static_cast<std::size_t>(bytes), '\n')));
-            size = std::max(size, filled + bytes);
-            wrote = true;
-        }
+        SE_TRY_OK(file->write(filled, std::string(static_cast<std::size_t>(bytes), '\n')));
         filled += bytes;
+        size = std::max(size, filled);
     }
     if (filled < wanted || size == filled) return Ok{};
     SE_TRY_OK(file->truncate(filled));

@@ -14,7 +14,8 @@
 namespace se {
 
 /// Fills `next`, the coming segment, with newlines: a chunk a job, each synced, so that a writer's sync
-/// never waits for more than one chunk of ours. What a dead writer left in it is used where it is blank.
+/// never waits for more than one chunk of ours. Of what a dead writer left the room is used, and nothing
+/// it says is believed.
 ///
 /// A full disk is no failure of the journal: the filler rests and tries again. After any other error it
 /// begins anew with another file, since nobody knows what this one holds.

@@ -61,9 +61,11 @@ Result<StoreInfo> decode(const std::string& path, std::string_view text) {
 
 /// Folders are made top down, each durable before anything in it matters.
 Status make_folders(FileSystem& files, const StorePaths& paths) {
-    SE_TRY(existed, files.exists(paths.root));
+    // A folder that exists proves nothing: whoever made it may have been killed before this sync. What
+    // store.json says was written behind it.
+    const bool durable = static_cast<bool>(read_store(files, paths));
     SE_TRY_OK(files.make_directory(paths.root));
-    if (!existed) {
+    if (!durable) {
         const std::string parent = parent_of(paths.root);
         SE_TRY(parent_exists, files.exists(parent));
         if (parent_exists) SE_TRY_OK(files.sync_directory(parent));

@@ -207,6 +207,7 @@ void HttpConnection::pump() {
             const std::size_t used = consume(in_);
             in_.erase(0, std::min(used, in_.size()));
         }
+        const bool had_output = out_left() != 0;  // once it is sent, there is room for more
         const bool filled = fill();
         if (parser_.wants_continue() && !continue_due_ && slots_.empty()) {
             continue_due_ = true;  // said once
@@ -218,7 +219,9 @@ void HttpConnection::pump() {
             linger();
             break;
         }
-        if (!filled && !pump_again_ && requests == slots_.size() + first_slot_) break;
+        if (!filled && !had_output && !pump_again_ && requests == slots_.size() + first_slot_) {
+            break;
+        }
     }
     pumping_ = false;
     if (phase_ != Phase::closed) await_input();

@@ -160,7 +160,7 @@ void World::power_cut() {
 
 void World::evict() {
     disk.evict();
-    head_may_lag_ = true;  // a failed sync of HEAD shows now
+    head_may_lag_ = evicted_ = true;  // a failed sync of HEAD shows now
 }
 
 bool World::open(std::optional<Policy> policy) {
@@ -196,7 +196,7 @@ bool World::open(std::optional<Policy> policy) {
     trace("opened: epoch " + std::to_string(engine->journal().epoch().value) + ", last " +
           text(engine->journal().last()) + ", rewritten " + std::to_string(report.rewritten_bytes) +
           ", cut " + std::to_string(report.cut_bytes));
-    head_may_lag_ = false;
+    head_may_lag_ = evicted_ = false;
     must(!report.damage, "J4", "damage where there is none: " + engine->why_not_ready());
     must(engine->journal().epoch() > epoch_, "J1", "an epoch comes again");
     epoch_ = engine->journal().epoch();
@@ -388,7 +388,7 @@ void World::check_state_reader() {
     must(!as_of->damage, "J6", "a reader of the state sees damage: " + (as_of->damage ? to_text(*as_of->damage) : ""));
     follow();
     must(as_of->seq <= model.last(), "J6", "a reader shows " + text(as_of->seq) + ", not durable");
-    must(as_of->stale || as_of->seq >= std::max(state_seen_, acknowledged_), "J6",
+    must(as_of->stale || evicted_ || as_of->seq >= std::max(state_seen_, acknowledged_), "J6",
          "a reader shows " + text(as_of->seq) + ", acknowledged " + text(acknowledged_) + ", shown before " +
              text(state_seen_));
     state_seen_ = std::max(state_seen_, as_of->seq);

@@ -120,6 +120,7 @@ private:
     bool head_may_lag_ = false;  // some of it was lost, and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call
 
+    bool evicted_ = false;       // likewise, and the kernel does not tell readers
     std::optional<JournalReader> follower_;
     std::optional<StateReader> state_reader_;
     Seq state_seen_;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -226,10 +227,11 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
     CHECK(dry({"import", "--genesis", folder.path() + "/entities", "--force"}).exit == 0);
 
     // Reading commands leave no trace either.
-    for (const Words& words : {Words{"list"}, {"get", "a.x"}, {"history", "a.x"}, {"status"},
-                               {"journal", "ls"}, {"journal", "cat"}, {"journal", "tail"},
-                               {"journal", "stats"}, {"journal", "verify"}, {"journal", "replay"},
-                               {"doctor"}}) {
+    for (const Words& words :
+         {Words{"list"}, Words{"get", "a.x"}, Words{"history", "a.x"}, Words{"status"},
+          Words{"journal", "ls"}, Words{"journal", "cat"}, Words{"journal", "tail"},
+          Words{"journal", "stats"}, Words{"journal", "verify"}, Words{"journal", "replay"},
+          Words{"doctor"}}) {
         statectl.must(words);
         INFO(words.back());
         CHECK(tree_of(statectl.data) == before);
@@ -240,7 +242,8 @@ TEST_CASE("without a store reading says where it looked, and a dry run decides o
     TemporaryDirectory folder;
     const Tool statectl{folder.path() + "/data"};
     for (const Words& words :
-         {Words{"list"}, {"get", "a"}, {"status"}, {"journal", "cat"}, {"doctor"}, {"rebuild"}}) {
+         {Words{"list"}, Words{"get", "a"}, Words{"status"}, Words{"journal", "cat"}, Words{"doctor"},
+          Words{"rebuild"}}) {
         const Ran ran = statectl(words);
         INFO(words.front(), ran.err);
         CHECK(ran.exit == 1);
@@ -285,9 +288,10 @@ TEST_CASE("cat tail grep pick records, and replay goes back in time") {
         CHECK(statectl.must({"tail", "-n", "2"}) == statectl.must({"journal", "tail", "-n", "2"}));
         CHECK(statectl.must({"journal", "tail", "-n", "0"}).empty());
 
-        const auto found = [&](Words words) {
-            words.insert(words.begin(), {"journal", "grep"});
-            return lines_of(statectl.must(words)).size();
+        const auto found = [&](const Words& words) {
+            Words all_words{"journal", "grep"};
+            all_words.insert(all_words.end(), words.begin(), words.end());
+            return lines_of(statectl.must(all_words)).size();
         };
         CHECK(found({"--id", "first"}) == 1);
         CHECK(found({"--actor", "bob"}) == 2);
@@ -368,7 +372,8 @@ TEST_CASE("reload puts a policy in force, journals it, and a bad file changes no
 
 TEST_CASE("with a daemon --config is refused and the refusal names reload") {
     World world(true);
-    for (const Words& words : {Words{"set", "a.x", "1"}, {"reload"}, {"set", "a.x", "1", "--dry-run"}}) {
+    for (const Words& words :
+         {Words{"set", "a.x", "1"}, Words{"reload"}, Words{"set", "a.x", "1", "--dry-run"}}) {
         Words all{"--config", world.config()};
         all.insert(all.end(), words.begin(), words.end());
         const Ran ran = world.statectl(all);

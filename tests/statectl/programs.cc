@@ -7,25 +7,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
 
 #include "engine/adapters/http_client.h"
-#include "journal/base/json.h"
 
 namespace se {
 namespace {
 
 constexpr std::chrono::seconds kStartPatience{60};
 
-extern "C" char** environ;
-
 std::vector<std::string> clean_environment() {
     std::vector<std::string> kept;
-    for (char** variable = environ; *variable != nullptr; ++variable) {
+    for (char** variable = ::environ; *variable != nullptr; ++variable) {
         const std::string text = *variable;
         if (!text.starts_with("STATE_ENGINE_") && !text.starts_with("STATECTL_")) kept.push_back(text);
     }

@@ -54,7 +54,6 @@ public:
     explicit Daemon(const std::string& data, Words flags = {});
     void stop();  ///< SIGTERM; needs a clean end
     void kill();
-    std::string url() const;  ///< of its TCP port
 
 private:
     std::string data_;

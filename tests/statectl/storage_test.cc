@@ -1,12 +1,10 @@
 // Several writers, a held store, damage and its repair, genesis: what happens to the store on disk.
 
 #include <doctest/doctest.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <set>
 #include <thread>
 
 #include "engine/adapters/posix_filesystem.h"
@@ -135,7 +133,7 @@ TEST_CASE("a flipped bit in any record is named by verify, with exit code 4 and 
             const auto& faults = report->find("faults")->array();
             REQUIRE(faults.size() >= 1);
             CHECK(faults[0].find("seq")->integer() == static_cast<std::int64_t>(i + 1));
-            CHECK(faults[0].find("segment")->string() == std::filesystem::path(store.segment).filename());
+            CHECK(faults[0].find("segment")->string() == std::filesystem::path(store.segment).filename().string());
             for (const char* name : {"offset", "kind", "detail"}) CHECK(faults[0].find(name) != nullptr);
             CHECK(slurp(store.segment) == damaged);
         }
@@ -319,7 +317,7 @@ TEST_CASE("a forced genesis parks the old store whole and keeps its policy") {
 
     std::string parked;
     for (const auto& entry : std::filesystem::directory_iterator(statectl.data))
-        if (entry.path().filename().string().starts_with("parked-")) parked = entry.path();
+        if (entry.path().filename().string().starts_with("parked-")) parked = entry.path().string();
     REQUIRE_FALSE(parked.empty());
     const Tool old{parked};
     CHECK(old.must({"journal", "cat"}) == journal_now);

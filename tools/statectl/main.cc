@@ -65,7 +65,11 @@ std::string hint(const CLI::App& app, int count, char** words) {
     const CLI::App* at = &app;
     for (int i = 1; i < count; ++i) {
         const std::string word = words[i];
-        if (word.starts_with('-')) return {};
+        if (word.starts_with('-')) {
+            const CLI::Option* const option = app.get_option_no_throw(word);
+            if (option != nullptr && option->get_items_expected_max() > 0) ++i;  // its value
+            continue;
+        }
         std::vector<std::string> names;
         const CLI::App* next = nullptr;
         for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
