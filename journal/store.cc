@@ -78,17 +78,20 @@ Status make_folders(FileSystem& files, const StorePaths& paths) {
     return files.sync_directory(paths.root);
 }
 
-/// Needs the lock, and a store.json that says nothing yet.
-Result<StoreInfo> write_store(FileSystem& files, Random& random, const StorePaths& paths) {
+StoreInfo make_store(Random& random) {
     StoreInfo info{.store = make_uuid(random), .secret = std::string(sizeof(Hash), '\0')};
     random.fill(std::as_writable_bytes(std::span(info.secret)));
+    return info;
+}
+
+/// Needs the lock, and a store.json that says nothing yet, or the same.
+Status write_store(FileSystem& files, const StorePaths& paths, const StoreInfo& info) {
     const std::string text = encode(info);
     SE_TRY(file, files.open(paths.store_file(), OpenMode::update));
     SE_TRY_OK(file->write(0, text));
     SE_TRY_OK(file->truncate(text.size()));
     SE_TRY_OK(file->sync());
-    SE_TRY_OK(files.sync_directory(paths.root));
-    return info;
+    return files.sync_directory(paths.root);
 }
 
 }  // namespace
@@ -106,17 +109,20 @@ Result<StoreHold> hold_store(FileSystem& files, Random& random, const StorePaths
     { SE_TRY_OK(files.open(paths.store_file(), OpenMode::create)); }
     SE_TRY(lock, files.lock(paths.store_file()));
     auto info = read_store(files, paths);
+    SE_TRY(segments, list_segments(files, paths));
     if (!info && (info.error().code == Errc::not_found || info.error().code == Errc::corruption)) {
         // A store that was only half made has no segment. With one, a new id and secret would
         // disown the history that is there.
-        SE_TRY(segments, list_segments(files, paths));
         if (!segments.empty()) {
             return Error{Errc::corruption, paths.store_file() +
                                                ": unreadable, but journal/ holds segments; bring "
                                                "back the original file from a backup"};
         }
-        info = write_store(files, random, paths);
+        info = make_store(random);
     }
+    // Before the first segment: whoever wrote what can be read may have been killed before its sync, or
+    // been told that it failed.
+    if (info && segments.empty()) SE_TRY_OK(write_store(files, paths, *info));
     if (!info) return info.error();
     return StoreHold{.info = std::move(*info), .lock = std::move(lock)};
 }

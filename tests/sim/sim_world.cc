@@ -31,7 +31,8 @@ Result<FileIdentity> CacheFiles::identity(const std::string& path) {
     if (broken) return Error{Errc::no_space, path + ": simulated failure"};
     SE_TRY(real, real_.identity(path));
     const std::uint64_t inode = inodes_.try_emplace(real.inode, inodes_.size() + 1).first->second;
-    return FileIdentity{.boot = "boot-" + std::to_string(boot), .mount = "m", .device = 1, .inode = inode};
+    return FileIdentity{
+        .boot = "sim-boot-" + std::to_string(boot), .mount = "sim-mount", .device = 1, .inode = inode};
 }
 
 World::World(std::uint64_t seed, FileSystem& real, std::string cache_directory)

@@ -303,7 +303,7 @@ TEST_CASE("a forced genesis parks the old store whole and keeps its policy") {
     Words yes = genesis;
     yes.push_back("--yes");
     {
-        Daemon daemon(statectl.data);
+        Daemon daemon(statectl.data, {"--config", config});
         const Ran ran = statectl(yes);
         CHECK(ran.exit == 1);
         CHECK(ran.err.find("daemon") != ran.err.npos);
