@@ -215,13 +215,14 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
     if (reached.seq < durable)
         return std::optional("acknowledged up to " + std::to_string(durable.value) +
                              ", but not to be had");
-    if (writing || !head_epoch) return fresh;
-    // A clean end counts for the newest run only: what a later one acknowledged, HEAD may have lost.
-    if (closed && reached.epoch == *head_epoch) return fresh;
+    if (writing || (!head_epoch && durable.value == 0)) return fresh;
+    // A clean end counts for the newest run only: what a later one acknowledged, HEAD may have lost. And
+    // without a HEAD (both slots torn) nobody knows which run that was.
+    if (closed && reached.epoch == head_epoch) return fresh;
     if (!stamp)
         return std::optional<std::string>(
             "the last run was not closed; no writer has opened since");
-    if (stamp->clean && stamp->epoch == *head_epoch) return fresh;
+    if (stamp->clean && stamp->epoch == head_epoch) return fresh;
     SE_TRY(now, place.files.identity(place.paths.store_file()));
     if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see
     return std::optional<std::string>(
