@@ -37,11 +37,14 @@ void add_commit_rows(std::vector<Row>& rows, const std::string& folder, Store& s
 }
 
 struct HttpWorld {
-    HttpWorld(const std::string& bin, const std::string& data) : daemon(bin, data), trivial(640) {}
-    Daemon daemon;
-    TrivialServer trivial;
+    HttpWorld(const std::string& bin, const std::string& data) : daemon(bin, data), trivial(640) {
+        // The keys that the read rows ask for are there from the start.
+        http_load(daemon.port(), 1, kKeys, [this](unsigned) { return next_commit(0, 1); });
+    }
     std::vector<std::uint64_t> versions = std::vector<std::uint64_t>(kKeys);
     std::uint64_t sent = 0;
+    Daemon daemon;
+    TrivialServer trivial;
 
     std::string next_commit(unsigned connection, unsigned connections) {
         // Each connection has keys of its own, so that the version it expects is the one it left.

@@ -222,7 +222,9 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
     if (!stamp)
         return std::optional<std::string>(
             "the last run was not closed; no writer has opened since");
-    if (stamp->clean && stamp->epoch == head_epoch) return fresh;
+    // What LMDB had in the end is all there was; with LMDB gone, STAMP alone does not know (a writer whose
+    // journal failed closes it as well).
+    if (stamp->clean && stamp->epoch == head_epoch && snapshot) return fresh;
     SE_TRY(now, place.files.identity(place.paths.store_file()));
     if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see
     return std::optional<std::string>(

@@ -68,14 +68,14 @@ build_and_test() {
 memory() {
     build asan test_base test_journal test_projection test_engine test_adapters test_sim simulator \
         test_daemon state-engine &&
-        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|adapters|daemon|sim|simulator)/'
+        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|adapters|daemon|sim)/|^simulator'
 }
 
-# Threads are in the adapters, in verify and in the daemon; all else is one thread's by design, and the
+# Threads are in the adapters (runners, log) and in verify; all else is one thread's by design, and the
 # address sanitizer's run has seen it.
 threads() {
-    build tsan test_adapters test_journal test_daemon state-engine &&
-        run_tests tsan 'fast|daemon' '^(adapters|daemon)/|^journal/.*threads'
+    build tsan test_adapters test_journal &&
+        run_tests tsan 'fast' '^adapters/|^journal/.*threads'
 }
 
 # Adds up the reports: prints every failure and every skip, then the one last line. A test that says

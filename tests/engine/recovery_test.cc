@@ -117,6 +117,30 @@ TEST_CASE("a projection of a history that was cut is grown anew") {
     world.check_reads_are_the_fold();
 }
 
+TEST_CASE("a store that is closed as soon as it is open goes on under the policy it was given") {
+    // Wherever in a segment that is: where it ends, the new policy waits for the next one to be filled.
+    EngineWorld world;
+    world.settings.engine.group_records = 1;
+    world.settings.journal.first_segment_bytes = 4096;
+    world.settings.journal.segment_bytes = 4096;
+    world.open();
+    for (int i = 0; i < 40; ++i) {
+        CAPTURE(i);
+        REQUIRE(world.engine->close());
+        Policy narrow;
+        narrow.allowed_keys = {"only.this." + std::to_string(i)};
+        REQUIRE(world.try_open(narrow));
+        world.commits.run();
+        world.engine->step();
+        world.commits.run();
+        world.engine->step();
+        REQUIRE(world.engine->close());
+        world.open(std::nullopt);
+        CHECK(world.engine->policy() == narrow);
+        for (int j = 0; j < i % 5; ++j) world.set("k", "1");
+    }
+}
+
 TEST_CASE("killed at any call of the disk: what was answered is there, once, with exact versions") {
     for (std::uint64_t calls = 0;; ++calls) {
         CAPTURE(calls);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/filler.h"
 #include "journal/index_file.h"
 #include "journal/segment_writer.h"
 #include "journal/verify.h"
@@ -185,6 +186,37 @@ TEST_CASE("once a call of the disk half has failed, every later one does, withou
     CHECK_FALSE(writer.sync_head());
     CHECK_FALSE(writer.commit(group, true));
     CHECK(world.disk.calls() == calls);
+}
+
+TEST_CASE("blanks that a dead writer could not sync are written again") {
+    // It was told that a sync failed, and died. Its pages look like blanks; the disk never got them.
+    constexpr std::uint64_t kBytes = 4096;
+    for (std::uint64_t calls = 0; calls < 12; ++calls) {
+        for (std::uint64_t seed = 0; seed < 20; ++seed) {
+            SimDisk disk(seed);
+            REQUIRE(disk.make_directory("d"));
+            REQUIRE(disk.sync_directory(""));
+            {
+                Filler dead(disk, "d/next", 512);
+                dead.want(kBytes);
+                disk.fail_after(calls, SimDisk::Trouble::hiccup);
+                while (!dead.ready() && dead.step()()) dead.finished(Ok{}, {});
+            }
+            disk.mend();
+            disk.crash();
+            Filler filler(disk, "d/next", 512);
+            filler.want(kBytes);
+            while (!filler.ready()) {
+                REQUIRE(filler.step()());
+                filler.finished(Ok{}, {});
+            }
+            REQUIRE(disk.sync_directory("d"));
+            disk.power_cut();
+            CAPTURE(calls);
+            CAPTURE(seed);
+            CHECK(disk.content("d/next") == std::string(kBytes, '\n'));
+        }
+    }
 }
 
 TEST_CASE("what a dead writer left in `next` is used or written over") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/journal/sim_disk.h"
 #include "tests/journal/small_store.h"
 
 namespace se {
@@ -51,6 +52,43 @@ TEST_CASE("a half-made store is finished from any point") {
         const auto hold = hold_store(files, random, kPaths);
         REQUIRE(hold);
         CHECK(read_store(files, kPaths)->store == hold->info.store);
+    }
+}
+
+TEST_CASE("a store that is held is durable, however far those before us got with it") {
+    // Whoever came first failed at each call in turn, or was killed there. What they made and never
+    // synced can be read as if it were on disk.
+    for (std::uint64_t calls = 0; calls < 40; ++calls) {
+        for (std::uint64_t seed = 0; seed < 40; ++seed) {
+            test::SimDisk disk(seed);
+            Counting random;
+            if (seed % 2 == 0) {
+                disk.fail_after(calls, test::SimDisk::Trouble::lasting);
+            } else {
+                disk.on_call([&](const test::SimDisk::Call&) {
+                    if (disk.calls() != calls) return;
+                    disk.crash();
+                    disk.fail_after(0, test::SimDisk::Trouble::lasting);
+                });
+            }
+            static_cast<void>(hold_store(disk, random, kPaths));
+            disk.on_call({});
+            disk.mend();
+            disk.crash();
+            StoreInfo held;
+            {
+                const auto hold = hold_store(disk, random, kPaths);
+                REQUIRE(hold);
+                held = hold->info;
+            }
+            disk.power_cut();
+            CAPTURE(calls);
+            CAPTURE(seed);
+            const auto found = read_store(disk, kPaths);
+            REQUIRE(found);
+            CHECK(found->store == held.store);
+            CHECK(found->secret == held.secret);
+        }
     }
 }
 

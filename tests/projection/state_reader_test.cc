@@ -103,6 +103,44 @@ TEST_CASE(
     CHECK(as_of.why_in_memory == "");
 }
 
+TEST_CASE("a clean end does not vouch for a later run, whose HEAD was lost with the power") {
+    WrittenStore store(9);
+    store.open();
+    store.write(50);
+    store.close();
+    const Seq at_close = store.last;
+    Stamp stamp = store.place.stamp();
+    REQUIRE(stamp.clean);
+    store.open();
+    store.leave();
+    // HEAD is as that run's open had left it: the slot that knew more is torn.
+    auto head = store.place.files.open(store.place.paths().head(), OpenMode::update);
+    REQUIRE(head);
+    for (std::uint64_t slot = 0; slot < 2; ++slot) {
+        std::string bytes(kHeadSlotBytes, '\0');
+        REQUIRE((*head)->read(slot * kHeadBlockBytes, bytes));
+        const auto decoded = decode_head_slot(bytes);
+        if (decoded && decoded->durable > at_close) REQUIRE((*head)->write(slot * kHeadBlockBytes, "#"));
+    }
+    SUBCASE("with no LMDB") { fs::remove_all(store.place.paths().projection()); }
+    SUBCASE("with a STAMP that is still the one of the clean end") {
+        stamp.identity.boot = "another boot";
+        REQUIRE(write_stamp(store.place.files, store.place.paths(), stamp));
+    }
+    SUBCASE("with a clean STAMP of that very run, and LMDB gone") {
+        stamp = store.place.stamp();
+        stamp.identity.boot = "another boot";
+        stamp.clean = true;
+        fs::remove_all(store.place.paths().projection());
+        REQUIRE(write_stamp(store.place.files, store.place.paths(), stamp));
+    }
+    StateReader reader = store.reader();
+    const auto as_of = reader.refresh();
+    REQUIRE(as_of);
+    CHECK(as_of->seq == at_close);
+    CHECK(as_of->stale);
+}
+
 TEST_CASE("under another mount it is believed only while its writer lives") {
     WrittenStore store(6);
     store.open();

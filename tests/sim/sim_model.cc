@@ -9,7 +9,9 @@
 namespace se::sim {
 namespace {
 
-std::string at(Seq seq) { return "seq " + std::to_string(seq.value) + ": "; }
+std::string at(Seq seq) {
+    return "seq " + std::to_string(seq.value) + ": ";
+}
 
 }  // namespace
 
@@ -40,7 +42,9 @@ std::string Value::text() const {
     SE_ASSERT(false);
 }
 
-std::string Request::reason() const { return "request-" + std::to_string(number); }
+std::string Request::reason() const {
+    return "request-" + std::to_string(number);
+}
 
 std::string Request::text() const {
     std::string out = R"({"reason":")" + reason() + '"';
@@ -65,7 +69,8 @@ std::string Request::text() const {
         out += R"(,"basis":[)";
         for (const auto& fact : basis) {
             out += (&fact == basis.data() ? "" : ",");
-            out += R"({"key":")" + fact.first + R"(","seq":)" + std::to_string(fact.second.value) + "}";
+            out += R"({"key":")" + fact.first + R"(","seq":)" + std::to_string(fact.second.value) +
+                   "}";
         }
         out += "]";
     }
@@ -144,9 +149,12 @@ Code Model::decide_at(const Request& request, Seq seq) const {
 // --- Records
 
 void Model::take(const RecordView& record) {
-    must(record.seq == last().next(), "J1", at(record.seq) + "shown behind " + std::to_string(last().value));
+    must(record.seq == last().next(), "J1",
+         at(record.seq) + "shown behind " + std::to_string(last().value));
     const bool opens = record.note == "opened";
-    must(epochs_.empty() ? opens : record.epoch == epochs_.back() || (opens && record.epoch > epochs_.back()),
+    must(epochs_.empty()
+             ? opens
+             : record.epoch == epochs_.back() || (opens && record.epoch > epochs_.back()),
          "J1", at(record.seq) + "epoch " + std::to_string(record.epoch.value));
     must(record.ts >= last_ts_, "J1", at(record.seq) + "its ts goes back");
     must(record.durable < record.seq, "J3", at(record.seq) + "says itself to be durable");
@@ -184,7 +192,8 @@ std::uint64_t Model::digest() const {
 
 void Model::take_decision(const RecordView& record) {
     if (record.code == to_text(Code::id_reused)) {
-        const auto owner = bound_.find({std::string(record.principal_or_actor()), std::string(record.id)});
+        const auto owner =
+            bound_.find({std::string(record.principal_or_actor()), std::string(record.id)});
         must(owner != bound_.end(), "E2", at(record.seq) + "nobody owns the id that is reused");
         return;
     }
@@ -200,8 +209,8 @@ void Model::take_decision(const RecordView& record) {
     const auto policy = policies_.empty() ? std::vector<std::string>{} : policies_.rbegin()->second;
     const Outcome outcome = decide(request, slots_, policy, record.ts);
     must(to_text(outcome.code) == record.code, "E4",
-         at(record.seq) + request.text() + " should be '" + std::string(to_text(outcome.code)) + "', is '" +
-             std::string(record.code) + "'");
+         at(record.seq) + request.text() + " should be '" + std::string(to_text(outcome.code)) +
+             "', is '" + std::string(record.code) + "'");
     if (record.kind == Kind::accepted) apply(record, outcome.changes);
 }
 
@@ -217,7 +226,8 @@ void Model::take_expiry(const RecordView& record) {
 }
 
 void Model::apply(const RecordView& record, const Slots& changes) {
-    must(record.changes.size() == changes.size(), "J1", at(record.seq) + "a proposal took effect in part");
+    must(record.changes.size() == changes.size(), "J1",
+         at(record.seq) + "a proposal took effect in part");
     for (const RecordView::Change& change : record.changes) {
         const std::string key(change.key);
         const auto found = changes.find(key);
@@ -231,8 +241,9 @@ void Model::apply(const RecordView& record, const Slots& changes) {
         must(entry != nullptr && entry->deleted != slot.live && entry->version == change.version &&
                  entry->seq == record.seq && entry->value == (slot.live ? slot.value.text() : "") &&
                  entry->expires_at == slot.deadline,
-             "E4", at(record.seq) + key + " should be " + (slot.live ? slot.value.text() : "deleted") +
-                       ", is " + (entry == nullptr ? "absent" : entry->value));
+             "E4",
+             at(record.seq) + key + " should be " + (slot.live ? slot.value.text() : "deleted") +
+                 ", is " + (entry == nullptr ? "absent" : entry->value));
         slots_[key] = slot;
         history_[key].push_back(*entry);
         changes_.emplace_back(record.seq, key);
@@ -243,8 +254,9 @@ void Model::apply(const RecordView& record, const Slots& changes) {
 
 void Model::check_answer(const Request& request, const Answer& answer) const {
     const std::string name = request.reason() + " (" + request.id + "): ";
-    must(answer.seq <= last(), "J2", name + "answered with seq " + std::to_string(answer.seq.value) +
-                                         ", the journal shows " + std::to_string(last().value));
+    must(answer.seq <= last(), "J2",
+         name + "answered with seq " + std::to_string(answer.seq.value) + ", the journal shows " +
+             std::to_string(last().value));
     RecordView record;
     must(static_cast<bool>(parse_record(lines_[answer.seq.value - 1], &record)), "J2", name);
     const Answer told = outcome_of(record);
@@ -252,15 +264,18 @@ void Model::check_answer(const Request& request, const Answer& answer) const {
         return a.key == b.key && a.version == b.version && a.deleted == b.deleted;
     };
     must(record.id == request.id && record.principal_or_actor() == request.principal &&
-             told.status == answer.status && told.code == answer.code && told.epoch == answer.epoch &&
-             std::ranges::equal(told.changes, answer.changes, same),
+             told.status == answer.status && told.code == answer.code &&
+             told.epoch == answer.epoch && std::ranges::equal(told.changes, answer.changes, same),
          "J2", name + "the answer is not what its record says: " + std::string(record.line));
-    must(!request.final || (request.final->code == answer.code && request.final->status == answer.status),
+    must(!request.final ||
+             (request.final->code == answer.code && request.final->status == answer.status),
          "E2", name + "had another answer before");
     if (answer.code == Code::id_reused) return;
     const auto body = parse_body(record.body);
-    must(body && body->reason == request.reason(), "E2", name + "got the answer of another proposal");
-    must(!request.final || request.final->seq == answer.seq, "E2", name + "has another seq than before");
+    must(body && body->reason == request.reason(), "E2",
+         name + "got the answer of another proposal");
+    must(!request.final || request.final->seq == answer.seq, "E2",
+         name + "has another seq than before");
 }
 
 // --- State

@@ -58,14 +58,14 @@ struct Request {
     std::string reason() const;  ///< by which its record is recognized
 };
 
-/// What should be there: decides each record again, slowly and obviously, from nothing but the records
-/// before it and what the clients asked for.
+/// What should be there: decides each record again, slowly and obviously, from nothing but the
+/// records before it and what the clients asked for.
 class Model {
 public:
     std::vector<Request> requests;  ///< by number
 
-    /// The next record that a reader was shown. Checks J1, E2, E3, E4 and that what was decided is what
-    /// should have been.
+    /// The next record that a reader was shown. Checks J1, E2, E3, E4 and that what was decided is
+    /// what should have been.
     void take(const RecordView& record);
     /// A later reader shows it again: it must be the same.
     void recognize(const RecordView& record) const;

@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 constexpr int kRoundsToRest = 5'000;  ///< in the end, at 10 ms each
 
 /// The simulated disk as it is now, onto the real one.
-void keep_tree(SimFileSystem& disk, const std::string& from, FileSystem& real, const std::string& to) {
+void keep_tree(SimFileSystem& disk, const std::string& from, FileSystem& real,
+               const std::string& to) {
     SE_ASSERT(real.make_directory(to));
     const auto names = disk.list(from);
     for (std::size_t i = 0; names && i < names->size(); ++i) {
@@ -37,7 +38,8 @@ public:
         : world_(seed, real, cache_directory), random_(world_.random.fork()), report_(report) {
         if (!options.trace) return;
         world_.trace = [&report](const std::string& event) {
-            std::fprintf(stderr, "%6llu  %s\n", static_cast<unsigned long long>(report.step), event.c_str());
+            std::fprintf(stderr, "%6llu  %s\n", static_cast<unsigned long long>(report.step),
+                         event.c_str());
         };
     }
 
@@ -73,7 +75,8 @@ public:
             must(round < kRoundsToRest, "liveness", "it does not come to rest: " + waits_for());
             world_.clock.advance(10ms);
             if (world_.engine == nullptr) {
-                must(world_.open(std::nullopt), "liveness", "the store does not open on a good disk");
+                must(world_.open(std::nullopt), "liveness",
+                     "the store does not open on a good disk");
             }
             if (world_.engine->state() == EngineState::failed) {
                 // A failure from before that shows only now.
@@ -115,8 +118,9 @@ private:
             case 1:
             case 2:
                 world_.trace("a call will fail");
-                return world_.fail_in(soon(), random_.chance(80) ? DiskFault::hiccup : DiskFault::lasting,
-                                      random_.chance(70) ? Errc::io : Errc::no_space, random_.chance(30));
+                return world_.fail_in(
+                    soon(), random_.chance(80) ? DiskFault::hiccup : DiskFault::lasting,
+                    random_.chance(70) ? Errc::io : Errc::no_space, random_.chance(30));
             case 3:
             case 4:
             case 5:
@@ -134,7 +138,8 @@ private:
                 ++report_.deaths;
                 return world_.power_cut();
             case 11: {
-                const auto jump = std::chrono::seconds{random_.below(random_.chance(20) ? 100'000 : 100)};
+                const auto jump =
+                    std::chrono::seconds{random_.below(random_.chance(20) ? 100'000 : 100)};
                 world_.trace("the clock jumps");
                 return world_.clock.jump(random_.chance(50) ? jump : -jump);
             }
@@ -142,7 +147,8 @@ private:
                 disk_full_ = !disk_full_;
                 world_.trace(disk_full_ ? "the disk is full" : "the disk has room again");
                 const std::uint64_t used = kCapacity - *world_.disk.free_space("");
-                return world_.disk.set_capacity(disk_full_ ? used + random_.below(6'000) : kCapacity);
+                return world_.disk.set_capacity(disk_full_ ? used + random_.below(6'000)
+                                                           : kCapacity);
             }
             default:
                 cache_broken_ = !cache_broken_;
@@ -174,7 +180,11 @@ private:
         ++report_.failures;
         world_.trace("the journal failed: " + world_.engine->why_not_ready());
         if (random_.chance(50)) {
-            if (!world_.act([this] { submit_some(); world_.engine->step(); })) return;
+            if (!world_.act([this] {
+                    submit_some();
+                    world_.engine->step();
+                }))
+                return;
             world_.check();
         }
         if (random_.chance(50)) {
@@ -226,11 +236,13 @@ private:
     }
 
     void submit_some() {
-        for (std::uint64_t count = 1 + random_.below(random_.chance(20) ? 12 : 3); count > 0; --count) {
+        for (std::uint64_t count = 1 + random_.below(random_.chance(20) ? 12 : 3); count > 0;
+             --count) {
             auto& requests = world_.model.requests;
             std::string id = "id-" + std::to_string(requests.size());
             // Somebody takes an id that has been used, or is about to be.
-            if (!requests.empty() && random_.chance(4)) id = requests[random_.below(requests.size())].id;
+            if (!requests.empty() && random_.chance(4))
+                id = requests[random_.below(requests.size())].id;
             requests.push_back(some_request(std::move(id)));
             world_.submit(requests.back().number);
         }
@@ -241,7 +253,8 @@ private:
         const auto& requests = world_.model.requests;
         if (requests.empty()) return;
         const std::uint64_t newest = requests.size() - 1;
-        const std::uint64_t back = random_.below(random_.chance(70) ? std::min<std::uint64_t>(12, newest + 1) : newest + 1);
+        const std::uint64_t back = random_.below(
+            random_.chance(70) ? std::min<std::uint64_t>(12, newest + 1) : newest + 1);
         world_.submit(newest - back);
     }
 
@@ -263,7 +276,8 @@ private:
                 value.list.push_back(number());
             } else {
                 const std::string name(1, static_cast<char>('a' + random_.below(5)));
-                value.object[name] = patch && random_.chance(30) ? std::nullopt : std::optional(number());
+                value.object[name] =
+                    patch && random_.chance(30) ? std::nullopt : std::optional(number());
             }
         }
         return value;
@@ -331,22 +345,29 @@ private:
         for (const Request& request : world_.model.requests) {
             if (!request.final) return request.reason() + " has no answer";
         }
-        return world_.engine != nullptr && !world_.engine->idle() ? "the engine is not idle" : "a rebuild";
+        return world_.engine != nullptr && !world_.engine->idle() ? "the engine is not idle"
+                                                                  : "a rebuild";
     }
 
     void close_cleanly() {
         for (int time = 0; time < 2; ++time) {
             const Status closed = world_.engine->close();
-            must(static_cast<bool>(closed), "liveness", "a clean close: " + (closed ? "" : closed.error().text));
+            must(static_cast<bool>(closed), "liveness",
+                 "a clean close: " + (closed ? "" : closed.error().text));
             world_.check();
             world_.leave();
-            const auto verified = verify(world_.disk, StorePaths{world_.settings.data}, {.threads = 1});
-            must(static_cast<bool>(verified), "J1", "verify: " + (verified ? "" : verified.error().text));
-            must(verified->faults.empty(), "J4", "verify: " + (verified->faults.empty() ? "" : to_text(verified->faults[0])));
-            must(verified->last == world_.model.last(), "J2", "verify sees up to " + std::to_string(verified->last.value));
+            const auto verified =
+                verify(world_.disk, StorePaths{world_.settings.data}, {.threads = 1});
+            must(static_cast<bool>(verified), "J1",
+                 "verify: " + (verified ? "" : verified.error().text));
+            must(verified->faults.empty(), "J4",
+                 "verify: " + (verified->faults.empty() ? "" : to_text(verified->faults[0])));
+            must(verified->last == world_.model.last(), "J2",
+                 "verify sees up to " + std::to_string(verified->last.value));
             // What a clean close leaves needs no mending, whatever becomes of the power.
             if (random_.chance(50)) world_.power_cut();
-            must(world_.open(std::nullopt), "liveness", "a store that was closed cleanly does not open");
+            must(world_.open(std::nullopt), "liveness",
+                 "a store that was closed cleanly does not open");
             const OpenReport& opened = world_.engine->journal().report();
             must(opened.cut_bytes == 0, "J4", "a cut after a clean close");
         }

@@ -22,8 +22,8 @@ struct RunReport {
     std::optional<Broken> broken;
 };
 
-/// A store's life from one seed: clients, faults, crashes; then the faults stop, and all must come to
-/// rest. LMDB's files go into `cache_directory`, on `real`. Same seed and steps, same life.
+/// A store's life from one seed: clients, faults, crashes; then the faults stop, and all must come
+/// to rest. LMDB's files go into `cache_directory`, on `real`. Same seed and steps, same life.
 RunReport run(std::uint64_t seed, const RunOptions& options, FileSystem& real,
               const std::string& cache_directory);
 

@@ -7,7 +7,9 @@ namespace {
 
 const StorePaths kPaths{"/data"};
 
-std::string text(Seq seq) { return std::to_string(seq.value); }
+std::string text(Seq seq) {
+    return std::to_string(seq.value);
+}
 
 Settings small_settings(SimRandom& random) {
     Settings settings;
@@ -31,8 +33,10 @@ Result<FileIdentity> CacheFiles::identity(const std::string& path) {
     if (broken) return Error{Errc::no_space, path + ": simulated failure"};
     SE_TRY(real, real_.identity(path));
     const std::uint64_t inode = inodes_.try_emplace(real.inode, inodes_.size() + 1).first->second;
-    return FileIdentity{
-        .boot = "sim-boot-" + std::to_string(boot), .mount = "sim-mount", .device = 1, .inode = inode};
+    return FileIdentity{.boot = "sim-boot-" + std::to_string(boot),
+                        .mount = "sim-mount",
+                        .device = 1,
+                        .inode = inode};
 }
 
 World::World(std::uint64_t seed, FileSystem& real, std::string cache_directory)
@@ -255,7 +259,8 @@ void World::rebuild(bool swap) {
     engine->rebuild(swap, [this](const Result<Rebuild::Report>& report) {
         rebuilding_ = false;
         if (!report || dead_) return;
-        if (!report->equal && !broken_) broken_ = Broken{"P2", "a rebuild differs from what is live"};
+        if (!report->equal && !broken_)
+            broken_ = Broken{"P2", "a rebuild differs from what is live"};
     });
 }
 
@@ -268,14 +273,16 @@ void World::follow() {
         if (!opened) return;  // no store yet
         follower_.emplace(*std::move(opened));
         if (model.last() != Seq{}) {
-            const auto rewound = follower_->resume(Cursor{model.epoch_of(model.last()), model.last()});
+            const auto rewound =
+                follower_->resume(Cursor{model.epoch_of(model.last()), model.last()});
             must(static_cast<bool>(rewound), "J6", "a follower cannot go on");
             must(!*rewound, "J6", "a follower is rewound although nothing was ever lost");
         }
     }
     for (;;) {
         const auto record = follower_->next();
-        must(static_cast<bool>(record), "J6", "a follower meets " + (record ? "" : record.error().text));
+        must(static_cast<bool>(record), "J6",
+             "a follower meets " + (record ? "" : record.error().text));
         if (*record == nullptr) return;
         model.take(**record);
     }
@@ -288,7 +295,8 @@ void World::check_history() {
     Seq seen;
     for (;;) {
         const auto record = reader->next();
-        must(static_cast<bool>(record), "J6", "a reader meets " + (record ? "" : record.error().text));
+        must(static_cast<bool>(record), "J6",
+             "a reader meets " + (record ? "" : record.error().text));
         if (*record == nullptr) break;
         seen = (*record)->seq;
         if (seen <= model.last()) {
@@ -298,7 +306,8 @@ void World::check_history() {
             follower_.reset();  // it would show this once more
         }
     }
-    // After such a loss HEAD may be older than the lines: some are hidden until a writer has opened.
+    // After such a loss HEAD may be older than the lines: some are hidden until a writer has
+    // opened.
     must(seen == model.last() || head_may_lag_, "J2",
          "shown up to " + text(seen) + ", before up to " + text(model.last()));
 }
@@ -309,7 +318,8 @@ void World::check_answers() {
         if (answer.code == Code::unavailable || answer.code == Code::outcome_unknown) continue;
         must(answer.code != Code::malformed && answer.code != Code::too_large, "E4",
              request.text() + " is refused: " + answer.message);
-        if (answer.seq != Seq{}) model.check_answer(request, answer);  // 0: beyond a budget of refusals
+        if (answer.seq != Seq{})
+            model.check_answer(request, answer);  // 0: beyond a budget of refusals
         must(!request.final || answer.duplicate || answer.code == Code::id_reused, "E2",
              request.reason() + " is decided twice");
         acknowledged_ = std::max(acknowledged_, answer.seq);
@@ -326,8 +336,8 @@ void World::check_feed() {
         must(feed_told_ < model.changes().size(), "X2", "the feed tells more than there is");
         const auto& [seq, key] = model.changes()[feed_told_++];
         must(event->seq == seq && event->key == key && event->epoch == model.epoch_of(seq), "X2",
-             "the feed tells of " + event->key + " at " + text(event->seq) + ", next is " + key + " at " +
-                 text(seq));
+             "the feed tells of " + event->key + " at " + text(event->seq) + ", next is " + key +
+                 " at " + text(seq));
     }
     const auto& changes = model.changes();
     const bool gap = feed_told_ < changes.size() && changes[feed_told_].first <= feed_cursor_->seq;
@@ -344,7 +354,8 @@ void World::check() {
     const Seq durable = engine->durable();
     must(durable <= model.last(), "J3",
          "durable " + text(durable) + ", a follower is shown " + text(model.last()));
-    must(acknowledged_ <= durable, "J3", "acknowledged " + text(acknowledged_) + ", durable " + text(durable));
+    must(acknowledged_ <= durable, "J3",
+         "acknowledged " + text(acknowledged_) + ", durable " + text(durable));
 
     const Seq watermark = engine->projection().watermark().seq;
     must(watermark <= durable, "J3", "projected " + text(watermark) + ", durable " + text(durable));
@@ -357,17 +368,20 @@ void World::check() {
                                                   return true;
                                               })),
              "P2", "LMDB cannot be read");
-        must(found == model.state_at(watermark), "P2", "LMDB is not the fold up to " + text(watermark));
+        must(found == model.state_at(watermark), "P2",
+             "LMDB is not the fold up to " + text(watermark));
     }
 
     const auto applied = engine->applied();
-    must(applied.seq <= durable, "J3", "reads show " + text(applied.seq) + ", durable " + text(durable));
+    must(applied.seq <= durable, "J3",
+         "reads show " + text(applied.seq) + ", durable " + text(durable));
     must(acknowledged_ <= applied.seq, "P4",
          "reads show " + text(applied.seq) + ", acknowledged " + text(acknowledged_));
     std::vector<std::pair<std::string, Entry>> live;
     for (const auto& [key, entry] : model.state_at(applied.seq)) {
         const auto read = engine->get(key);
-        must(read && *read && **read == entry, "P4", "a read of " + key + " as of " + text(applied.seq));
+        must(read && *read && **read == entry, "P4",
+             "a read of " + key + " as of " + text(applied.seq));
         if (!entry.deleted) live.emplace_back(key, entry);
     }
     const auto listed = engine->list("", "", 1000);
@@ -380,23 +394,27 @@ void World::check_state_reader() {
     const ProjectionPlace place{disk, kPaths, cache_, cache_directory_};
     if (cache_.broken) return;
     if (!state_reader_) {
-        auto opened = StateReader::open(place, {.map_bytes_max = settings.projection.map_bytes_max});
+        auto opened =
+            StateReader::open(place, {.map_bytes_max = settings.projection.map_bytes_max});
         if (!opened) return;  // no store yet
         state_reader_.emplace(*std::move(opened));
     }
     const auto as_of = state_reader_->refresh();
-    must(static_cast<bool>(as_of), "J6", "a reader of the state: " + (as_of ? "" : as_of.error().text));
-    must(!as_of->damage, "J6", "a reader of the state sees damage: " + (as_of->damage ? to_text(*as_of->damage) : ""));
+    must(static_cast<bool>(as_of), "J6",
+         "a reader of the state: " + (as_of ? "" : as_of.error().text));
+    must(!as_of->damage, "J6",
+         "a reader of the state sees damage: " + (as_of->damage ? to_text(*as_of->damage) : ""));
     follow();
     must(as_of->seq <= model.last(), "J6", "a reader shows " + text(as_of->seq) + ", not durable");
     must(as_of->stale || evicted_ || as_of->seq >= std::max(state_seen_, acknowledged_), "J6",
-         "a reader shows " + text(as_of->seq) + ", acknowledged " + text(acknowledged_) + ", shown before " +
-             text(state_seen_));
+         "a reader shows " + text(as_of->seq) + ", acknowledged " + text(acknowledged_) +
+             ", shown before " + text(state_seen_));
     state_seen_ = std::max(state_seen_, as_of->seq);
     std::vector<std::pair<std::string, Entry>> live;
     for (const auto& [key, entry] : model.state_at(as_of->seq)) {
         const auto read = state_reader_->get(key);
-        must(read && *read && **read == entry, "P2", "another process reads " + key + " as of " + text(as_of->seq));
+        must(read && *read && **read == entry, "P2",
+             "another process reads " + key + " as of " + text(as_of->seq));
         if (!entry.deleted) live.emplace_back(key, entry);
     }
     const auto listed = state_reader_->list("", "", 1000);

@@ -18,8 +18,8 @@
 
 namespace se::sim {
 
-/// The real disk under LMDB, told apart from other machines by numbers that follow from the seed. On
-/// demand a generation cannot be looked at, so LMDB fails before its first write.
+/// The real disk under LMDB, told apart from other machines by numbers that follow from the seed.
+/// On demand a generation cannot be looked at, so LMDB fails before its first write.
 class CacheFiles final : public FileSystem {
 public:
     explicit CacheFiles(FileSystem& real) : real_(real) {}
@@ -30,16 +30,24 @@ public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
         return real_.open(path, mode);
     }
-    Result<std::vector<std::string>> list(const std::string& path) override { return real_.list(path); }
+    Result<std::vector<std::string>> list(const std::string& path) override {
+        return real_.list(path);
+    }
     Result<bool> exists(const std::string& path) override { return real_.exists(path); }
-    Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
+    Status rename(const std::string& from, const std::string& to) override {
+        return real_.rename(from, to);
+    }
     Status remove(const std::string& path) override { return real_.remove(path); }
     Status remove_tree(const std::string& path) override { return real_.remove_tree(path); }
     Status make_directory(const std::string& path) override { return real_.make_directory(path); }
     Status sync_directory(const std::string& path) override { return real_.sync_directory(path); }
-    Result<std::uint64_t> free_space(const std::string& path) override { return real_.free_space(path); }
+    Result<std::uint64_t> free_space(const std::string& path) override {
+        return real_.free_space(path);
+    }
     Result<FileIdentity> identity(const std::string& path) override;
-    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return real_.lock(path); }
+    Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+        return real_.lock(path);
+    }
     Result<bool> is_locked(const std::string& path) override { return real_.is_locked(path); }
 
 private:
@@ -47,9 +55,9 @@ private:
     std::map<std::uint64_t, std::uint64_t> inodes_;
 };
 
-/// One machine: a disk, clocks, at most one writer, and beside it readers of other processes. It can be
-/// made to fail while the writer acts; whoever looks on is not disturbed. check() compares all that can
-/// be seen with the model.
+/// One machine: a disk, clocks, at most one writer, and beside it readers of other processes. It
+/// can be made to fail while the writer acts; whoever looks on is not disturbed. check() compares
+/// all that can be seen with the model.
 class World {
 public:
     World(std::uint64_t seed, FileSystem& real, std::string cache_directory);
@@ -117,10 +125,10 @@ private:
     std::uint64_t dies_in_ = 0;
     Death death_ = Death::no;
     bool dead_ = false;
-    bool head_may_lag_ = false;  // some of it was lost, and no writer has opened since
+    bool head_may_lag_ = false;     // some of it was lost, and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call
 
-    bool evicted_ = false;       // likewise, and the kernel does not tell readers
+    bool evicted_ = false;  // likewise, and the kernel does not tell readers
     std::optional<JournalReader> follower_;
     std::optional<StateReader> state_reader_;
     Seq state_seen_;

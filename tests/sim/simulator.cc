@@ -43,9 +43,10 @@ int main(int argc, char** argv) {
         const auto report = se::sim::run(seed, options, real, cache + "-lmdb");
         if (report.broken) {
             ++failed;
-            std::printf("seed=%llu step=%llu broken %s: %s\n", static_cast<unsigned long long>(seed),
-                        static_cast<unsigned long long>(report.step), report.broken->invariant.c_str(),
-                        report.broken->what.c_str());
+            std::printf("seed=%llu step=%llu broken %s: %s\n",
+                        static_cast<unsigned long long>(seed),
+                        static_cast<unsigned long long>(report.step),
+                        report.broken->invariant.c_str(), report.broken->what.c_str());
         } else if (seeds.empty()) {
             std::printf("seed=%llu fine: %llu records, %llu opens, %llu deaths, %llu failures\n",
                         static_cast<unsigned long long>(seed),
