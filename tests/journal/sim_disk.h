@@ -12,8 +12,7 @@
 namespace se::test {
 
 /// The simulated disk (tests/sim/sim_filesystem.h, which says what each of these does) for tests of the
-/// journal: here a Fault is a bad place in a segment, there it is what a call meets, so the two headers
-/// do not go together in one unit.
+/// journal, with the little of it that they use.
 class SimDisk final : public FileSystem {
 public:
     enum class Trouble : std::uint8_t { hiccup, lasting };
