@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "journal/base/assert.h"
+#include "journal/base/json.h"
 #include "journal/journal_state.h"
 #include "journal/recovery.h"
 
@@ -13,15 +14,6 @@ namespace se {
 namespace {
 
 using std::chrono::nanoseconds;
-
-/// How many bytes a text takes as a JSON string, at most, quotes aside.
-std::uint64_t json_bytes(std::string_view text) {
-    std::uint64_t bytes = text.size();
-    for (const char c : text) {
-        if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) bytes += 5;
-    }
-    return bytes;
-}
 
 std::uint64_t align_up(std::uint64_t offset, std::uint64_t align) {
     return align == 0 ? offset : (offset + align - 1) / align * align;
@@ -65,11 +57,12 @@ std::uint64_t Journal::bytes_of(const RecordDraft& draft) {
     for (const std::string* text : {&draft.note, &draft.code, &draft.id, &draft.content,
                                     &draft.actor, &draft.principal, &draft.door, &draft.trace,
                                     &draft.decided}) {
-        bytes += json_bytes(*text);
+        bytes += json_string_bytes_max(*text);
     }
-    for (const std::string& role : draft.roles) bytes += json_bytes(role) + 3;
+    for (const std::string& role : draft.roles) bytes += json_string_bytes_max(role) + 1;
     for (const HeadChange& change : draft.changes) {
-        bytes += json_bytes(change.key) + json_bytes(change.op) + kChangeNamesAndNumbers;
+        bytes += json_string_bytes_max(change.key) + json_string_bytes_max(change.op) +
+                 kChangeNamesAndNumbers;
     }
     return bytes;
 }
@@ -126,7 +119,7 @@ Result<Seq> Journal::append(const RecordDraft& draft) {
     const std::uint64_t offset = state.group_offset();
     group.bytes += '\n';
     const Hash leaf = encode_record(group.bytes, draft, seq, state.epoch, state.durable,
-                                    make_hex(state.doors.random, kSaltHexDigits / 2));
+                                    state.salts.next());
     group.bytes += '\n';
     const std::uint64_t bytes = group.bytes.size() - before;
     if (bytes > kRecordBytesMax + kFramingBytes) {

@@ -77,7 +77,8 @@ Journal::State::State(Doors the_doors, StorePaths the_paths, std::string the_sto
       paths(std::move(the_paths)),
       store(std::move(the_store)),
       options(the_options),
-      upkeep(doors.files, paths, store, doors.log, doors.background, limits_of(options)) {}
+      upkeep(doors.files, paths, store, doors.log, doors.background, limits_of(options)),
+      salts(doors.random) {}
 
 Result<std::unique_ptr<Journal>> Journal::open(Doors doors, StorePaths paths, const StoreHold& hold,
                                                JournalOptions options, const Position& from,

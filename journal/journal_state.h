@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "journal/journal.h"
+#include "journal/salts.h"
 #include "journal/segment_writer.h"
 #include "journal/upkeep.h"
 
@@ -25,6 +26,7 @@ struct Journal::State {
     std::string store;
     JournalOptions options;
     Upkeep upkeep;
+    Salts salts;
 
     OpenReport report;
     std::vector<RecordDraft> notes;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "journal/base/assert.h"
 #include "journal/base/crc32c.h"
@@ -167,50 +168,55 @@ Hash encode_record(std::string& out, const RecordDraft& draft, Seq seq, Epoch ep
     SE_ASSERT(salt_hex.size() == kSaltHexDigits && is_hex(salt_hex));
     SE_ASSERT(draft.body.starts_with('{') && draft.body.ends_with('}'));
     const std::size_t begin = out.size();
-    // Not closed by the object's own brace: what follows the head is appended by hand.
-    JsonObject head(out);
-    head.integer("seq", seq.value).integer("epoch", epoch.value).integer("durable", durable.value);
-    std::string& ts = head.member("ts");
-    ts += '"';
-    append_time(ts, draft.ts);
-    ts += '"';
-    head.text("kind", to_text(draft.kind));
-    const auto text = [&head](std::string_view name, std::string_view value) {
-        if (!value.empty()) head.text(name, value);
+    const auto integer = [&out]<std::size_t N>(const char(&member)[N], std::uint64_t value) {
+        out.append(member, N - 1);
+        append_integer(out, value);
     };
-    text("note", draft.note);
-    text("code", draft.code);
-    text("id", draft.id);
-    text("content", draft.content);
-    text("actor", draft.actor);
-    if (draft.principal != draft.actor) text("principal", draft.principal);
-    text("door", draft.door);
+    const auto text = [&out]<std::size_t N>(const char(&member)[N], std::string_view value) {
+        if (value.empty()) return;
+        out.append(member, N - 1);
+        append_json_string(out, value);
+    };
+    integer("{\"seq\":", seq.value);
+    integer(",\"epoch\":", epoch.value);
+    integer(",\"durable\":", durable.value);
+    out += ",\"ts\":\"";
+    append_time(out, draft.ts);
+    out += '"';
+    text(",\"kind\":", to_text(draft.kind));
+    text(",\"note\":", draft.note);
+    text(",\"code\":", draft.code);
+    text(",\"id\":", draft.id);
+    text(",\"content\":", draft.content);
+    text(",\"actor\":", draft.actor);
+    if (draft.principal != draft.actor) text(",\"principal\":", draft.principal);
+    text(",\"door\":", draft.door);
     if (!draft.roles.empty()) {
-        head.member("roles");
+        out += ",\"roles\":";
         char before = '[';
         for (const std::string& role : draft.roles) {
-            out += before;
+            out += std::exchange(before, ',');
             append_json_string(out, role);
-            before = ',';
         }
         out += ']';
     }
-    if (!draft.cause.empty()) head.raw("cause", draft.cause);
-    text("trace", draft.trace);
+    if (!draft.cause.empty()) out.append(",\"cause\":").append(draft.cause);
+    text(",\"trace\":", draft.trace);
     if (!draft.changes.empty()) {
-        head.member("changes");
+        out += ",\"changes\":";
         char before = '[';
         for (const HeadChange& change : draft.changes) {
-            out += before;
-            JsonObject object(out);
-            object.text("key", change.key).text("op", change.op);
-            if (change.version != Version{}) object.integer("version", change.version.value);
-            object.close();
-            before = ',';
+            out += std::exchange(before, ',');
+            out += "{\"key\":";
+            append_json_string(out, change.key);
+            out += ",\"op\":";
+            append_json_string(out, change.op);
+            if (change.version != Version{}) integer(",\"version\":", change.version.value);
+            out += '}';
         }
         out += ']';
     }
-    text("decided", draft.decided);
+    text(",\"decided\":", draft.decided);
 
     const Tail tail{.salt = salt_hex, .body = draft.body, .erased = {}};
     const Hash leaf = hash_leaf(std::string_view(out).substr(begin), body_hash(tail));

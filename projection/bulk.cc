@@ -1,9 +1,12 @@
 #include "projection/bulk.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
+#include "journal/base/canary.h"
 #include "projection/layout.h"
 
 namespace se {
@@ -24,7 +27,10 @@ Status append_rows(lmdb::Env& env, Database database, std::size_t count, const R
             std::size_t bytes = 0;
             for (end = begin; end < count && bytes < kTransactionBytes; ++end) {
                 const auto& [key, value] = row(end);
-                if (Status put = txn.append(database, key, value); !put) return put;
+                Status put = database == Database::history
+                                 ? txn.append_several(database, key, value)
+                                 : txn.append(database, key, value);
+                if (!put) return put;
                 bytes += key.size() + value.size();
             }
             return Ok{};
@@ -52,14 +58,13 @@ Status BulkFold::put(std::string_view name, const EntryView& entry) {
         found = index_.emplace(name, static_cast<std::uint32_t>(keys_.size())).first;
         SE_ASSERT(keys_.size() < UINT32_MAX);
         keys_.push_back({found->first, {}});
-    } else {
-        SE_TRY(before, decode_entry(keys_[found->second].entry));
-        if (!before.deleted) --live_keys_;
     }
-    std::string& encoded = keys_[found->second].entry;
-    encoded.clear();
-    encode_entry(encoded, entry);
-    if (!entry.deleted) ++live_keys_;
+    Key& key = keys_[found->second];
+    if (key.live) --live_keys_;
+    key.live = !entry.deleted;
+    if (key.live) ++live_keys_;
+    key.entry.clear();
+    encode_entry(key.entry, entry);
     changes_.push_back({found->second, entry.seq});
     return Ok{};
 }
@@ -72,18 +77,18 @@ Status BulkFold::load(lmdb::Env& env, const StoreInfo& store, const Position& be
     SE_TRY_OK(load_state(env, order));
     SE_TRY_OK(load_history(env, order));
     SE_TRY_OK(load_deadlines(env));
-    SE_TRY_OK(load_identities(env));
+    if (!canary(Canary::identity_forgotten)) SE_TRY_OK(load_identities(env));
 
     const std::pair<std::string_view, std::string> rows[] = {
         {layout::kFormatRow, std::string(layout::kProjectionFormat)},
         {layout::kStoreRow, store.store},
         {layout::kLiveRow, layout::little_endian(live_keys_)},
         {layout::kWatermarkRow, layout::encode_watermark(behind)}};
-    return env.write([&](lmdb::WriteTxn& txn) -> Status {
-        for (const auto& [row, value] : rows)
-            if (Status put = txn.put(Database::meta, row, value); !put) return put;
+    const auto put_meta = [&](lmdb::WriteTxn& txn) -> Status {
+        for (const auto& [row, value] : rows) SE_TRY_OK(txn.put(Database::meta, row, value));
         return Ok{};
-    });
+    };
+    return env.write(put_meta, lmdb::CommitNote{behind.seq, behind.epoch});
 }
 
 Status BulkFold::load_state(lmdb::Env& env, const std::vector<std::uint32_t>& order) const {
@@ -98,13 +103,21 @@ Status BulkFold::load_history(lmdb::Env& env, const std::vector<std::uint32_t>& 
     std::vector<std::size_t> next(keys_.size());
     for (const Change& change : changes_) ++next[change.key];
     std::size_t begin = 0;
-    for (const std::uint32_t key : order) begin += std::exchange(next[key], begin);
-    std::vector<Change> sorted(changes_.size());
-    for (const Change& change : changes_) sorted[next[change.key]++] = change;
-    return append_rows(env, Database::history, sorted.size(), [&](std::size_t i) {
-        return std::pair<std::string_view, std::string>(keys_[sorted[i].key].name,
-                                                        layout::big_endian(sorted[i].seq.value));
-    });
+    std::vector<std::size_t> ends(keys_.size());
+    for (const std::uint32_t key : order) {
+        begin += std::exchange(next[key], begin);
+        ends[key] = begin;
+    }
+    std::vector<std::uint64_t> sorted(changes_.size());
+    for (const Change& change : changes_)
+        sorted[next[change.key]++] = std::byteswap(change.seq.value);
+    const char* const bytes = reinterpret_cast<const char*>(sorted.data());
+    const auto row = [&](std::size_t i) {
+        const std::size_t from = i == 0 ? 0 : ends[order[i - 1]];
+        return std::pair<std::string_view, std::string_view>(
+            keys_[order[i]].name, {bytes + 8 * from, 8 * (ends[order[i]] - from)});
+    };
+    return append_rows(env, Database::history, order.size(), row);
 }
 
 Status BulkFold::load_deadlines(lmdb::Env& env) const {
@@ -123,7 +136,8 @@ Status BulkFold::load_deadlines(lmdb::Env& env) const {
 
 Status BulkFold::load_identities(lmdb::Env& env) {
     const auto by_key = [](const Binding& a, const Binding& b) {
-        return std::pair(a.key, a.seq) < std::pair(b.key, b.seq);
+        const int order = std::memcmp(a.key.data(), b.key.data(), a.key.size());
+        return order != 0 ? order < 0 : a.seq < b.seq;
     };
     const auto same_key = [](const Binding& a, const Binding& b) { return a.key == b.key; };
     std::ranges::sort(bindings_, by_key);

@@ -40,6 +40,7 @@ private:
     struct Key {
         std::string_view name;  // index_ owns it
         std::string entry;      // encoded
+        bool live = false;
     };
     struct Change {
         std::uint32_t key;  // index into keys_

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "journal/base/canary.h"
 #include "projection/layout.h"
 
 namespace se {
@@ -96,20 +97,27 @@ Status Generation::apply(std::span<const RecordView* const> records, const Posit
     SE_ASSERT(behind.epoch >= watermark_.epoch);
 
     std::uint64_t live = 0;
-    SE_TRY_OK(env_->write([&](lmdb::WriteTxn& txn) -> Status {
+    const auto fold_all = [&](lmdb::WriteTxn& txn) -> Status {
         live = live_keys_;
         Seq last = watermark_.seq;
         for (const RecordView* const record : records) {
             SE_ASSERT(record->seq > last);
             last = record->seq;
-            if (Status folded = fold(txn, *record, &live); !folded) return folded;
+            if (canary(Canary::record_skipped) && last.value % 16 == 0) continue;
+            SE_TRY_OK(fold(txn, *record, &live));
         }
         // P1: the same transaction.
-        if (Status put = txn.put(Database::meta, layout::kLiveRow, layout::little_endian(live));
-            !put)
-            return put;
+        SE_TRY_OK(txn.put(Database::meta, layout::kLiveRow, layout::little_endian(live)));
+        if (canary(Canary::watermark_apart)) return Ok{};
         return txn.put(Database::meta, layout::kWatermarkRow, layout::encode_watermark(behind));
-    }));
+    };
+    SE_TRY_OK(env_->write(fold_all, lmdb::CommitNote{behind.seq, behind.epoch}));
+    if (canary(Canary::watermark_apart)) {
+        canary_moment();
+        SE_TRY_OK(env_->write([&](lmdb::WriteTxn& txn) {
+            return txn.put(Database::meta, layout::kWatermarkRow, layout::encode_watermark(behind));
+        }));
+    }
     watermark_ = behind;
     live_keys_ = live;
     return Ok{};
@@ -132,7 +140,7 @@ Status Generation::fold(lmdb::WriteTxn& txn, const RecordView& record, std::uint
 
 Status Generation::put(lmdb::WriteTxn& txn, std::string_view key, const EntryView& entry,
                        std::uint64_t* live) {
-    SE_TRY(before_bytes, txn.get(Database::state, key));
+    SE_TRY(before_bytes, txn.find(Database::state, key));
     if (before_bytes) {
         SE_TRY(before, decode_entry(*before_bytes));
         if (before.seq >= entry.seq)  // P3
@@ -145,7 +153,7 @@ Status Generation::put(lmdb::WriteTxn& txn, std::string_view key, const EntryVie
     }
     encoded_.clear();
     encode_entry(encoded_, entry);
-    SE_TRY_OK(txn.put(Database::state, key, encoded_));
+    SE_TRY_OK(txn.put_here(Database::state, key, encoded_));
     SE_TRY_OK(txn.put(Database::history, key, layout::big_endian(entry.seq.value)));
     if (entry.deleted) return Ok{};
     ++*live;

@@ -1,10 +1,12 @@
 #include "projection/lmdb.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
@@ -56,6 +58,15 @@ Status write_first_pages(const std::string& directory, std::uint64_t map_bytes) 
     return outcome(rc, "create");
 }
 
+/// This process, without a system call: fork() makes it another one.
+pid_t this_process() {
+    static std::atomic<pid_t> process = [] {
+        ::pthread_atfork(nullptr, nullptr, [] { process = ::getpid(); });
+        return ::getpid();
+    }();
+    return process.load(std::memory_order_relaxed);
+}
+
 /// What this process has open, by file.
 struct Registry {
     using File = std::pair<dev_t, ino_t>;
@@ -92,13 +103,13 @@ Result<std::shared_ptr<Env>> find_or_open(Registry::File file, Open&& open) {
             const auto found = registry().open.find(file);
             // A child of fork() shares nothing with its parent's, and must never close it.
             const bool known =
-                found != registry().open.end() && found->second.process == ::getpid();
+                found != registry().open.end() && found->second.process == this_process();
             if (known) {
                 if (std::shared_ptr<Env> env = found->second.env.lock()) return env;
             } else {
                 SE_TRY(fresh, open());
                 std::shared_ptr<Env> env(fresh.release(), CloseRegistered{file});
-                registry().open[file] = {env, ::getpid()};
+                registry().open[file] = {env, this_process()};
                 return env;
             }
         }
@@ -176,7 +187,7 @@ Result<std::shared_ptr<Env>> Env::open_writer(const std::string& directory, MapL
                SE_TRY_OK(allocate_lock_file(directory + "/lock.mdb"));
                if (data.size() == 0) SE_TRY_OK(write_first_pages(directory, limits.first));
                std::unique_ptr<Env> fresh(new Env);
-               fresh->process_ = ::getpid();
+               fresh->process_ = this_process();
                fresh->limits_ = limits;
                fresh->data_file_ = std::exchange(data.descriptor, -1);
                // LMDB cuts or extends the file to the size of its map when it opens it: never cut
@@ -206,7 +217,7 @@ Result<std::shared_ptr<Env>> Env::open_reader(const std::string& directory,
     return find_or_open(data.identity(), [&]() -> Result<std::unique_ptr<Env>> {
         SE_TRY_OK(allocate_lock_file(directory + "/lock.mdb"));
         std::unique_ptr<Env> fresh(new Env);
-        fresh->process_ = ::getpid();
+        fresh->process_ = this_process();
         fresh->map_bytes_ = map_bytes;
         SE_TRY_OK(fresh->open_view(directory, kReaderFlags, map_bytes));
         return fresh;
@@ -254,7 +265,7 @@ Status Env::open_view(const std::string& directory, unsigned flags, std::uint64_
 
 Env::~Env() {
     // A child of fork() must not touch what its parent uses.
-    if (process_ != ::getpid()) return;
+    if (process_ != this_process()) return;
     for (const ReadTxn::Slots& slots : idle_) {
         mdb_txn_abort(slots.view);
         if (slots.guard != nullptr) mdb_txn_abort(slots.guard);
@@ -364,6 +375,7 @@ Status Env::renew(ReadTxn::Slots& slots) {
 Result<ReadTxn> Env::read() {
     ReadTxn::Slots slots;
     Status renewed = Ok{};
+    std::optional<CommitNote> note;
     {
         const std::lock_guard lock(mutex_);
         if (!idle_.empty()) {
@@ -371,15 +383,16 @@ Result<ReadTxn> Env::read() {
             idle_.pop_back();
         }
         renewed = renew(slots);
+        if (renewed && mdb_txn_id(slots.view) == noted_commit_) note = note_;
     }
-    if (renewed) return ReadTxn(shared_from_this(), slots);
+    if (renewed) return ReadTxn(shared_from_this(), slots, note);
     if (slots.view != nullptr) mdb_txn_abort(slots.view);
     if (slots.guard != nullptr) mdb_txn_abort(slots.guard);
     return renewed.error();
 }
 
 void Env::release(ReadTxn::Slots slots) {
-    if (process_ != ::getpid()) return;
+    if (process_ != this_process()) return;
     mdb_txn_reset(slots.view);
     if (slots.guard != nullptr) mdb_txn_reset(slots.guard);
     {
@@ -398,6 +411,17 @@ Result<WriteTxn> Env::begin_write() {
     MDB_txn* raw = nullptr;
     SE_TRY_OK(check(mdb_txn_begin(main_, nullptr, 0, &raw), "txn_begin"));
     return WriteTxn(*this, raw);
+}
+
+Status Env::commit(WriteTxn txn, std::optional<CommitNote> note) {
+    const std::uint64_t id = mdb_txn_id(txn.txn_.get());
+    // mdb_txn_commit frees the handle even when it fails, so we let go of it first.
+    SE_TRY_OK(check(mdb_txn_commit(txn.txn_.release()), "commit"));
+    if (!note) return Ok{};
+    const std::lock_guard lock(mutex_);
+    noted_commit_ = id;
+    note_ = *note;
+    return Ok{};
 }
 
 }  // namespace se::lmdb

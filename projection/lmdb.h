@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "journal/base/ids.h"
 #include "journal/base/result.h"
 
 struct MDB_env;
@@ -39,6 +40,12 @@ struct MapLimits {
     std::uint64_t first = 0;  ///< bytes at first
     std::uint64_t step = 0;   ///< doubled until a step would be more than this, then grown by it
     std::uint64_t max = 0;    ///< never more; readers map this much. At the limit: Errc::no_space
+};
+
+/// What readers in the writer's process need to know of a commit at once: saves each a look-up.
+struct CommitNote {
+    Seq seq;
+    Epoch epoch;
 };
 
 class Env;
@@ -80,6 +87,9 @@ public:
     Result<std::optional<std::string_view>> get(Database database, std::string_view key) const;
     Result<std::uint64_t> count(Database database) const;
     Result<Cursor> cursor(Database database) const;
+    /// What the writer said of this commit (Env::write), if it is one of this process, and the
+    /// newest.
+    const std::optional<CommitNote>& note() const { return note_; }
 
 private:
     friend class Env;
@@ -87,10 +97,12 @@ private:
         MDB_txn* view = nullptr;
         MDB_txn* guard = nullptr;  // writer's process only: holds the place in the reader table
     };
-    ReadTxn(std::shared_ptr<Env> env, Slots slots) : env_(std::move(env)), slots_(slots) {}
+    ReadTxn(std::shared_ptr<Env> env, Slots slots, std::optional<CommitNote> note)
+        : env_(std::move(env)), slots_(slots), note_(note) {}
 
     std::shared_ptr<Env> env_;
     Slots slots_;
+    std::optional<CommitNote> note_;
 };
 
 /// A write that happens wholly on commit(), or not at all.
@@ -98,10 +110,16 @@ class WriteTxn {
 public:
     Result<std::optional<std::string_view>> get(Database database, std::string_view key) const;
     Status put(Database database, std::string_view key, std::string_view value);
+    /// get(), and stands there: put_here() then needs no search of its own. Nothing may be changed
+    /// in this database between the two.
+    Result<std::optional<std::string_view>> find(Database database, std::string_view key);
+    Status put_here(Database database, std::string_view key, std::string_view value);
     /// False, and nothing changed, when the key is there already.
     Result<bool> put_new(Database database, std::string_view key, std::string_view value);
     /// Behind all that the database holds: fills pages whole.
     Status append(Database database, std::string_view key, std::string_view value);
+    /// The same for a key with several values, ascending, 8 bytes each.
+    Status append_several(Database database, std::string_view key, std::string_view values);
     Status erase(Database database, std::string_view key);
 
 private:
@@ -112,10 +130,13 @@ private:
     WriteTxn(Env& env, MDB_txn* txn) : env_(&env), txn_(txn) {}
     Status put_with(Database database, std::string_view key, std::string_view value,
                     unsigned flags);
-    Status commit() &&;
+
+    Result<MDB_cursor*> cursor(Database database);
 
     Env* env_;
     std::unique_ptr<MDB_txn, Abort> txn_;
+    std::array<MDB_cursor*, kDatabases> cursors_{};  // end with the transaction
+    bool found_ = false;                             // by the last find()
 };
 
 /// The files data.mdb and lock.mdb in one directory. Safe for one writing thread and any number of
@@ -139,10 +160,10 @@ public:
     /// Runs `body(WriteTxn&)` and commits. When the map is full it is grown and all is done again,
     /// so `body` may run several times and must start anew each time. An Error changes nothing.
     template <std::invocable<WriteTxn&> Body>
-    Status write(Body&& body) {
+    Status write(Body&& body, std::optional<CommitNote> note = {}) {
         for (;;) {
             SE_TRY_OK(reserve());
-            Status done = write_once(body);
+            Status done = write_once(body, note);
             if (done || !std::exchange(map_full_, false)) return done;
             SE_TRY_OK(grow());
         }
@@ -162,12 +183,13 @@ private:
     Env() = default;
 
     template <class Body>
-    Status write_once(Body&& body) {
+    Status write_once(Body&& body, std::optional<CommitNote> note) {
         SE_TRY(txn, begin_write());
         SE_TRY_OK(body(txn));
-        return std::move(txn).commit();
+        return commit(std::move(txn), note);
     }
     Result<WriteTxn> begin_write();
+    Status commit(WriteTxn txn, std::optional<CommitNote> note);
     Status reserve();
     Status grow();
     Status allocate(std::uint64_t bytes);
@@ -189,8 +211,10 @@ private:
     bool map_full_ = false;  // why the last write failed
     bool lost_ = false;      // the map could not be moved: no more writes
 
-    std::mutex mutex_;  // of `idle_`, and: no guard is renewed while the map moves
+    std::mutex mutex_;  // of what follows, and: no guard is renewed while the map moves
     std::vector<ReadTxn::Slots> idle_;
+    std::uint64_t noted_commit_ = 0;
+    CommitNote note_{};
 };
 
 }  // namespace se::lmdb

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <utility>
 
 #include "projection/lmdb.internal.h"
@@ -120,6 +121,31 @@ Status WriteTxn::put(Database database, std::string_view key, std::string_view v
     return put_with(database, key, value, 0);
 }
 
+Result<MDB_cursor*> WriteTxn::cursor(Database database) {
+    MDB_cursor*& cursor = cursors_[index(database)];
+    if (cursor == nullptr)
+        SE_TRY_OK(
+            env_->check(mdb_cursor_open(txn_.get(), env_->main_handles_[index(database)], &cursor),
+                        "cursor_open"));
+    return cursor;
+}
+
+Result<std::optional<std::string_view>> WriteTxn::find(Database database, std::string_view key) {
+    SE_TRY(at, cursor(database));
+    MDB_val k = val(key), v{};
+    const int rc = mdb_cursor_get(at, &k, &v, MDB_SET);
+    found_ = rc == MDB_SUCCESS;
+    if (found_) return std::optional(text(v));
+    if (rc == MDB_NOTFOUND) return std::optional<std::string_view>{};
+    return env_->check(rc, "cursor_get").error();
+}
+
+Status WriteTxn::put_here(Database database, std::string_view key, std::string_view value) {
+    SE_TRY(at, cursor(database));
+    MDB_val k = val(key), v = val(value);
+    return env_->check(mdb_cursor_put(at, &k, &v, found_ ? MDB_CURRENT : 0), "cursor_put");
+}
+
 Result<bool> WriteTxn::put_new(Database database, std::string_view key, std::string_view value) {
     MDB_val k = val(key), v = val(value);
     const int rc =
@@ -130,19 +156,21 @@ Result<bool> WriteTxn::put_new(Database database, std::string_view key, std::str
 }
 
 Status WriteTxn::append(Database database, std::string_view key, std::string_view value) {
-    const bool several = (kForms[index(database)].flags & MDB_DUPSORT) != 0;
-    return put_with(database, key, value, several ? MDB_APPENDDUP : MDB_APPEND);
+    return put_with(database, key, value, MDB_APPEND);
+}
+
+Status WriteTxn::append_several(Database database, std::string_view key, std::string_view values) {
+    constexpr std::size_t kValueBytes = 8;
+    SE_TRY(at, cursor(database));
+    MDB_val k = val(key);
+    MDB_val v[] = {val(values.substr(0, kValueBytes)), {values.size() / kValueBytes, nullptr}};
+    return env_->check(mdb_cursor_put(at, &k, v, MDB_MULTIPLE | MDB_APPEND), "cursor_put");
 }
 
 Status WriteTxn::erase(Database database, std::string_view key) {
     MDB_val k = val(key);
     const int rc = mdb_del(txn_.get(), env_->main_handles_[index(database)], &k, nullptr);
     return rc == MDB_NOTFOUND ? Status(Ok{}) : env_->check(rc, "del");
-}
-
-Status WriteTxn::commit() && {
-    // mdb_txn_commit frees the handle even when it fails, so we let go of it first.
-    return env_->check(mdb_txn_commit(txn_.release()), "commit");
 }
 
 }  // namespace se::lmdb

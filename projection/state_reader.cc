@@ -25,6 +25,7 @@ struct StateReader::State {
     // LMDB, as long as STAMP and the journal let us believe it.
     std::string stamp_text{};
     std::string refused_stamp{};  // the journal contradicts what this one names
+    std::string why_refused{};
     std::optional<Stamp> stamp{};
     std::shared_ptr<lmdb::Env> env{};
     std::string why_in_memory{};
@@ -40,6 +41,8 @@ struct StateReader::State {
 
     Result<AsOf> refresh();
     Status look_at_stamp(std::optional<Epoch> living_writer);
+    Result<std::string> read_stamp() const;
+    std::string open_named(std::optional<Epoch> living_writer);
     Status open_generation(std::optional<Epoch> living_writer);
     void refuse(std::string why);
     Status take_snapshot(const std::optional<Head>& head, Seq durable);
@@ -91,30 +94,37 @@ Result<StateReader::AsOf> StateReader::State::refresh() {
 }
 
 Status StateReader::State::look_at_stamp(std::optional<Epoch> living_writer) {
+    // A writer that swaps generations takes the old one away, perhaps while we open it: then STAMP
+    // names another one by now. A swap takes far longer than a look, so this ends.
+    for (;;) {
+        SE_TRY(text, read_stamp());
+        if (text == stamp_text && env) return Ok{};  // believed once in this boot, and still named
+        stamp_text = std::move(text);
+        why_in_memory = open_named(living_writer);
+        if (why_in_memory.empty()) return Ok{};
+        env.reset();
+        SE_TRY(now, read_stamp());
+        if (now == stamp_text) return Ok{};  // whatever keeps us from LMDB, the journal has it all
+    }
+}
+
+Result<std::string> StateReader::State::read_stamp() const {
     auto text = read_file(place.files, stamp_path(place.paths));
-    if (!text && text.error().code != Errc::not_found) return text.error();
-    if (!text) text = std::string();
-    if (*text == stamp_text && env) return Ok{};  // believed once in this boot, and still named
-    stamp_text = *std::move(text);
+    if (!text && text.error().code == Errc::not_found) return std::string();
+    return text;
+}
+
+/// Opens the generation that `stamp_text` names; why not, else.
+std::string StateReader::State::open_named(std::optional<Epoch> living_writer) {
     stamp.reset();
     env.reset();
-    if (stamp_text.empty()) {
-        why_in_memory = "no STAMP";
-        return Ok{};
-    }
+    if (stamp_text.empty()) return "no STAMP";
     Result<Stamp> decoded = decode_stamp(stamp_text);
-    if (!decoded) {
-        why_in_memory = decoded.error().text;
-        return Ok{};
-    }
+    if (!decoded) return decoded.error().text;
     stamp = *std::move(decoded);
-    if (stamp_text == refused_stamp) return Ok{};
-    // Whatever keeps us from LMDB, the journal has it all.
-    if (const Status opened = open_generation(living_writer); !opened) {
-        env.reset();
-        why_in_memory = opened.error().text;
-    }
-    return Ok{};
+    if (stamp_text == refused_stamp) return why_refused;
+    const Status opened = open_generation(living_writer);
+    return opened ? "" : opened.error().text;
 }
 
 Status StateReader::State::open_generation(std::optional<Epoch> living_writer) {
@@ -130,7 +140,7 @@ Status StateReader::State::open_generation(std::optional<Epoch> living_writer) {
 }
 
 void StateReader::State::refuse(std::string why) {
-    why_in_memory = std::move(why);
+    why_in_memory = why_refused = std::move(why);
     refused_stamp = stamp_text;
     snapshot.reset();
     env.reset();

@@ -8,7 +8,7 @@ namespace se {
 ///
 /// A write that fails half-way is Errc::io even when the disk is full: Errc::no_space promises that
 /// nothing was written. Quotas (EDQUOT) count as a full disk.
-class PosixFileSystem final : public FileSystem {
+class PosixFileSystem : public FileSystem {
 public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
     Result<std::vector<std::string>> list(const std::string& directory) override;

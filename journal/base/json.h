@@ -102,6 +102,8 @@ void append_json(std::string& out, const Json& json);
 std::string to_pretty_text(const Json& json);
 
 void append_json_string(std::string& out, std::string_view text);  ///< with quotes and escapes
+/// What that appends, at most; exact when nothing needs an escape.
+std::size_t json_string_bytes_max(std::string_view text);
 void append_json_number(std::string& out, double value);           ///< in the form above; finite
 void append_integer(std::string& out, std::int64_t value);
 void append_integer(std::string& out, std::uint64_t value);

@@ -196,6 +196,12 @@ std::string to_pretty_text(const Json& json) {
     return out;
 }
 
+std::size_t json_string_bytes_max(std::string_view text) {
+    constexpr std::size_t kEscapeBytesMax = 6;
+    const std::size_t plain = plain_prefix(text);
+    return 2 + plain + kEscapeBytesMax * (text.size() - plain);
+}
+
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     while (true) {

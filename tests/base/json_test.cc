@@ -63,6 +63,20 @@ std::string random_text(SimRandom& random, int depth) {
     return text + blank() + (kind == 1 ? "]" : "}");
 }
 
+TEST_CASE("the bound of a string's bytes is exact without escapes and never too low") {
+    for (const std::string& text : {std::string(), std::string("plain"), std::string(100, 'x'),
+                                    std::string("a\"b"), std::string(9, '\x01'),
+                                    std::string("\t\\ and more of it behind")}) {
+        std::string out;
+        append_json_string(out, text);
+        if (out.size() == text.size() + 2) {
+            CHECK(json_string_bytes_max(text) == out.size());
+        } else {
+            CHECK(json_string_bytes_max(text) >= out.size());
+        }
+    }
+}
+
 }  // namespace
 
 TEST_CASE("the canonical text has one form for each value") {

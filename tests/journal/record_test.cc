@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <set>
 
 #include "journal/base/crc32c.h"
 #include "journal/base/json.h"
 #include "journal/base/time_text.h"
+#include "journal/salts.h"
+#include "tests/sim/sim_random.h"
 
 namespace se {
 namespace {
@@ -284,4 +287,16 @@ TEST_CASE("kinds have their names") {
 }
 
 }  // namespace
+TEST_CASE("no salt is given twice, and each is 16 random bytes in hex") {
+    SimRandom random(7);
+    Salts salts(random);
+    std::set<std::string> seen;
+    for (int i = 0; i < 1000; ++i) {
+        const std::string salt(salts.next());
+        CHECK(salt.size() == kSaltHexDigits);
+        CHECK(salt.find_first_not_of("0123456789abcdef") == std::string::npos);
+        CHECK(seen.insert(salt).second);
+    }
+}
+
 }  // namespace se

@@ -53,6 +53,15 @@ Image closed_journal(World& world, int records = 24) {
     return image;
 }
 
+/// Sanitizers are slow: they see one bit of each byte, another one in the next.
+bool left_to_release([[maybe_unused]] std::uint64_t bit) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return bit % 8 != bit / 8 % 8;
+#else
+    return false;
+#endif
+}
+
 }  // namespace
 
 TEST_CASE("every prefix of an unclean journal is clean or torn if it holds what was acknowledged, "
@@ -125,7 +134,7 @@ TEST_CASE("every flipped bit in a cleanly closed journal makes it read-only, and
         const std::string path = world.paths.segment(segment);
         const std::string good = image.at(path);
         for (std::uint64_t bit = 0; bit < good.size() * 8; ++bit) {
-            if (good[bit / 8] == '\n') continue;
+            if (good[bit / 8] == '\n' || left_to_release(bit)) continue;
             world.disk.flip_bit(path, bit);
             const Image before = world.all_files();
             CAPTURE(to_text(Fault{.segment = segment, .offset = bit / 8}));
@@ -264,7 +273,7 @@ TEST_CASE("what a failed write-back left in the page cache only is on disk befor
         world.open_and_tell();
         REQUIRE(world.write());
         for (int i = 0; i < 3; ++i) REQUIRE(world.append());
-        world.disk.fail_after(1, SimDisk::Trouble::hiccup);  // the write goes well, the sync fails
+        world.disk.fail_after(1, DiskFault::hiccup);  // the write goes well, the sync fails
         CHECK_FALSE(world.commit());
         world.crash();
         REQUIRE(world.open());

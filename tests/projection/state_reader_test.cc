@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "tests/projection/written_store.h"
 
@@ -55,6 +57,36 @@ TEST_CASE("a reader shows all that is durable, however far LMDB lags behind") {
         StateReader another = store.reader();
         CHECK_FALSE(check_newest(another, store).stale);
     }
+}
+
+TEST_CASE("a swap while a reader opens a generation sends it to the next one") {
+    WrittenStore store(11);
+    store.open();
+    store.write(50);
+    store.follow_to(store.last);
+
+    /// The disk, with a swap just before the reader looks at the generation that STAMP named.
+    struct SwapOnLook final : PosixFileSystem {
+        std::function<void()> swap;
+        Result<FileIdentity> identity(const std::string& path) override {
+            if (path.ends_with("/data.mdb") && swap) std::exchange(swap, nullptr)();
+            return PosixFileSystem::identity(path);
+        }
+    } files;
+    files.swap = [&] {
+        auto rebuild = Rebuild::begin(*store.projection, store.place.files, store.place.paths());
+        REQUIRE(rebuild);
+        const auto report = (*rebuild)->step(UINT64_MAX, true);
+        REQUIRE(report);
+        CHECK((*report)->swapped);
+    };
+    ProjectionPlace place{store.place.files, store.place.paths(), files,
+                          store.place.paths().projection()};
+    auto reader = StateReader::open(place, {});
+    REQUIRE(reader);
+    const auto as_of = check_newest(*reader, store);
+    CHECK(as_of.why_in_memory == "");
+    CHECK(files.swap == nullptr);
 }
 
 TEST_CASE("without LMDB everything is folded in memory, and further at each refresh") {
