@@ -19,18 +19,34 @@ Caller engine_caller() {
     return caller;
 }
 
-RecordDraft note_draft(std::string note, std::string body, const Caller& caller) {
+/// Whose act a note is, and why. A reason is in the body, where it can be erased.
+void sign(RecordDraft* draft, const Caller& caller, const Why& why) {
+    draft->actor = caller.actor;
+    draft->principal = caller.principal;
+    draft->door = caller.door;
+    draft->roles = caller.roles;
+    draft->cause = caller.cause;
+    draft->trace = caller.trace;
+    draft->id = why.id;
+    if (why.reason.empty()) return;
+    auto body = parse_json(draft->body);
+    SE_ASSERT(body && body->is_object());
+    body->set("reason", why.reason);
+    draft->body = to_text(*body);
+}
+
+RecordDraft note_draft(std::string note, std::string body, const Caller& caller,
+                       const Why& why = {}) {
     RecordDraft draft;
     draft.kind = Kind::note;
     draft.note = std::move(note);
-    draft.actor = caller.actor;
-    draft.principal = caller.principal;
-    draft.door = caller.door;
-    draft.roles = caller.roles;
-    draft.cause = caller.cause;
-    draft.trace = caller.trace;
     if (!body.empty()) draft.body = std::move(body);
+    sign(&draft, caller, why);
     return draft;
+}
+
+bool tells_of_a_repair(const RecordDraft& note) {
+    return note.note == "repaired" || note.note == "header_rewritten";
 }
 
 /// The journal's `opened` note, with who it is that opened.
@@ -110,6 +126,8 @@ Result<std::unique_ptr<Engine>> Engine::open(Doors doors, const Settings& settin
         SE_ASSERT(!notes.empty());
         notes[0] = opened_note(std::move(notes[0]), doors, s.writer, s.fsync_never);
         for (RecordDraft& note : notes) {
+            if (s.writer.repaired_by && tells_of_a_repair(note))
+                sign(&note, *s.writer.repaired_by, s.writer.repaired_why);
             if (note.actor.empty()) note.actor = kEngineActor;
             s.queue.push_back({.what = std::move(note), .caller = {}, .done = {}, .told = {}});
         }
@@ -188,18 +206,19 @@ void Engine::refuse(Refusal&& refusal, Caller&& caller, Done done) {
     s.enqueue(std::move(waiting));
 }
 
-void Engine::reload(Policy policy, Caller caller, std::function<void(Result<Seq>)> done) {
+void Engine::reload(Policy policy, Caller caller, std::function<void(Result<Seq>)> done, Why why) {
     complete(caller);
     state_->enqueue({.what = std::move(policy),
                      .caller = std::move(caller),
                      .done = {},
-                     .told = std::move(done)});
+                     .told = std::move(done),
+                     .why = std::move(why)});
 }
 
 void Engine::note(std::string note, std::string body_json, Caller caller,
-                  std::function<void(Result<Seq>)> done) {
+                  std::function<void(Result<Seq>)> done, Why why) {
     complete(caller);
-    state_->enqueue({.what = note_draft(std::move(note), std::move(body_json), caller),
+    state_->enqueue({.what = note_draft(std::move(note), std::move(body_json), caller, why),
                      .caller = {},
                      .done = {},
                      .told = std::move(done)});
@@ -281,7 +300,8 @@ void Engine::State::upkeep() {
     }
 }
 
-void Engine::rebuild(bool swap, std::function<void(Result<Rebuild::Report>)> done) {
+void Engine::rebuild(bool swap, std::function<void(Result<Rebuild::Report>)> done, Caller caller,
+                     Why why) {
     State& s = *state_;
     if (s.rebuild != nullptr) return done(Error{Errc::busy, "a rebuild is under way"});
     auto begun = Rebuild::begin(*s.projection, s.doors.files, s.paths);
@@ -289,6 +309,9 @@ void Engine::rebuild(bool swap, std::function<void(Result<Rebuild::Report>)> don
     s.rebuild = *std::move(begun);
     s.rebuild_swaps = swap;
     s.rebuild_told = std::move(done);
+    s.rebuild_caller = caller.principal.empty() ? engine_caller() : std::move(caller);
+    complete(s.rebuild_caller);
+    s.rebuild_why = std::move(why);
 }
 
 void Engine::State::step_rebuild() {
@@ -301,7 +324,7 @@ void Engine::State::step_rebuild() {
     const auto told = std::exchange(rebuild_told, nullptr);
     if (!report) return told(std::move(report).error());
     if ((*report)->swapped && writable()) {
-        enqueue({.what = note_draft("rebuilt", rebuilt_body(**report), engine_caller()),
+        enqueue({.what = note_draft("rebuilt", rebuilt_body(**report), rebuild_caller, rebuild_why),
                  .caller = {},
                  .done = {},
                  .told = {}});

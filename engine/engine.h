@@ -35,6 +35,12 @@ struct EngineStats {
     std::uint64_t overlay_keys = 0, overlay_bytes = 0;  ///< decided, and not yet in LMDB
 };
 
+/// What an operator gives with an action, for the record of it.
+struct Why {
+    std::string id;
+    std::string reason;
+};
+
 enum class EngineState : std::uint8_t { ready, draining, damaged, failed };
 
 /// Joins journal, projection and decisions: the only writer of a store. One thread; no clock and no
@@ -60,6 +66,9 @@ public:
         std::string host;   ///< for the `opened` note
         std::uint64_t pid = 0;
         std::string program;
+        /// On whose word what this open finds was repaired; nobody's: only the journal says it.
+        std::optional<Caller> repaired_by = {};
+        Why repaired_why = {};
     };
 
     /// Takes the store, recovers journal and projection, journals `opened`, the notes of the open, and a
@@ -79,9 +88,10 @@ public:
     /// Decides on the state as it is and journals nothing.
     Answer dry_run(const Proposal& proposal, const Caller& caller);
     /// Swaps the policy: journaled as `config`, in order with the proposals. `done` has the config's seq.
-    void reload(Policy policy, Caller caller, std::function<void(Result<Seq>)> done);
+    void reload(Policy policy, Caller caller, std::function<void(Result<Seq>)> done, Why why = {});
     /// An operator's action for the record.
-    void note(std::string note, std::string body_json, Caller caller, std::function<void(Result<Seq>)> done);
+    void note(std::string note, std::string body_json, Caller caller, std::function<void(Result<Seq>)> done,
+              Why why = {});
 
     /// Finishes groups whose sync has returned (projects, answers), expires what is due, decides what is
     /// queued, hands over one group, does upkeep.
@@ -131,8 +141,10 @@ public:
     using Changes = se::Changes;
     Result<Changes> changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit);
 
-    /// Runs a rebuild of the projection in slices from step(); `done` gets its report.
-    void rebuild(bool swap, std::function<void(Result<Rebuild::Report>)> done);
+    /// Runs a rebuild of the projection in slices from step(); `done` gets its report. A swap is journaled as
+    /// a `rebuilt` note by `caller`, the engine itself if that is nobody.
+    void rebuild(bool swap, std::function<void(Result<Rebuild::Report>)> done, Caller caller = {},
+                 Why why = {});
 
 private:
     struct State;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/engine_state.h"
+#include "journal/base/canary.h"
 
 namespace se {
 
@@ -25,7 +26,7 @@ void Engine::State::finish() {
     const Seq reached = fsync_never && !journal->failed() ? journal->written() : durable;
     while (groups.answered < groups.waiting.size()) {
         Group& group = groups.waiting[groups.answered];
-        if (group.last() > reached) break;
+        if (group.last() > reached && !canary(Canary::answer_before_sync)) break;
         if (!fsync_never) meters.synced(doors.clock.monotonic() - group.submitted);
         ++groups.answered;
         answer(group);

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/engine_state.h"
+#include "journal/base/canary.h"
 #include "journal/base/time_text.h"
 #include "journal/body.h"
 #include "journal/index_file.h"
@@ -318,7 +319,10 @@ Engine::State::Taken Engine::State::take_policy(Waiting& waiting, Time now) {
     const std::string digest = next.digest();
     Item item;
     item.draft = draft_by(waiting.caller, Kind::config, digest, now);
-    item.draft.body = to_text(next.to_json());
+    Json body = next.to_json();
+    if (!waiting.why.reason.empty()) body.set("reason", waiting.why.reason);
+    item.draft.body = to_text(body);
+    item.draft.id = waiting.why.id;
     const Taken taken = append(item, {});
     if (taken == Taken::yes) {
         policy = std::move(next);
@@ -348,13 +352,14 @@ void Engine::State::expire(Time now) {
     if (!*next_deadline || **next_deadline > now) return;
     const auto shown = snapshot();
     if (!shown) return;
-    const auto due = (*shown)->due(now, policy.limits.expiries_per_step);
+    auto due = (*shown)->due(now, policy.limits.expiries_per_step);
     if (!due) return;
     OverlaidView view(overlay, **shown);
-    for (const Snapshot::Due& one : *due) {
+    for (Snapshot::Due& one : *due) {
         if (building.items.size() >= settings.engine.group_records) return;
         const auto standing = view.view(one.key);
         if (!standing) return;
+        if (canary(Canary::refreshed_key_expires) && *standing) one.version = (*standing)->version;
         if (!*standing || (*standing)->deleted || (*standing)->version != one.version) continue;
         const Proposal proposal = expiry_of(one);
         const Caller caller = expiry_caller(one);

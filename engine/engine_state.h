@@ -103,6 +103,8 @@ struct Engine::State {
     std::unique_ptr<Rebuild> rebuild;
     bool rebuild_swaps = false;
     std::function<void(Result<Rebuild::Report>)> rebuild_told;
+    Caller rebuild_caller;
+    Why rebuild_why;
     RecordView view_;                            ///< memory reused
     std::vector<RecordView> views_;
     std::vector<const RecordView*> view_pointers_;

@@ -23,6 +23,7 @@ struct Waiting {
     Caller caller;
     Engine::Done done;                       ///< of a proposal or refusal
     std::function<void(Result<Seq>)> told;   ///< of a note or policy
+    Why why = {};                            ///< of a policy
     bool named_by_client = true;             ///< a proposal's id: only such a one can come again
     std::uint64_t bytes = 0;                 ///< counted against in_flight_bytes
 

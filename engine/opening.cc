@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/gaps.h"
 #include "journal/index_file.h"
 #include "journal/journal_reader.h"
 #include "journal/segment.h"
@@ -169,6 +170,17 @@ Result<Seq> last_config_in(FileSystem& files, const StorePaths& paths, Seq first
     }
 }
 
+/// Whether a repair gave that record up: its quarantine file says so, or the gap that its note explains.
+Result<bool> was_given_up(FileSystem& files, const StorePaths& paths, JournalReader& reader,
+                          Seq seq) {
+    Gaps gaps;
+    SE_TRY(quarantine, list_quarantine(files, paths));
+    gaps.add(quarantine);
+    if (gaps.beyond(seq) != seq) return true;
+    const auto record = reader.at(seq);
+    return record && (*record)->seq != seq;
+}
+
 Result<Seq> last_config(FileSystem& files, const StorePaths& paths, JournalReader& reader,
                         const std::string& store, Seq through) {
     // After a clean close the last record knows.
@@ -176,7 +188,9 @@ Result<Seq> last_config(FileSystem& files, const StorePaths& paths, JournalReade
         const auto body = parse_json((*last)->body);
         const Json* config = body ? body->find("config") : nullptr;
         if (config != nullptr && config->is_integer() && config->integer() > 0) {
-            return Seq{static_cast<std::uint64_t>(config->integer())};
+            const Seq named{static_cast<std::uint64_t>(config->integer())};
+            SE_TRY(lost, was_given_up(files, paths, reader, named));
+            if (!lost) return named;
         }
     }
     SE_TRY(segments, list_segments(files, paths));

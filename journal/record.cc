@@ -44,7 +44,9 @@ struct Tail {
     std::string_view salt, body, erased;
 };
 bool is_hex(std::string_view digits) {
-    return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    bool all = true;  // no early way out: none is ever taken
+    for (const char c : digits) all &= (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    return all;
 }
 bool split_tail(std::string_view tail, Tail* out) {
     if (tail.starts_with(kErasedMember)) {

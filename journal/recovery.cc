@@ -109,6 +109,11 @@ Result<bool> Recovery::is_there(const File& segment, std::uint64_t size) {
         const auto frame = read_frame(
             std::string_view(bytes).substr(before == std::string::npos ? 0 : before + 1));
         if (!frame) {
+            // A good line that reaches across: it landed beside its place. What is cut from here on would
+            // be its end.
+            LineReader lines(segment, begin + (before == std::string::npos ? 0 : before + 1));
+            SE_TRY(line, lines.next());
+            if (line && line->offset < in_.from.end && read_frame(line->text)) return false;
             SE_TRY_OK(check_epochs_below_from());
         } else if (frame->seq != in_.from.seq || frame->epoch != in_.from.epoch) {
             return other_history("another record ends there");

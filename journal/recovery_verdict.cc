@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "journal/base/assert.h"
+#include "journal/base/canary.h"
 #include "journal/recovery.h"
 #include "journal/segment.h"
 
@@ -36,7 +37,9 @@ Status Recovery::judge() {
     const auto unix_seconds =
         std::chrono::duration_cast<std::chrono::seconds>(in_.now.time_since_epoch()).count();
     out_.epoch = out_.epoch_highest.next();
-    if (unix_seconds > 0) {
+    if (canary(Canary::epoch_not_raised) && out_.epoch_highest > Epoch{}) {
+        out_.epoch = out_.epoch_highest;
+    } else if (unix_seconds > 0) {
         out_.epoch = std::max(out_.epoch, Epoch{static_cast<std::uint64_t>(unix_seconds)});
     }
     if (best_.seq < expected_) {
@@ -137,13 +140,14 @@ Status Recovery::park_tail(File& segment, Seq first, std::uint64_t offset) {
     quarantine_.push_back(parked);
     out_.report.cut_bytes += bytes.size();
     if (offset == 0) return Ok{};  // the whole file goes
+    if (canary(Canary::cut_keeps_good_lines)) return blank(segment, offset, std::min(bytes.find('\n'), bytes.size()));
     return blank(segment, offset, bytes.size());
 }
 
 /// J3. After a failed write-back the kernel shows pages that the disk never got, and a plain sync then
 /// says yes: what nobody vouches for is written again, as it was verified.
 Status Recovery::rewrite() {
-    if (kept_.lines.empty()) return Ok{};
+    if (kept_.lines.empty() || canary(Canary::unvouched_not_rewritten)) return Ok{};
     SE_ASSERT(kept_.segment == out_.active);
     SE_TRY(file, in_.files.open(in_.paths.segment(kept_.segment), OpenMode::update));
     SE_TRY(size, file->size());

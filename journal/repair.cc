@@ -320,6 +320,16 @@ Status rewrite_header(FileSystem& files, const StorePaths& paths, const Survey::
     return file->sync();
 }
 
+/// From the first parked byte on the log reads otherwise than it was folded, and the writer who would find
+/// that out is not there yet: without STAMP no reader believes LMDB, whenever this is cut short.
+Status distrust_projection(FileSystem& files, const StorePaths& paths) {
+    const std::string stamp = paths.projection() + "/STAMP";
+    SE_TRY(there, files.exists(stamp));
+    if (!there) return Ok{};
+    SE_TRY_OK(files.remove(stamp));
+    return files.sync_directory(paths.projection());
+}
+
 Status same_plan(const RepairPlan& a, const RepairPlan& b) {
     const auto same_piece = [](const RepairPiece& x, const RepairPiece& y) {
         return x.segment == y.segment && x.offset == y.offset && x.bytes == y.bytes &&
@@ -354,6 +364,7 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         texts.push_back(std::move(text));
     }
 
+    SE_TRY_OK(distrust_projection(files, paths));
     // All of it is kept before any of it is touched.
     for (const RepairPiece& piece : plan.pieces) {
         std::string bytes;

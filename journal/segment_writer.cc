@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "journal/base/canary.h"
+
 namespace se {
 
 void Group::clear() {
@@ -61,8 +63,9 @@ Status SegmentWriter::sync_head() {
 }
 
 Status SegmentWriter::sync_active() {
-    SE_TRY_OK(active_->sync());
-    SE_TRY_OK(head_file_.write(written_));
+    if (canary(Canary::head_before_sync)) SE_TRY_OK(head_file_.write(written_));
+    if (!canary(Canary::sync_skipped)) SE_TRY_OK(active_->sync());
+    if (!canary(Canary::head_before_sync)) SE_TRY_OK(head_file_.write(written_));
     durable_ = written_.durable;
     head_synced_ = false;
     return Ok{};
@@ -72,7 +75,7 @@ Status SegmentWriter::sync_active() {
 /// what HEAD does not know in the highest segment only.
 Status SegmentWriter::roll(Group::Roll& roll) {
     if (durable_ != written_.durable) SE_TRY_OK(sync_active());
-    if (!head_synced_) SE_TRY_OK(head_file_.sync());
+    if (!head_synced_ && !canary(Canary::roll_without_head_sync)) SE_TRY_OK(head_file_.sync());
     SE_TRY_OK(active_->truncate(roll.old_end));
     SE_TRY_OK(active_->sync());
     SE_TRY_OK(name_segment(files_, paths_, *roll.next, roll.first, roll.header));

@@ -12,7 +12,7 @@
 
 #include "journal/base/json.h"
 #include "journal/repair.h"
-#include "tools/daemon_holder.h"
+#include "journal/search.h"
 
 namespace se {
 namespace {
@@ -95,7 +95,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
             .log = log_,
             .version = SE_VERSION,
             .pid = static_cast<std::uint64_t>(::getpid()),
-            .load_policy = [this] { return load_policy(); },
+            .load_policy = [this](bool dry_run) { return load_policy(dry_run); },
             .extra_metrics = [this] { return server_.metrics(); },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
@@ -124,6 +124,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
               api_.changes_applied();
       }) {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a failed write, not the end
     raise_descriptor_limit();
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); });
     loop_.on_alarm([this] {
@@ -138,6 +139,11 @@ Daemon::Daemon(DaemonOptions options, Config config)
 }
 
 Daemon::~Daemon() = default;
+
+std::string Daemon::holder() {
+    const auto opener = last_opener(files_, paths_);
+    return describe(opener ? *opener : std::nullopt);
+}
 
 int Daemon::complain(int code, const std::string& text) {
     log_.write({Severity::error, "state-engine.start_failed", {{"error", text}}});
@@ -154,13 +160,14 @@ int Daemon::run() {
         if (!opened) {
             const std::string why = opened.error().text;
             if (first && opened.error().code == Errc::busy)
-                return complain(kHeld, paths_.root + " is held by " + describe_holder(files_, paths_));
+                return complain(kHeld, paths_.root + " is held by " + holder());
             if (first) return complain(kError, why);
             log_.write({Severity::error, "state-engine.reopen_failed", {{"error", why}}});
             if (repair_) std::exchange(repair_, {})->done(opened.error());
             api_.attach(nullptr, "reopening: " + why);
         } else {
             engine_ = std::move(*opened);
+            repaired_.reset();
             if (first) {
                 if (const auto code = begin_serving()) return *code;
             }
@@ -169,7 +176,9 @@ int Daemon::run() {
             if (why == Ended::stop) return finish();
             if (why == Ended::repair) {
                 let_go_of_engine("reopening after a repair");
+                repaired_ = repair_->range;  // the next open notes it
                 const auto repaired = carry_out_repair(repair_->range);
+                if (!repaired) repaired_.reset();
                 const auto done = std::exchange(repair_, {})->done;
                 server_.batch([&] { done(repaired); });
                 continue;
@@ -195,7 +204,7 @@ std::optional<int> Daemon::take_port() {
                     {{"meaning", "anybody who reaches " + http.host + " may change the state"}}});
     }
     if (const auto held = files_.is_locked(paths_.store_file()); held && *held)
-        return complain(kHeld, paths_.root + " is held by " + describe_holder(files_, paths_));
+        return complain(kHeld, paths_.root + " is held by " + holder());
     if (const auto bound = server_.bind(http.host, http.port); !bound)
         return complain(kError, bound.error().text);
     return std::nullopt;
@@ -215,7 +224,9 @@ Result<std::unique_ptr<Engine>> Daemon::open_engine() {
     auto opened = Engine::open(world, config_.settings, policy_,
                                {.host = host_name(),
                                 .pid = static_cast<std::uint64_t>(::getpid()),
-                                .program = std::string("state-engine ") + SE_VERSION});
+                                .program = std::string("state-engine ") + SE_VERSION,
+                                .repaired_by = repaired_ ? std::optional(repaired_->caller) : std::nullopt,
+                                .repaired_why = repaired_ ? repaired_->why : Why{}});
     loop_.stop();
     doors.join();
     return opened;
@@ -344,7 +355,7 @@ void Daemon::stop(std::string_view why) {
 
 void Daemon::reload() {
     if (!serving_) return;
-    auto policy = load_policy();
+    auto policy = load_policy(false);
     if (!policy) {
         log_.write({Severity::error,
                     "state-engine.policy.reload_failed",
@@ -366,9 +377,9 @@ void Daemon::reload() {
     schedule_step();
 }
 
-Result<Policy> Daemon::load_policy() {
+Result<Policy> Daemon::load_policy(bool dry_run) {
     SE_TRY(config, load_config(options_));
-    policy_ = config.policy;
+    if (!dry_run) policy_ = config.policy;
     return std::move(config.policy);
 }
 

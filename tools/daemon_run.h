@@ -52,7 +52,8 @@ private:
     void on_signal(int signal);
     void stop(std::string_view why);
     void reload();
-    Result<Policy> load_policy();
+    Result<Policy> load_policy(bool dry_run);
+    std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);
 
     const DaemonOptions options_;
@@ -80,6 +81,7 @@ private:
     std::chrono::nanoseconds drain_until_{0};
     Ended ended_ = Ended::stop;
     std::optional<Repair> repair_;
+    std::optional<Api::RepairRange> repaired_;  ///< done, and not yet told to the journal
 };
 
 }  // namespace se

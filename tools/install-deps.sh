@@ -16,6 +16,7 @@ build_packages=(
 test_packages=(
     clang-19 libclang-rt-19-dev  # fuzzing
     valgrind strace python3 jq
+    python3-jsonschema python3-yaml  # the documents against live answers
     prometheus                   # promtool
     mmdebstrap e2fsprogs         # a bare Debian to try the README in; small real disks
 )

@@ -128,7 +128,7 @@ std::size_t HttpConnection::consume(std::string_view bytes) {
         if (state == HttpParser::State::done) {
             on_request();
         } else if (state == HttpParser::State::failed) {
-            refuse(parser_.problem());
+            parser_.problem().status == 413 ? on_oversize() : refuse(parser_.problem());
         } else {
             break;  // needs more
         }
@@ -151,10 +151,23 @@ void HttpConnection::count_body() {
 }
 
 void HttpConnection::on_request() {
-    ++core_.stats.requests;
     const bool keep_alive = parser_.keep_alive();
     const bool http_1_0 = parser_.is_http_1_0();
+    hand_over(parser_.take(), keep_alive, http_1_0);
+}
+
+/// The body is not taken, but who asks for what is known: the answer is not ours to give.
+void HttpConnection::on_oversize() {
+    in_.clear();
+    const bool http_1_0 = parser_.is_http_1_0();
     Request request = parser_.take();
+    request.body.clear();
+    request.too_large = parser_.problem().message;
+    hand_over(std::move(request), false, http_1_0);
+}
+
+void HttpConnection::hand_over(Request request, bool keep_alive, bool http_1_0) {
+    ++core_.stats.requests;
     request.peer = peer_;
     continue_due_ = false;
     const auto number = static_cast<std::uint32_t>(first_slot_ + slots_.size());

@@ -214,6 +214,7 @@ HttpServer::Options HttpServer::from(const Settings::Http& settings) {
     options.pipeline = settings.pipeline;
     options.header_timeout = settings.header_timeout;
     options.idle_timeout = settings.idle_timeout;
+    options.write_timeout = std::min(options.write_timeout, settings.idle_timeout);
     return options;
 }
 

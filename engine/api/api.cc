@@ -95,6 +95,12 @@ struct Api::State : ApiCore {
 Api::Api(Host host) : state_(std::make_unique<State>(std::move(host))) {}
 Api::~Api() = default;
 
+std::vector<std::pair<std::string_view, std::string_view>> Api::routes() {
+    std::vector<std::pair<std::string_view, std::string_view>> all;
+    for (const Route& route : kRoutes) all.emplace_back(route.method, route.path);
+    return all;
+}
+
 void Api::attach(Engine* engine, std::string why) {
     state_->engine = engine;
     state_->why_detached = std::move(why);
@@ -154,6 +160,12 @@ void Api::handle(Request&& request, Reply reply) {
                                          "engine.sock of the data folder"});
     }
     exchange.request = std::move(request);
+    // A proposal that is too large is a decision like any other; of all else it is only said.
+    if (!exchange.request.too_large.empty() && found->handler != post_mutations) {
+        return reply_problem(exchange.reply, {.status = 413,
+                                              .code = Code::too_large,
+                                              .message = std::move(exchange.request.too_large)});
+    }
     found->handler(core, std::move(exchange));
 }
 

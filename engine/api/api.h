@@ -26,6 +26,7 @@ struct Request {
     std::string target;  ///< path and query, percent-encoded as received
     std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
     std::string body;
+    std::string too_large;  ///< the body was over the transport's limit and is not here: what to say
     Peer peer;
 
     std::string_view header(std::string_view lower_name) const;  ///< empty when absent
@@ -70,6 +71,8 @@ public:
     struct RepairRange {
         Seq from, to;
         bool dry_run = true;
+        Caller caller = {};
+        Why why = {};
     };
     /// What is beyond the engine; all outlive the Api.
     struct Host {
@@ -78,7 +81,8 @@ public:
         Log& log;
         std::string version;                          ///< of the program
         std::uint64_t pid = 0;
-        std::function<Result<Policy>()> load_policy;  ///< reads the policy file again, for reload
+        /// Reads the policy file again, for reload; on a dry run it is only looked at.
+        std::function<Result<Policy>(bool dry_run)> load_policy;
         std::function<std::string()> extra_metrics;   ///< the transport's own, Prometheus text
         std::function<void(std::chrono::nanoseconds)> tick_within;  ///< tick() is wanted sooner than it said
         /// Carries out a repair: the engine is closed for it and opened again. `done` has the plan as JSON.
@@ -86,6 +90,8 @@ public:
     };
     explicit Api(Host host);
     ~Api();
+    /// Every method and path there is, `{key}` for an argument; docs/openapi.yaml is held against them.
+    static std::vector<std::pair<std::string_view, std::string_view>> routes();
     /// From now on this engine answers; null: none does, `why` is what readyz and refusals say.
     void attach(Engine* engine, std::string why = "starting");
 

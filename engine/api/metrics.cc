@@ -123,6 +123,10 @@ void append_groups(Families& out, const EngineStats& stats) {
     out.gauge("state_engine_queue_proposals", "Proposals that wait to be decided.", real(stats.queue));
     out.gauge("state_engine_in_flight_bytes", "Bytes of proposals not answered yet.",
               real(stats.in_flight_bytes));
+    out.gauge("state_engine_overlay_keys", "Keys decided, and not yet in LMDB.",
+              real(stats.overlay_keys));
+    out.gauge("state_engine_overlay_bytes", "Bytes of decisions that are not yet in LMDB.",
+              real(stats.overlay_bytes));
 }
 
 void append_followers(Families& out, ApiCore& core) {

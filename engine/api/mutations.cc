@@ -63,6 +63,17 @@ Status apply_precondition(Proposal& proposal, std::optional<std::uint64_t> versi
     return Ok{};
 }
 
+/// What never took shape: answered, and journaled unless nothing is meant.
+void refuse(ApiCore& core, Refusal&& refusal, Caller&& caller, bool dry_run, Engine::Done done) {
+    if (core.engine == nullptr) return done(no_engine(core, refusal.id));
+    if (!dry_run) return core.engine->refuse(std::move(refusal), std::move(caller), std::move(done));
+    done({.id = std::move(refusal.id),
+          .dry_run = true,
+          .code = refusal.code,
+          .message = std::move(refusal.message),
+          .pointer = std::move(refusal.pointer)});
+}
+
 /// Hands one proposal to the engine, whatever it looks like. `done` is called exactly once.
 void propose(ApiCore& core, std::string_view text, Caller&& caller,
              std::optional<std::uint64_t> version, bool dry_run, Engine::Done done) {
@@ -78,16 +89,8 @@ void propose(ApiCore& core, std::string_view text, Caller&& caller,
             parsed.proposal.reset();
         }
     }
-    if (!parsed.proposal) {
-        if (dry_run) {
-            return done({.id = std::move(parsed.refusal.id),
-                         .dry_run = true,
-                         .code = parsed.refusal.code,
-                         .message = std::move(parsed.refusal.message),
-                         .pointer = std::move(parsed.refusal.pointer)});
-        }
-        return core.engine->refuse(std::move(parsed.refusal), std::move(caller), std::move(done));
-    }
+    if (!parsed.proposal)
+        return refuse(core, std::move(parsed.refusal), std::move(caller), dry_run, std::move(done));
     Proposal& proposal = *parsed.proposal;
     attribute(core, proposal.actor, &caller);
     if (dry_run) return done(core.engine->dry_run(proposal, caller));
@@ -166,6 +169,11 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
     SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", false));
     SE_OR_REPLY(version, exchange, precondition(exchange.request));
 
+    const auto answered = [reply = exchange.reply](Answer&& answer) { reply(to_response(answer)); };
+    if (!exchange.request.too_large.empty()) {
+        Refusal refusal{.code = Code::too_large, .message = std::move(exchange.request.too_large)};
+        return refuse(core, std::move(refusal), std::move(exchange.caller), dry_run, answered);
+    }
     if (exchange.request.header("content-type").starts_with("application/x-ndjson")) {
         if (version) {
             return reply_problem(exchange.reply,
@@ -179,7 +187,7 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
         return;
     }
     propose(core, exchange.request.body, std::move(exchange.caller), version, dry_run,
-            [reply = std::move(exchange.reply)](Answer&& answer) { reply(to_response(answer)); });
+            answered);
 }
 
 }  // namespace se

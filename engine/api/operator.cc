@@ -39,6 +39,32 @@ void reply_seq(const Api::Reply& reply, const Engine* engine, const Result<Seq>&
     reply_json(reply, 200, std::move(body));
 }
 
+/// What an operator may send along: `{"id"?, "reason"?}`, or nothing.
+std::optional<Problem> read_why(const ApiCore& core, std::string_view text, Why* why) {
+    if (text.empty()) return std::nullopt;
+    const auto json = parse_json(text);
+    if (!json) return malformed(json.error());
+    if (!json->is_object()) return malformed("the body must be an object with id and reason");
+    const Limits limits = core.engine == nullptr ? Limits{} : core.engine->policy().limits;
+    const auto take = [&](std::string_view name, std::uint64_t bytes_max,
+                          std::string* out) -> std::optional<Problem> {
+        const Json* const member = json->find(name);
+        if (member == nullptr) return std::nullopt;
+        const std::string pointer = "/" + std::string(name);
+        if (!member->is_string() || member->string().empty())
+            return malformed(std::string(name) + " must be a text that is not empty", pointer);
+        *out = member->string();
+        if (out->size() <= bytes_max) return std::nullopt;
+        return Problem{.status = 413,
+                       .code = Code::too_large,
+                       .message = std::string(name) + " is " + std::to_string(out->size()) +
+                                  " bytes; the limit is " + std::to_string(bytes_max),
+                       .pointer = pointer};
+    };
+    if (auto problem = take("id", limits.id_bytes, &why->id)) return problem;
+    return take("reason", limits.reason_bytes, &why->reason);
+}
+
 void append_damage(JsonObject& json, const Damage& damage) {
     std::string text;
     JsonObject(text)
@@ -91,25 +117,38 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
 }
 
 void post_operator_reload(ApiCore& core, Exchange&& exchange) {
+    SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", false));
     if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
-    auto policy = core.host.load_policy();
+    Why why;
+    if (const auto problem = read_why(core, exchange.request.body, &why))
+        return reply_problem(exchange.reply, *problem);
+    auto policy = core.host.load_policy(dry_run);
+    if (!policy && dry_run) return reply_problem(exchange.reply, malformed(policy.error()));
     if (!policy) {
         core.host.log.write({Severity::error,
                              "state-engine.policy.reload_failed",
                              {{"error", policy.error().text}}});
         return reply_problem(exchange.reply, malformed(policy.error()));
     }
+    if (dry_run) {
+        return reply_json(exchange.reply, 200,
+                          reload_preview(core.engine->policy(), *policy));
+    }
     const std::string more = "\"policy\":\"" + policy->digest() + "\"";
     core.engine->reload(std::move(*policy), std::move(exchange.caller),
                         [&core, more, reply = std::move(exchange.reply)](Result<Seq> seq) {
                             reply_seq(reply, core.engine, seq, more);
-                        });
+                        },
+                        std::move(why));
 }
 
 void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
     SE_OR_REPLY(swap, exchange, exchange.query.boolean("swap", false));
     if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
-    core.engine->rebuild(swap, [reply = std::move(exchange.reply)](Result<Rebuild::Report> report) {
+    Why why;
+    if (const auto problem = read_why(core, exchange.request.body, &why))
+        return reply_problem(exchange.reply, *problem);
+    auto told = [reply = std::move(exchange.reply)](Result<Rebuild::Report> report) {
         if (!report) return reply_problem(reply, unavailable(report.error()));
         std::string body;
         JsonObject json(body);
@@ -129,7 +168,8 @@ void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
         keys += ']';
         json.close();
         reply_json(reply, 200, std::move(body));
-    });
+    };
+    core.engine->rebuild(swap, std::move(told), std::move(exchange.caller), std::move(why));
 }
 
 void post_operator_repair(ApiCore& core, Exchange&& exchange) {
@@ -140,7 +180,10 @@ void post_operator_repair(ApiCore& core, Exchange&& exchange) {
         return reply_problem(exchange.reply,
                              malformed("repair takes from and to, the seqs that are given up"));
     }
-    core.host.repair({Seq{from}, Seq{to}, dry_run},
+    Why why;
+    if (const auto problem = read_why(core, exchange.request.body, &why))
+        return reply_problem(exchange.reply, *problem);
+    core.host.repair({Seq{from}, Seq{to}, dry_run, std::move(exchange.caller), std::move(why)},
                      [reply = std::move(exchange.reply)](Result<std::string> plan) {
                          if (plan) return reply_json(reply, 200, std::move(*plan));
                          const bool wrong = plan.error().code == Errc::malformed;
@@ -161,11 +204,15 @@ void post_operator_note(ApiCore& core, Exchange&& exchange) {
         return reply_problem(exchange.reply, malformed("note must be 'imported'", "/note"));
     if (body != nullptr && !body->is_object())
         return reply_problem(exchange.reply, malformed("body must be an object", "/body"));
+    Why why;
+    if (const auto problem = read_why(core, exchange.request.body, &why))
+        return reply_problem(exchange.reply, *problem);
     core.engine->note(note->string(), body == nullptr ? "{}" : to_text(*body),
                       std::move(exchange.caller),
                       [&core, reply = std::move(exchange.reply)](Result<Seq> seq) {
                           reply_seq(reply, core.engine, seq);
-                      });
+                      },
+                      std::move(why));
 }
 
 }  // namespace se

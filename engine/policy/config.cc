@@ -234,4 +234,33 @@ Json redacted(const Config& config) {
     return shown;
 }
 
+std::string reload_preview(const Policy& in_force, const Policy& next) {
+    Config before, after;
+    before.policy = in_force;
+    after.policy = next;
+    std::string text, changes = "[";
+    const auto compare = [&](const std::string& name, const Json& from, const Json& to) {
+        if (from == to) return;
+        if (changes.back() != '[') changes += ',';
+        JsonObject(changes)
+            .text("name", name)
+            .raw("from", to_text(from))
+            .raw("to", to_text(to))
+            .close();
+    };
+    const auto keys = [](const Policy& policy) {
+        return Json(Json::Array(policy.allowed_keys.begin(), policy.allowed_keys.end()));
+    };
+    compare(std::string(kAllowedKeys), keys(in_force), keys(next));
+    for (const Setting& setting : settings_table())
+        compare(setting.info.name, setting.get(before), setting.get(after));
+    JsonObject(text)
+        .text("status", "accepted")
+        .boolean("dryRun", true)
+        .text("policy", next.digest())
+        .raw("changes", changes + "]")
+        .close();
+    return text;
+}
+
 }  // namespace se

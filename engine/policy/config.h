@@ -82,6 +82,10 @@ struct SettingInfo {
 };
 const std::vector<SettingInfo>& all_settings();
 
+/// What a reload would answer if it were meant: {"status":"accepted","dryRun":true,"policy":<digest>,
+/// "changes":[{"name","from","to"},…]}, settings under the names they have in the file.
+std::string reload_preview(const Policy& in_force, const Policy& next);
+
 /// For /_debug/config: every setting by section, and allowedKeys; a secret that is set shows as
 /// "[redacted]".
 Json redacted(const Config& config);

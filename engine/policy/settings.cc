@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/intake/utf8.h"
 #include "engine/policy/units.h"
 #include "journal/record.h"
 
@@ -24,6 +25,11 @@ struct Range {
 
 Error wrong(std::string text) {
     return Error{Errc::malformed, std::move(text)};
+}
+
+/// A flag or a variable may be any bytes; what is shown, logged and journaled is JSON.
+Error not_utf8() {
+    return wrong("must be UTF-8");
 }
 
 std::string shown(const Json& value) {
@@ -71,6 +77,7 @@ public:
         row.info.default_value = shown(row.get(defaults()));
         row.set = [field, bytes_min](Config* config, std::string_view text) -> Status {
             if (text.size() < bytes_min) return wrong("must not be empty");
+            if (!is_utf8(text)) return not_utf8();
             field(*config) = text;
             return Ok{};
         };
@@ -86,6 +93,7 @@ public:
         };
         row.info.default_value = shown(row.get(defaults()));
         row.set = [field](Config* config, std::string_view text) -> Status {
+            if (!is_utf8(text)) return not_utf8();
             SE_TRY(texts, parse_list(text));
             field(*config) = std::move(texts);
             return Ok{};

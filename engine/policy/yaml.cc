@@ -1,10 +1,12 @@
 #include "engine/policy/yaml.h"
 
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "engine/intake/utf8.h"
@@ -39,6 +41,47 @@ Error at_line(int line, const std::string& what) {
 Error too_deep(int line) {
     return at_line(line, "more than " + std::to_string(kDepthMax) + " levels deep");
 }
+
+/// Sees a text go by without keeping any of it. Where a line begins with a comma or a closing bracket,
+/// yaml-cpp makes documents without end and without moving on, and whoever collects them never comes
+/// back.
+class Survey final : public YAML::EventHandler {
+public:
+    std::size_t documents() const { return documents_; }
+
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (++documents_ > 1)
+            throw YAML::ParserException(mark,
+                                        "a second document begins here; one is all that is read");
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { count(mark); }
+    void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { count(mark); }
+    void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  const std::string&) override {
+        count(mark);
+    }
+    void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {
+        count(mark);
+    }
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {
+        count(mark);
+    }
+    void OnMapEnd() override {}
+
+private:
+    void count(const YAML::Mark& mark) {
+        // Names count too: a map of n values has 2n of these.
+        if (++nodes_ > 2 * kNodesMax)
+            throw YAML::ParserException(mark,
+                                        "more than " + std::to_string(kNodesMax) + " values");
+    }
+
+    std::size_t documents_ = 0, nodes_ = 0;
+};
 
 /// Turns yaml-cpp's tree into ours. `line` is that of the nearest thing that knows its own.
 class Converter {
@@ -155,16 +198,17 @@ Result<YamlDocument> parse_yaml(std::string_view text, std::size_t bytes_max) {
     }
 
     try {
-        const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-        if (documents.size() > 1)
-            return at_line(documents[1].Mark().is_null() ? 1 : documents[1].Mark().line + 1,
-                           "a second document begins here; one is all that is read");
+        std::istringstream stream{std::string(text)};
+        YAML::Parser parser(stream);
+        Survey survey;
+        while (parser.HandleNextDocument(survey)) {
+        }
         YamlDocument document;
-        if (documents.empty()) {
+        if (survey.documents() == 0) {
             document.lines.emplace("", 1);
             return document;
         }
-        SE_TRY(root, Converter(document).convert(documents[0], "", 1, 0));
+        SE_TRY(root, Converter(document).convert(YAML::Load(std::string(text)), "", 1, 0));
         document.root = std::move(root);
         return document;
     } catch (const YAML::DeepRecursion& error) {  // whose own text is "bad file"

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,7 +99,9 @@ void DaemonProcess::spawn() {
     ::close(log);
 }
 
-void DaemonProcess::start() {
+void DaemonProcess::start() { REQUIRE(start_unless_killed()); }
+
+bool DaemonProcess::start_unless_killed() {
     spawn();
     const auto until = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
@@ -108,11 +111,12 @@ void DaemonProcess::start() {
             const std::size_t port = text.find("\"port\":\"", line);
             REQUIRE(port != text.npos);
             port_ = static_cast<std::uint16_t>(std::stoi(text.substr(port + 8)));
-            return;
+            return true;
         }
         int status = 0;
         if (::waitpid(pid_, &status, WNOHANG) == pid_) {
             pid_ = -1;
+            if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
             FAIL("it did not start: " << text);
         }
         REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, text);
@@ -140,6 +144,11 @@ int DaemonProcess::wait() {
     }
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+void DaemonProcess::limit_file_size(std::uint64_t bytes) const {
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    REQUIRE(::prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr) == 0);
 }
 
 int DaemonProcess::stop() {

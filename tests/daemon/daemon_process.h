@@ -32,6 +32,8 @@ public:
 
     /// Starts it and returns once it serves.
     void start();
+    /// The same, or false when it is killed before that.
+    bool start_unless_killed();
     /// Starts it and returns its exit code, which must come by itself.
     int run_to_end();
     void signal(int number) const;
@@ -39,10 +41,16 @@ public:
     int wait();
     int stop();  ///< SIGTERM, then wait()
     void kill_hard();
+    /// As `ulimit -f` for the running process, in bytes.
+    void limit_file_size(std::uint64_t bytes) const;
     bool running() const { return pid_ > 0; }
+    pid_t process() const { return pid_; }
 
     std::uint16_t port() const { return port_; }
     const std::string& data() const { return options_.data; }
+    void set_environment(std::vector<std::string> environment) {
+        options_.environment = std::move(environment);
+    }
     std::string config_path() const { return options_.data + ".yaml"; }
     std::string log() const;  ///< all it has written to stderr
     /// Waits until the log has `text`; false when it does not come.

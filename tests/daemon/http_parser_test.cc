@@ -145,6 +145,14 @@ TEST_CASE("a header that never ends is cut, however short its lines are") {
     CHECK(read_all(pieces).problem == 431);
 }
 
+TEST_CASE("a chunked body of nothing may come in any pieces") {
+    const std::string text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    CHECK(read_all(bytewise(text)).requests.size() == 1);
+    for (std::size_t a = text.size() - 7; a <= text.size(); ++a)
+        for (std::size_t b = a; b <= text.size(); ++b)
+            CHECK(read_all({text.substr(0, a), text.substr(a, b - a), text.substr(b)}).requests.size() == 1);
+}
+
 TEST_CASE("sizes just within the limits are fine") {
     const std::string body(64, 'b');
     CHECK(read_all({"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 64\r\n\r\n" + body}).requests.size() == 1);

@@ -161,6 +161,41 @@ TEST_CASE("what is over a limit is answered and hung up on") {
     }
 }
 
+TEST_CASE("a proposal whose body is over the limit is refused like any other, and journaled") {
+    Served served({"--set", "http.body_bytes=64KiB"});
+    const std::string large(70'000, 'x');
+    const auto refused = [&](const std::string& text) {
+        HttpClient client = served.daemon.tcp();
+        REQUIRE(client.write_raw(text));
+        HttpAnswer answer = must(client.read());
+        CHECK(answer.status == 413);
+        CHECK(json_of(answer.body).find("code")->string() == "too_large");
+        return json_of(answer.body);
+    };
+    const Json announced = refused(raw(large));
+    CHECK(announced.find("status")->string() == "rejected");
+    CHECK(announced.find("seq")->integer() > 0);
+    // In pieces nobody knows its size before it is there.
+    const Json chunked = refused("POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked"
+                                 "\r\n\r\n11170\r\n" + large);
+    CHECK(chunked.find("seq")->integer() == announced.find("seq")->integer() + 1);
+    // Nothing is meant by a dry run, and only a proposal is a proposal.
+    const Json dry = refused("POST /v1/mutations?dryRun=true HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                             "70000\r\n\r\n");
+    CHECK(dry.find("seq")->integer() == 0);
+    CHECK(refused("GET /v1/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n").find("seq") ==
+          nullptr);
+    CHECK(served.daemon.stop() == 0);
+    int journaled = 0;
+    for (const Json& record : records_of(served.daemon.data())) {
+        if (record.find("code") == nullptr) continue;
+        CHECK(record.find("code")->string() == "too_large");
+        CHECK(record.find("body")->find("message")->string() == "the body is over 65536 bytes");
+        ++journaled;
+    }
+    CHECK(journaled == 2);
+}
+
 TEST_CASE("a header or a body that dawdles is cut, an idle connection closed") {
     Served served({"--set", "http.header_timeout=300ms", "--set", "http.idle_timeout=600ms"});
     HttpClient header = served.daemon.tcp();
@@ -173,6 +208,25 @@ TEST_CASE("a header or a body that dawdles is cut, an idle connection closed") {
     const auto rest = idle.read_raw_to_end();
     REQUIRE(rest);
     CHECK(rest->empty());
+}
+
+TEST_CASE("a client that stops reading its answer is cut off, one that reads on is not") {
+    Served served({"--set", "http.idle_timeout=2s"});
+    HttpClient writer = served.daemon.tcp();
+    const std::string large = "\"" + std::string(500'000, 'x') + "\"";
+    REQUIRE(must(writer.post("/v1/mutations", set_text("large", large))).status == 200);
+    HttpClient deaf = served.daemon.tcp();
+    std::string wanted;
+    for (int i = 0; i < 100; ++i) wanted += "GET /v1/state/large HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    REQUIRE(deaf.write_raw(wanted));
+    HttpClient slow = served.daemon.tcp();
+    REQUIRE(slow.write_raw(wanted));
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE(must(slow.read()).body.size() > 500'000);
+        std::this_thread::sleep_for(40ms);
+    }
+    const auto rest = deaf.read_raw_to_end();
+    CHECK((!rest || rest->size() < 50'000'000));
 }
 
 TEST_CASE("one connection too many is told so") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -219,6 +220,45 @@ TEST_CASE("a killed daemon's socket is no obstacle, and a deep folder none eithe
     CHECK(daemon.stop() == 0);
 }
 
+TEST_CASE("after a failed write the engine reopens by itself, and nobody was told a lie") {
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data"});
+    daemon.start();
+    HttpClient client = daemon.tcp();
+    REQUIRE(post_status(client, set_text("k", "1", "one")) == "200");
+
+    // From now on every write of this process fails, wherever in a file it goes.
+    daemon.limit_file_size(1);
+    const auto unknown = client.post("/v1/mutations", set_text("k", "2", "two"));
+    REQUIRE(unknown);
+    CHECK(unknown->status == 503);
+    CHECK(json_of(unknown->body).find("code")->string() == "outcome_unknown");
+    // It cannot be opened either; the doors stay open and say so.
+    for (int i = 0; i < 30; ++i) {
+        CHECK(client.get("/livez")->status == 200);
+        const auto ready = client.get("/readyz");
+        CHECK(ready->status == 503);
+        const auto refused = client.post("/v1/mutations", set_text("k", "3", "three"));
+        REQUIRE(refused->status == 503);
+        CHECK(json_of(refused->body).find("code")->string() == "unavailable");
+        std::this_thread::sleep_for(50ms);
+    }
+    daemon.limit_file_size(RLIM_INFINITY);
+    for (int i = 0; client.get("/readyz")->status != 200; ++i) {
+        REQUIRE_MESSAGE(i < 12'000, daemon.log());
+        std::this_thread::sleep_for(10ms);
+    }
+    // The same ids again: each takes effect once, whatever became of the first attempt.
+    for (const char* id : {"one", "two", "three"}) {
+        const std::string value = id == std::string("one") ? "1" : id == std::string("two") ? "2" : "3";
+        CHECK(post_status(client, set_text("k", value, id)) == "200");
+    }
+    const Json entry = json_of(client.get("/v1/state/k")->body);
+    CHECK(entry.find("version")->integer() == 3);
+    CHECK(entry.find("value")->integer() == 3);
+    CHECK(daemon.stop() == 0);
+}
+
 TEST_CASE("a damaged store is served read-only until its loss is accepted") {
     TemporaryDirectory folder;
     DaemonProcess daemon({.data = folder.path() + "/data"});
@@ -266,7 +306,7 @@ TEST_CASE("a damaged store is served read-only until its loss is accepted") {
     CHECK_MESSAGE(plan->status == 200, plan->body);
     CHECK(!json_of(plan->body).find("done")->boolean());
     CHECK(client.get("/readyz")->status == 503);
-    const auto done = socket.post(range + "&dryRun=false", "");
+    const auto done = socket.post(range + "&dryRun=false", R"({"id":"r","reason":"an old disk"})");
     REQUIRE(done);
     CHECK_MESSAGE(done->status == 200, done->body);
     CHECK(json_of(done->body).find("done")->boolean());
@@ -277,6 +317,18 @@ TEST_CASE("a damaged store is served read-only until its loss is accepted") {
     CHECK(json_of(client.get("/v1/state/k")->body).find("value")->integer() == 19);
     CHECK(post_status(client, set_text("k", "20")) == "200");
     CHECK(daemon.stop() == 0);
+    int notes = 0;
+    for (const Json& record : records_of(daemon.data())) {
+        const Json* const note = record.find("note");
+        if (note == nullptr || note->string() != "repaired") continue;
+        ++notes;
+        CHECK(record.find("id")->string() == "r");
+        CHECK(record.find("actor")->string().starts_with("local:"));
+        CHECK(record.find("door")->string() == "socket");
+        CHECK(record.find("body")->find("reason")->string() == "an old disk");
+        CHECK(record.find("body")->find("pieces") != nullptr);
+    }
+    CHECK(notes == 1);
 }
 
 }  // namespace

@@ -212,6 +212,26 @@ TEST_CASE("metrics count what happened") {
     }
 }
 
+TEST_CASE("metrics tell what waits in memory while LMDB fails") {
+    ApiWorld w;
+    REQUIRE(w.world.engine->close());
+    w.api.attach(nullptr);
+    w.world.cache_files.looks_left = 1;
+    w.world.open();
+    w.attach();
+    w.set("a", "1");
+    w.set("b", "1");
+    std::string text = w.get("/metrics").body;
+    CHECK(text.find("state_engine_overlay_keys 2\n") != std::string::npos);
+    CHECK(text.find("state_engine_overlay_bytes 0\n") == std::string::npos);
+    w.world.cache_files.looks_left.reset();
+    w.world.clock.advance(std::chrono::seconds(2));
+    w.world.settle();
+    text = w.get("/metrics").body;
+    CHECK(text.find("state_engine_overlay_keys 0\n") != std::string::npos);
+    CHECK(text.find("state_engine_overlay_bytes 0\n") != std::string::npos);
+}
+
 TEST_CASE("the operator reloads, looks, rebuilds, notes and repairs at the socket") {
     ApiWorld w;
     w.peer = ApiWorld::operator_peer();

@@ -36,7 +36,7 @@ public:
              .log = world.log,
              .version = "test",
              .pid = 42,
-             .load_policy = [this] { return reloaded; },
+             .load_policy = [this](bool) { return reloaded; },
              .extra_metrics = [] { return std::string(); },
              .tick_within = [](std::chrono::nanoseconds) {},
              .repair =

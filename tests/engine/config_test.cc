@@ -298,6 +298,18 @@ TEST_CASE("a list in the environment is parted by commas or is JSON") {
         CHECK(read(bad) == Strings{"bad"});
 }
 
+TEST_CASE("a variable that is no UTF-8 is refused: settings are shown and journaled as JSON") {
+    Config config;
+    for (const char* name : {"auth.default_actor", "auth.default_speaks_for", "auth.token",
+                             "service_name", "data"}) {
+        CAPTURE(name);
+        const Status set = set_setting(&config, name, "a\xff");
+        REQUIRE(!set);
+        CHECK(set.error().text.find("UTF-8") != std::string::npos);
+        CHECK(set_setting(&config, name, "\xc3\xa9"));
+    }
+}
+
 TEST_CASE("a secret is never shown, all else is") {
     Config config;
     config.settings.auth.token = "hush-hush";

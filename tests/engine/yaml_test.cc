@@ -237,6 +237,16 @@ TEST_CASE("what is wrong is said with its line") {
     CHECK(parse_yaml("a: 1", 4));
 }
 
+TEST_CASE("a line that begins with a comma or a closing bracket ends the reading, not the program") {
+    for (const char* text : {", a\nb: 1\n", "]\n", "}\n", "a: 1\n]\n", "a: 1\n...\n, b\n",
+                             "a: [1\n]\n, b: 2\nc: 3\n"}) {
+        CAPTURE(text);
+        const auto document = parse_yaml(text);
+        if (!document) CHECK(document.error().text.starts_with("line "));
+    }
+    CHECK(!parse_yaml(", a\nb: 1\n"));
+}
+
 TEST_CASE("no prefix of a file and no flipped bit of it does harm") {
     const std::string text =
         "allowedKeys: [a.*, \"b\"]\nhttp: {port: 3000}\nx: &q\n  - !!str 1\n  - 'z'\ny: *q\n"

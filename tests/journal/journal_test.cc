@@ -79,8 +79,8 @@ TEST_CASE("nothing is acknowledged before its sync has returned") {
     CHECK(world.journal->durable() == Seq{1});
     CHECK(world.journal->group_running());
     bool synced = false;
-    world.disk.on_call([&](const SimDisk::Call& call) {
-        if (call.is_sync) synced = true;
+    world.disk.on_call([&](const SimFileSystem::Call& call) {
+        if (call.operation == SimFileSystem::Operation::sync) synced = true;
     });
     world.commits.run();
     CHECK(synced);
@@ -129,7 +129,7 @@ TEST_CASE("after a failed write or sync the journal takes nothing until it is re
         World world;
         world.open_and_tell();
         REQUIRE(world.append());
-        world.disk.fail_after(calls, SimDisk::Trouble::hiccup);
+        world.disk.fail_after(calls, DiskFault::hiccup);
         world.journal->submit(false);
         world.commits.run();
         CHECK(world.journal->poll());
@@ -174,7 +174,7 @@ TEST_CASE("HEAD is synced when nothing happened for a while, and on close") {
     REQUIRE(world.write());
     const auto seq_of = [&](const std::optional<std::string>& content) {
         REQUIRE(content);
-        SimDisk other(1);
+        SimFileSystem other(1);
         other.put("/HEAD", *content);
         const auto head = read_head(other, "/HEAD");
         REQUIRE(head);
@@ -278,8 +278,8 @@ TEST_CASE("aligned groups begin at multiples and are padded with blanks") {
     world.options.align_bytes = 512;
     world.open_and_tell();
     std::vector<std::pair<std::uint64_t, std::uint64_t>> writes;
-    world.disk.on_call([&](const SimDisk::Call& call) {
-        if (call.is_write &&
+    world.disk.on_call([&](const SimFileSystem::Call& call) {
+        if (call.operation == SimFileSystem::Operation::write &&
             call.path.find("/HEAD") == std::string::npos) {
             writes.emplace_back(call.offset, call.size);
         }
@@ -375,13 +375,13 @@ TEST_CASE("whatever fails or dies at whatever call, what was acknowledged is sho
             bool struck = false;
             switch (world.random.below(6)) {
                 case 0:
-                    world.disk.fail_after(left, SimDisk::Trouble::hiccup);
+                    world.disk.fail_after(left, DiskFault::hiccup);
                     break;
                 case 1:
-                    world.disk.fail_after(left, SimDisk::Trouble::lasting);
+                    world.disk.fail_after(left, DiskFault::lasting);
                     break;
                 case 2:
-                    world.disk.fail_after(left, SimDisk::Trouble::lasting, Errc::no_space);
+                    world.disk.fail_after(left, DiskFault::lasting, Errc::no_space);
                     break;
                 case 3:
                 case 4:

@@ -14,7 +14,7 @@
 #include "journal/base/log.h"
 #include "journal/journal.h"
 #include "journal/repair.h"
-#include "tests/journal/sim_disk.h"
+#include "tests/sim/sim_filesystem.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_random.h"
 #include "tests/sim/sim_runner.h"
@@ -42,7 +42,7 @@ public:
     }
     ~World() { leave(); }
 
-    SimDisk disk;
+    SimFileSystem disk;
     SimRandom random;
     SimClock clock;
     NoLog log;

@@ -308,6 +308,7 @@ TEST_CASE("a repair that is interrupted anywhere can be done again, and loses no
     World first;
     const Image image = closed_journal(first, 30);
     const auto segments = first.segments();
+    const std::string stamp = first.paths.projection() + "/STAMP";
     for (const bool power : {false, true}) {
         bool reached_end = false;
         for (std::uint64_t calls = 0; !reached_end; ++calls) {
@@ -322,6 +323,8 @@ TEST_CASE("a repair that is interrupted anywhere can be done again, and loses no
                                 (image.at(world.paths.segment(segments[0])).size() - 40) * 8);
             world.disk.flip_bit(world.paths.segment(segments[1]), 20 * 8);  // its header
             world.disk.flip_bit(world.paths.segment(segments[1]), 420 * 8);
+            world.disk.put(stamp, "trusted");
+            const Image before = world.all_files();
             const auto plan = plan_repair(world.disk, world.paths, from, to);
             REQUIRE_MESSAGE(plan, plan.error().text);
             std::uint64_t left = calls;
@@ -329,7 +332,7 @@ TEST_CASE("a repair that is interrupted anywhere can be done again, and loses no
             {
                 const auto hold = hold_store(world.disk, world.random, world.paths);
                 REQUIRE(hold);
-                world.disk.on_call([&](const SimDisk::Call&) {
+                world.disk.on_call([&](const SimFileSystem::Call&) {
                     if (struck || left-- > 0) return;
                     struck = true;
                     power ? world.disk.power_cut() : world.disk.crash();
@@ -339,6 +342,9 @@ TEST_CASE("a repair that is interrupted anywhere can be done again, and loses no
             world.disk.on_call({});
             // Once carried out, it outlives a power cut as well.
             reached_end ? world.power_cut() : world.crash();
+            // Where the log has changed, nobody takes LMDB for its fold any more.
+            if (world.disk.content(stamp)) CHECK(world.all_files() == before);
+            if (reached_end) CHECK_FALSE(world.disk.content(stamp));
             if (!reached_end) {
                 const Status again = repair(world, from, to);
                 if (!again) CHECK(again.error().text.find("already") != std::string::npos);

@@ -87,8 +87,8 @@ TEST_CASE("a group is only ever written into filled and synced space") {
     world.open_and_tell();
     bool committing = false;
     int groups = 0;
-    world.disk.on_call([&](const SimDisk::Call& call) {
-        if (!call.is_write || !committing) return;
+    world.disk.on_call([&](const SimFileSystem::Call& call) {
+        if (call.operation != SimFileSystem::Operation::write || !committing) return;
         std::string path(call.path);
         if (path == world.paths.head()) return;
         if (call.offset == 0) return;  // a header
@@ -118,12 +118,13 @@ TEST_CASE("before a new segment has its name, HEAD and the end of the old one ar
     int rolls = 0;
     Seq durable;
     std::uint64_t end = 0;
-    world.disk.on_call([&](const SimDisk::Call& call) {
-        if (!call.is_rename || call.path != world.paths.next()) return;
+    world.disk.on_call([&](const SimFileSystem::Call& call) {
+        if (call.operation != SimFileSystem::Operation::rename) return;
+        if (call.path != world.paths.next()) return;
         ++rolls;
         const Seq old = world.segments().back();
         CHECK(world.disk.durable_content(world.paths.segment(old))->size() == end);
-        SimDisk synced(1);
+        SimFileSystem synced(1);
         synced.put("/HEAD", *world.disk.durable_content(world.paths.head()));
         const auto head = read_head(synced, "/HEAD");
         REQUIRE(head);
@@ -146,15 +147,15 @@ TEST_CASE("every chunk of a fill is synced by the job that wrote it") {
     int jobs = 0;
     for (int i = 0; i < 20; ++i) {
         int unsynced = 0;
-        world.disk.on_call([&](const SimDisk::Call& call) {
+        world.disk.on_call([&](const SimFileSystem::Call& call) {
             if (call.path != world.paths.next()) return;
-            if (call.is_write) {
+            if (call.operation == SimFileSystem::Operation::write) {
                 CHECK(call.size <= world.options.fill_chunk_bytes);
                 CHECK(unsynced == 0);  // one chunk a job
                 ++unsynced;
                 ++jobs;
             }
-            if (call.is_sync) unsynced = 0;
+            if (call.operation == SimFileSystem::Operation::sync) unsynced = 0;
         });
         world.journal->tick();
         world.background.run();
@@ -179,7 +180,7 @@ TEST_CASE("once a call of the disk half has failed, every later one does, withou
     Group group;
     group.offset = used;
     group.bytes = "\nx\n";
-    world.disk.fail_after(1, SimDisk::Trouble::hiccup);  // the sync
+    world.disk.fail_after(1, DiskFault::hiccup);  // the sync
     REQUIRE_FALSE(writer.commit(group, true));
     const std::uint64_t calls = world.disk.calls();
     CHECK_FALSE(writer.sync());
@@ -193,13 +194,13 @@ TEST_CASE("blanks that a dead writer could not sync are written again") {
     constexpr std::uint64_t kBytes = 4096;
     for (std::uint64_t calls = 0; calls < 12; ++calls) {
         for (std::uint64_t seed = 0; seed < 20; ++seed) {
-            SimDisk disk(seed);
+            SimFileSystem disk(seed);
             REQUIRE(disk.make_directory("d"));
             REQUIRE(disk.sync_directory(""));
             {
                 Filler dead(disk, "d/next", 512);
                 dead.want(kBytes);
-                disk.fail_after(calls, SimDisk::Trouble::hiccup);
+                disk.fail_after(calls, DiskFault::hiccup);
                 while (!dead.ready() && dead.step()()) dead.finished(Ok{}, {});
             }
             disk.mend();
@@ -251,10 +252,10 @@ TEST_CASE("the roll keeps all that was acknowledged, whichever call fails or mee
                 while (world.journal->active_bytes_used() + 700 < 4096) REQUIRE(world.write());
                 std::uint64_t left = calls;
                 bool struck = false;
-                if (trouble == Trouble::hiccup) world.disk.fail_after(calls, SimDisk::Trouble::hiccup);
-                if (trouble == Trouble::lasting) world.disk.fail_after(calls, SimDisk::Trouble::lasting);
+                if (trouble == Trouble::hiccup) world.disk.fail_after(calls, DiskFault::hiccup);
+                if (trouble == Trouble::lasting) world.disk.fail_after(calls, DiskFault::lasting);
                 if (trouble == Trouble::crash || trouble == Trouble::power_cut) {
-                    world.disk.on_call([&](const SimDisk::Call&) {
+                    world.disk.on_call([&](const SimFileSystem::Call&) {
                         if (struck || left-- > 0) return;
                         struck = true;
                         if (trouble == Trouble::crash) world.disk.crash();
@@ -289,7 +290,7 @@ TEST_CASE("a store is made whichever call fails first") {
             World world(calls);
             std::uint64_t left = calls;
             bool struck = false;
-            world.disk.on_call([&](const SimDisk::Call&) {
+            world.disk.on_call([&](const SimFileSystem::Call&) {
                 if (struck || left-- > 0) return;
                 struck = true;
                 power ? world.disk.power_cut() : world.disk.crash();

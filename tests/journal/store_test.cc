@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/journal/sim_disk.h"
+#include "tests/sim/sim_filesystem.h"
 #include "tests/journal/small_store.h"
 
 namespace se {
@@ -60,15 +60,15 @@ TEST_CASE("a store that is held is durable, however far those before us got with
     // synced can be read as if it were on disk.
     for (std::uint64_t calls = 0; calls < 40; ++calls) {
         for (std::uint64_t seed = 0; seed < 40; ++seed) {
-            test::SimDisk disk(seed);
+            SimFileSystem disk(seed);
             Counting random;
             if (seed % 2 == 0) {
-                disk.fail_after(calls, test::SimDisk::Trouble::lasting);
+                disk.fail_after(calls, DiskFault::lasting);
             } else {
-                disk.on_call([&](const test::SimDisk::Call&) {
+                disk.on_call([&](const SimFileSystem::Call&) {
                     if (disk.calls() != calls) return;
                     disk.crash();
-                    disk.fail_after(0, test::SimDisk::Trouble::lasting);
+                    disk.fail_after(0, DiskFault::lasting);
                 });
             }
             static_cast<void>(hold_store(disk, random, kPaths));

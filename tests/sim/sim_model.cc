@@ -1,6 +1,7 @@
 #include "tests/sim/sim_model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/identity.h"
 #include "engine/policy/policy.h"
@@ -14,10 +15,6 @@ std::string at(Seq seq) {
 }
 
 }  // namespace
-
-void must(bool holds, const char* invariant, const std::string& what) {
-    if (!holds) throw Broken{invariant, what};
-}
 
 std::string Value::text() const {
     std::string out;
@@ -40,6 +37,22 @@ std::string Value::text() const {
             return out + "}";
     }
     SE_ASSERT(false);
+}
+
+Value Value::from_text(std::string_view text) {
+    const auto json = parse_json(text);
+    SE_ASSERT(json);
+    Value value;
+    if (json->is_integer()) {
+        value.number = json->integer();
+    } else if (json->is_array()) {
+        value.kind = Kind::list;
+        for (const Json& item : json->array()) value.list.push_back(item.integer());
+    } else {
+        value.kind = Kind::object;
+        for (const auto& [name, member] : json->object()) value.object[name] = member.integer();
+    }
+    return value;
 }
 
 std::string Request::reason() const {
@@ -152,32 +165,124 @@ void Model::take(const RecordView& record) {
     must(record.seq == last().next(), "J1",
          at(record.seq) + "shown behind " + std::to_string(last().value));
     const bool opens = record.note == "opened";
-    must(epochs_.empty()
-             ? opens
-             : record.epoch == epochs_.back() || (opens && record.epoch > epochs_.back()),
+    must(epochs_.empty() ? opens
+                         : record.epoch == epochs_.back() ||
+                               ((opens || is_lost(last())) && record.epoch > epochs_.back()),
          "J1", at(record.seq) + "epoch " + std::to_string(record.epoch.value));
     must(record.ts >= last_ts_, "J1", at(record.seq) + "its ts goes back");
     must(record.durable < record.seq, "J3", at(record.seq) + "says itself to be durable");
     last_ts_ = record.ts;
+    tree_.append(leaf_hash(record));
+    if (record.seq <= adopted_through_) {
+        adopt(record);
+        lines_.emplace_back(record.line);
+        epochs_.push_back(record.epoch);
+        return;
+    }
     must(static_cast<bool>(fold_.fold(record)), "P2", at(record.seq) + "cannot be folded");
 
     if (record.kind == Kind::config) {
-        const auto json = parse_json(record.body);
-        must(static_cast<bool>(json), "E1", at(record.seq) + "a config that is no JSON");
-        const auto policy = Policy::from_json(*json);
-        must(static_cast<bool>(policy), "E1", at(record.seq) + "a config that is none");
-        policies_[record.seq] = policy->allowed_keys;
+        check_policy(record);
     } else if (record.kind == Kind::accepted || record.kind == Kind::rejected) {
         record.door == "ttl" ? take_expiry(record) : take_decision(record);
     } else {
         must(record.kind == Kind::note, "J1", at(record.seq) + "of a kind that nobody wrote");
-        must(record.note != "repaired", "J4", at(record.seq) + "nobody repaired anything");
+        must(record.note != "repaired" || lost_any_, "J4",
+             at(record.seq) + "nobody repaired anything");
     }
     lines_.emplace_back(record.line);
     epochs_.push_back(record.epoch);
 }
 
-void Model::recognize(const RecordView& record) const {
+void Model::check_policy(const RecordView& record) {
+    const auto json = parse_json(record.body);
+    must(static_cast<bool>(json), "E1", at(record.seq) + "a config that is no JSON");
+    const auto policy = Policy::from_json(*json);
+    must(static_cast<bool>(policy), "E1", at(record.seq) + "a config that is none");
+    policies_[record.seq] = policy->allowed_keys;
+}
+
+// --- What is lost
+
+Seq Model::last_kept() const {
+    Seq seq = last();
+    while (seq > Seq{} && is_lost(seq)) seq = Seq{seq.value - 1};
+    return seq;
+}
+
+void Model::lose(Seq from, Seq to, Seq through) {
+    while (last() < to) {
+        lines_.emplace_back(kUnseen);
+        epochs_.push_back(epochs_.empty() ? Epoch{} : epochs_.back());
+    }
+    lost_any_ = true;
+    adopted_through_ = std::max(adopted_through_, through);
+    for (Seq seq = from; seq <= to; seq = seq.next()) lines_[seq.value - 1].clear();
+    unsettled_ = true;
+    settle();
+}
+
+void Model::settle() {
+    if (!std::exchange(unsettled_, false)) return;
+    fold_ = {};
+    slots_.clear();
+    history_.clear();
+    changes_.clear();
+    bound_.clear();
+    policies_.clear();
+    RecordView record;
+    for (const std::string& line : lines_) {
+        if (line.empty() || line == kUnseen) continue;
+        SE_ASSERT(parse_record(line, &record));
+        adopt(record);
+    }
+    // Whose record is lost may ask again, and so may those whose id it had taken.
+    for (Request& request : requests) {
+        if (request.final && !bound_.contains({request.principal, request.id})) {
+            request.final.reset();
+        }
+    }
+}
+
+/// Believes it: what it was decided on is not to be had.
+void Model::adopt(const RecordView& record) {
+    must(static_cast<bool>(fold_.fold(record)), "P2", at(record.seq) + "cannot be folded");
+    if (record.kind == Kind::config) return check_policy(record);
+    if (record.door != "ttl" && record.code != to_text(Code::id_reused) &&
+        (record.kind == Kind::accepted || record.kind == Kind::rejected)) {
+        bound_.emplace(std::pair{std::string(record.principal_or_actor()), std::string(record.id)},
+                       record.seq);
+    }
+    if (record.kind != Kind::accepted) return;
+    for (const RecordView::Change& change : record.changes) {
+        const std::string key(change.key);
+        const Entry* entry = fold_.find(key);
+        SE_ASSERT(entry != nullptr);
+        Slot& slot = slots_[key];
+        slot = Slot{.live = !entry->deleted,
+                    .version = entry->version.value,
+                    .seq = record.seq,
+                    .value = entry->deleted ? Value{} : Value::from_text(entry->value),
+                    .deadline = entry->expires_at};
+        history_[key].push_back(*entry);
+        changes_.emplace_back(record.seq, key);
+    }
+}
+
+bool Model::knows(const RecordView& record) const {
+    const std::string& line = lines_.at(record.seq.value - 1);
+    return line == kUnseen || line == record.line;
+}
+
+void Model::recognize(const RecordView& record) {
+    if (record.seq <= last()) {
+        must(!is_lost(record.seq), "J4", at(record.seq) + "was given up, and is shown");
+        if (lines_[record.seq.value - 1] == kUnseen) {
+            lines_[record.seq.value - 1] = record.line;
+            epochs_[record.seq.value - 1] = record.epoch;
+            unsettled_ = true;
+        }
+    }
     must(record.seq <= last() && record.line == lines_[record.seq.value - 1], "J2",
          at(record.seq) + "is not what was shown before: " + std::string(record.line));
 }

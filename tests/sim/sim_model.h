@@ -10,19 +10,12 @@
 #include <vector>
 
 #include "engine/answer.h"
+#include "journal/merkle.h"
 #include "journal/record.h"
 #include "projection/fold.h"
+#include "tests/sim/sim_tally.h"
 
 namespace se::sim {
-
-/// A promise that does not hold: its name (J2, P4, …) and what was seen instead.
-struct Broken {
-    std::string invariant;
-    std::string what;
-};
-
-/// Throws Broken unless `holds`.
-void must(bool holds, const char* invariant, const std::string& what);
 
 /// The few kinds of value that the simulated clients use.
 struct Value {
@@ -33,6 +26,7 @@ struct Value {
     std::map<std::string, std::optional<std::int64_t>> object;  ///< null only in a patch
 
     std::string text() const;  ///< canonical
+    static Value from_text(std::string_view text);
     bool operator==(const Value&) const = default;
 };
 
@@ -68,8 +62,20 @@ public:
     /// what should have been.
     void take(const RecordView& record);
     /// A later reader shows it again: it must be the same.
-    void recognize(const RecordView& record) const;
+    void recognize(const RecordView& record);
+    bool knows(const RecordView& record) const;
     Seq last() const { return Seq{lines_.size()}; }
+
+    /// An operator gave up from..to: what is left is all there is. The records up to `through`, if
+    /// not seen yet, were decided on what is lost, and are taken as they come.
+    void lose(Seq from, Seq to, Seq through);
+    /// To be called once what was beside the lost has been recognized.
+    void settle();
+    bool is_lost(Seq seq) const { return seq <= last() && lines_[seq.value - 1].empty(); }
+    Seq last_kept() const;
+    bool lost_any() const { return lost_any_; }
+    /// J7: root of the tree over all of them, while nothing is lost.
+    Hash root() const { return tree_.root(); }
     std::uint64_t digest() const;  ///< of all of them
     Epoch epoch_of(Seq seq) const { return epochs_.at(seq.value - 1); }
 
@@ -104,8 +110,15 @@ private:
     void take_decision(const RecordView& record);
     void take_expiry(const RecordView& record);
     void apply(const RecordView& record, const Slots& changes);
+    void adopt(const RecordView& record);
+    void check_policy(const RecordView& record);
 
-    std::vector<std::string> lines_;  // by seq
+    static constexpr std::string_view kUnseen = "?";  // beside what is lost, and not shown yet
+    std::vector<std::string> lines_;                  // by seq; empty: lost
+    bool unsettled_ = false;
+    bool lost_any_ = false;
+    Seq adopted_through_;
+    Frontier tree_;
     std::vector<Epoch> epochs_;
     MemoryState fold_;
     Slots slots_;

@@ -35,7 +35,13 @@ class Life {
 public:
     Life(std::uint64_t seed, const RunOptions& options, FileSystem& real,
          const std::string& cache_directory, RunReport& report)
-        : world_(seed, real, cache_directory), random_(world_.random.fork()), report_(report) {
+        : seed_(seed),
+          options_(options),
+          random_(seed ^ 0x6C696665),
+          mix_(options.swarm ? Mix::swarm(random_) : Mix::usual(random_)),
+          world_(seed, mix_, real, cache_directory),
+          report_(report) {
+        if (options.moments) options.moments([this] { world_.check_cache(); });
         if (!options.trace) return;
         world_.trace = [&report](const std::string& event) {
             std::fprintf(stderr, "%6llu  %s\n", static_cast<unsigned long long>(report.step),
@@ -44,13 +50,22 @@ public:
     }
 
     void live(std::uint64_t steps) {
-        // How rough a life is, is a matter of seed: faults hide one another.
-        fault_percent_ = random_.below(16);
-        slow_disk_ = random_.chance(30);
         for (; report_.step < steps; ++report_.step) {
-            if (random_.chance(fault_percent_)) misfortune();
+            // Each step has chances of its own: to leave one out does not change the others.
+            random_ = SimRandom(seed_ * 1'000'003 + report_.step);
+            random_.next();
+            SimRandom of_fault = random_.fork();
+            if (random_.chance(mix_.fault_percent) &&
+                !options_.without_faults.contains(report_.step)) {
+                report_.faults.insert(report_.step);
+                misfortune(of_fault);
+            }
             if (world_.engine == nullptr) {
                 begin_process();
+                continue;
+            }
+            if (world_.wounded() && random_.chance(40)) {
+                end_process();
                 continue;
             }
             if (world_.act([this] { something(); })) {
@@ -69,8 +84,19 @@ public:
 
     /// The faults are over: everything is answered, everything agrees, and all is closed cleanly.
     void come_to_rest() {
+        report_.at_rest = true;
+        random_ = SimRandom(seed_ ^ 0x72657374);
         world_.trace("faults stop");
         world_.heal();
+        if (mix_.small_cache) {
+            world_.trace("LMDB gets room");
+            world_.settings.projection.map_bytes_max = 1u << 30;
+            world_.leave();
+        }
+        if (world_.wounded()) {
+            world_.leave();
+            world_.mend_wound(random_);
+        }
         for (int round = 0;; ++round, ++report_.step) {
             must(round < kRoundsToRest, "liveness", "it does not come to rest: " + waits_for());
             world_.clock.advance(10ms);
@@ -93,6 +119,7 @@ public:
             world_.check();
             if (all && world_.engine->idle() && !world_.rebuilding()) break;
         }
+        world_.history.check();
         world_.clock.advance(std::chrono::hours{24 * 3});  // every ttl, and every jump of the clock
         for (int round = 0; world_.model.overdue(world_.clock.wall()); ++round, ++report_.step) {
             must(round < kRoundsToRest, "liveness", "what is due does not expire");
@@ -100,8 +127,17 @@ public:
             go_on();
             world_.check();
         }
-        for (int i = 0; i < 1'000; ++i) world_.check();  // the feed gets there too
+        for (int i = 0; i < 200; ++i) world_.check();  // the feed gets there too
+        if (mix_.follower) {
+            must(world_.follower.catch_up(world_.model), "liveness",
+                 "a follower does not reach the head");
+        }
         close_cleanly();
+    }
+
+    void tell() {
+        report_.records = world_.model.last().value;
+        report_.digest = world_.model.digest();
     }
 
     void keep(FileSystem& real, const std::string& directory) {
@@ -111,55 +147,87 @@ public:
 private:
     // --- Faults
 
-    void misfortune() {
-        const auto soon = [this] { return random_.below(random_.chance(50) ? 12 : 60); };
-        switch (random_.below(14)) {
-            case 0:
-            case 1:
-            case 2:
+    void misfortune(SimRandom& chance) {
+        const auto soon = [&] { return chance.below(chance.chance(50) ? 12 : 60); };
+        const std::size_t which = Mix::pick(mix_.misfortunes, chance);
+        if (which == kMisfortuneNames.size()) return;
+        // Together with damage a power cut mostly ends what can be checked: now and then is enough.
+        const bool power = which == static_cast<std::size_t>(Misfortune::dies_with_power) ||
+                           which == static_cast<std::size_t>(Misfortune::power_cut);
+        if (power && world_.wounded() && chance.chance(80)) return;
+        const auto count = [&] { ++tally().faults[kMisfortuneNames[which]]; };
+        switch (static_cast<Misfortune>(which)) {
+            case Misfortune::call_fails: {
+                const bool once = chance.chance(80);
+                const Errc code = chance.chance(70) ? Errc::io : Errc::no_space;
                 world_.trace("a call will fail");
-                return world_.fail_in(
-                    soon(), random_.chance(80) ? DiskFault::hiccup : DiskFault::lasting,
-                    random_.chance(70) ? Errc::io : Errc::no_space, random_.chance(30));
-            case 3:
-            case 4:
-            case 5:
+                ++tally().faults[once ? "call_fails" : "all_calls_fail"];
+                return world_.fail_in(soon(), once ? DiskFault::hiccup : DiskFault::lasting, code,
+                                      chance.chance(30));
+            }
+            case Misfortune::dies:
+                count();
                 return world_.die_in(soon(), World::Death::crash);
-            case 6:
-            case 7:
-            case 8:
+            case Misfortune::dies_with_power:
+                count();
                 return world_.die_in(soon(), World::Death::power_cut);
-            case 9:
+            case Misfortune::killed:
+                count();
                 world_.trace("killed");
                 ++report_.deaths;
                 return world_.crash();
-            case 10:
+            case Misfortune::power_cut:
+                count();
                 world_.trace("power cut");
                 ++report_.deaths;
                 return world_.power_cut();
-            case 11: {
+            case Misfortune::clock_jumps: {
+                count();
                 const auto jump =
-                    std::chrono::seconds{random_.below(random_.chance(20) ? 100'000 : 100)};
+                    std::chrono::seconds{chance.below(chance.chance(20) ? 100'000 : 100)};
                 world_.trace("the clock jumps");
-                return world_.clock.jump(random_.chance(50) ? jump : -jump);
+                return world_.clock.jump(chance.chance(50) ? jump : -jump);
             }
-            case 12: {
+            case Misfortune::disk_full: {
+                count();
                 disk_full_ = !disk_full_;
                 world_.trace(disk_full_ ? "the disk is full" : "the disk has room again");
                 const std::uint64_t used = kCapacity - *world_.disk.free_space("");
-                return world_.disk.set_capacity(disk_full_ ? used + random_.below(6'000)
+                return world_.disk.set_capacity(disk_full_ ? used + chance.below(6'000)
                                                            : kCapacity);
             }
-            default:
+            case Misfortune::cache_fails:
+                count();
                 cache_broken_ = !cache_broken_;
                 world_.trace(cache_broken_ ? "LMDB fails" : "LMDB works again");
                 return world_.break_cache(cache_broken_);
+            case Misfortune::bit_rot:
+                if (world_.wounded()) return;
+                world_.check();
+                world_.crash();
+                if (world_.suffer_bit_rot(chance) && chance.chance(10)) world_.power_cut();
+                return;
+            case Misfortune::bit_rot_beside:
+                if (world_.wounded()) return;
+                world_.check();
+                world_.crash();
+                return world_.rot_beside(chance);
+            case Misfortune::write_misdirected:
+                if (world_.wounded() || world_.engine == nullptr) return;
+                return world_.misdirect_a_write(chance);
+            case Misfortune::second_writer:
+                return world_.start_second_writer();
         }
     }
 
     void begin_process() {
         ++report_.opens;
         world_.clock.advance(std::chrono::milliseconds{random_.below(3'000)});
+        if (world_.wounded()) {
+            disk_full_ = cache_broken_ = false;
+            world_.mend_wound(random_);
+            return;
+        }
         if (random_.chance(50)) world_.mend();
         world_.check();  // readers serve what is there
         if (random_.chance(40)) world_.check_state_reader();
@@ -180,15 +248,21 @@ private:
         ++report_.failures;
         world_.trace("the journal failed: " + world_.engine->why_not_ready());
         if (random_.chance(50)) {
-            if (!world_.act([this] {
+            bool alive = true;
+            world_.check_failed([&] {
+                alive = world_.act([this] {
                     submit_some();
                     world_.engine->step();
-                }))
-                return;
+                });
+            });
+            if (!alive) return;
             world_.check();
         }
         if (random_.chance(50)) {
-            if (!world_.act([this] { static_cast<void>(world_.engine->close()); })) return;
+            bool alive = true;
+            world_.check_failed(
+                [&] { alive = world_.act([this] { static_cast<void>(world_.engine->close()); }); });
+            if (!alive) return;
             world_.check();
         }
         world_.leave();
@@ -199,40 +273,71 @@ private:
     // --- What happens
 
     void something() {
-        const std::uint64_t dice = random_.below(100);
-        if (dice < 45) {
-            submit_some();
-        } else if (dice < 57) {
-            submit_again();
-        } else if (dice < 60) {
-            Policy policy = some_policy();
-            world_.trace("reload");
-            world_.reload(std::move(policy));
-        } else if (dice < 62) {
-            if (!world_.rebuilding() && world_.engine->state() == EngineState::ready) {
-                world_.trace("rebuild");
-                world_.rebuild(random_.chance(50));
-            }
-        } else if (dice < 63) {
-            world_.trace("close");
-            const Status closed = world_.engine->close();
-            world_.trace(closed ? "closed" : "does not close: " + closed.error().text);
-            closed_ = true;
-        } else if (dice < 68) {
-            world_.dry_run(some_request(""));
-        } else if (dice < 72) {
-            world_.clock.advance(std::chrono::milliseconds{random_.below(4'000)});
+        if (!options_.without_operations.contains(report_.step)) {
+            report_.operations.insert(report_.step);
+            operation();
         }
         if (!closed_) go_on();
+    }
+
+    void operation() {
+        const std::size_t which = Mix::pick(mix_.operations, random_);
+        ++tally().operations[kOperationNames[which]];
+        switch (static_cast<Operation>(which)) {
+            case Operation::submit:
+                return submit_some();
+            case Operation::submit_again:
+                return submit_again();
+            case Operation::reload: {
+                Policy policy = some_policy();
+                world_.trace("reload");
+                return world_.reload(std::move(policy));
+            }
+            case Operation::rebuild:
+                if (world_.rebuilding() || world_.engine->state() != EngineState::ready) return;
+                world_.trace("rebuild");
+                return world_.rebuild(random_.chance(50));
+            case Operation::close: {
+                world_.trace("close");
+                const Status closed = world_.engine->close();
+                world_.trace(closed ? "closed" : "does not close: " + closed.error().text);
+                closed_ = true;
+                return;
+            }
+            case Operation::dry_run:
+                if (!world_.wounded()) world_.dry_run(some_request(""));
+                return;
+            case Operation::wait:
+                return world_.clock.advance(std::chrono::milliseconds{random_.below(4'000)});
+            case Operation::idle:
+                return;
+        }
+    }
+
+    /// However it ends.
+    void end_process() {
+        ++report_.deaths;
+        switch (random_.below(12)) {
+            case 0:
+            case 1:
+            case 2:
+                if (!world_.act([this] { static_cast<void>(world_.engine->close()); })) return;
+                return world_.leave();
+            case 3:
+                return world_.power_cut();
+            default:
+                return world_.crash();
+        }
     }
 
     /// One turn of the writer's loop: jobs end in any order, at any time.
     void go_on() {
         world_.clock.advance(std::chrono::microseconds{random_.below(20'000)});
-        if (random_.chance(slow_disk_ ? 30 : 75)) world_.commits.run();
-        if (random_.chance(slow_disk_ ? 30 : 75)) world_.background.run();
+        if (random_.chance(mix_.slow_disk ? 30 : 75)) world_.commits.run();
+        if (random_.chance(mix_.slow_disk ? 30 : 75)) world_.background.run();
         world_.engine->step();
         if (random_.chance(30)) world_.engine->step();
+        if (mix_.follower && random_.chance(50)) world_.step_follower(random_);
     }
 
     void submit_some() {
@@ -287,7 +392,7 @@ private:
         using enum Value::Kind;
         static const std::string kKeys[] = {"a", "b", "b.1", "b.2", "c", "d", "e"};
         RequestOp op;
-        op.key = kKeys[random_.below(std::size(kKeys))];
+        op.key = kKeys[random_.below(std::min<std::uint64_t>(mix_.keys, std::size(kKeys)))];
         switch (random_.below(7)) {
             case 0:
             case 1:
@@ -349,40 +454,58 @@ private:
                                                                   : "a rebuild";
     }
 
+    /// Not only answers: the watermark reaches the head.
+    void project_all() {
+        for (int round = 0;; ++round, ++report_.step) {
+            if (world_.engine->projection().watermark().seq >= world_.engine->durable()) return;
+            must(round < kRoundsToRest, "liveness", "LMDB does not reach the head");
+            world_.clock.advance(10ms);
+            go_on();
+            world_.check();
+        }
+    }
+
     void close_cleanly() {
+        project_all();
+        const Hash state = world_.state_root();
         for (int time = 0; time < 2; ++time) {
             const Status closed = world_.engine->close();
             must(static_cast<bool>(closed), "liveness",
-                 "a clean close: " + (closed ? "" : closed.error().text));
+                 [&] { return "a clean close: " + closed.error().text; });
             world_.check();
             world_.leave();
             const auto verified =
                 verify(world_.disk, StorePaths{world_.settings.data}, {.threads = 1});
             must(static_cast<bool>(verified), "J1",
-                 "verify: " + (verified ? "" : verified.error().text));
+                 [&] { return "verify: " + verified.error().text; });
             must(verified->faults.empty(), "J4",
-                 "verify: " + (verified->faults.empty() ? "" : to_text(verified->faults[0])));
-            must(verified->last == world_.model.last(), "J2",
-                 "verify sees up to " + std::to_string(verified->last.value));
+                 [&] { return "verify: " + to_text(verified->faults[0]); });
+            must(verified->last == world_.model.last_kept(), "J2",
+                 [&] { return "verify sees up to " + std::to_string(verified->last.value); });
+            if (!world_.model.lost_any()) {
+                must(verified->root == world_.model.root(), "J7", "the tree has another root");
+            }
             // What a clean close leaves needs no mending, whatever becomes of the power.
             if (random_.chance(50)) world_.power_cut();
+            if (time == 1) world_.delete_cache();
             must(world_.open(std::nullopt), "liveness",
                  "a store that was closed cleanly does not open");
             const OpenReport& opened = world_.engine->journal().report();
             must(opened.cut_bytes == 0, "J4", "a cut after a clean close");
+            must(world_.state_root() == state, "E1", "the state grown anew is another");
         }
-        report_.records = world_.model.last().value;
-        report_.digest = world_.model.digest();
         must(static_cast<bool>(world_.engine->close()), "liveness", "the last close");
     }
 
     static constexpr std::uint64_t kCapacity = 1ull << 40;
 
-    World world_;
+    const std::uint64_t seed_;
+    const RunOptions& options_;
     SimRandom random_;
+    const Mix mix_;
+    World world_;
     RunReport& report_;
-    std::uint64_t fault_percent_ = 0;
-    bool slow_disk_ = false, disk_full_ = false, cache_broken_ = false, closed_ = false;
+    bool disk_full_ = false, cache_broken_ = false, closed_ = false;
 };
 
 }  // namespace
@@ -394,10 +517,14 @@ RunReport run(std::uint64_t seed, const RunOptions& options, FileSystem& real,
     try {
         life.live(options.steps);
         life.come_to_rest();
+    } catch (const Excused&) {
+        report.excused = true;
+        ++tally().faults["excused"];
     } catch (const Broken& broken) {
         report.broken = broken;
         if (!options.keep.empty()) life.keep(real, options.keep);
     }
+    life.tell();
     return report;
 }
 

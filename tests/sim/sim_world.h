@@ -12,6 +12,9 @@
 #include "projection/state_reader.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_filesystem.h"
+#include "tests/sim/sim_follower.h"
+#include "tests/sim/sim_history.h"
+#include "tests/sim/sim_mix.h"
 #include "tests/sim/sim_model.h"
 #include "tests/sim/sim_random.h"
 #include "tests/sim/sim_runner.h"
@@ -55,12 +58,18 @@ private:
     std::map<std::uint64_t, std::uint64_t> inodes_;
 };
 
+/// A life ends here, and nothing is broken: damage together with a power cut behind HEAD's last
+/// sync looks torn (the one exception to J2 that DESIGN names).
+struct Excused {};
+
 /// One machine: a disk, clocks, at most one writer, and beside it readers of other processes. It
 /// can be made to fail while the writer acts; whoever looks on is not disturbed. check() compares
 /// all that can be seen with the model.
 class World {
 public:
-    World(std::uint64_t seed, FileSystem& real, std::string cache_directory);
+    World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string cache_directory);
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
     ~World();
 
     SimRandom random;
@@ -69,6 +78,8 @@ public:
     SimRunner commits, background;
     Settings settings;
     Model model;
+    History history;
+    Follower follower;
     std::unique_ptr<Engine> engine;
     std::function<void(const std::string&)> trace = [](const std::string&) {};
 
@@ -95,20 +106,73 @@ public:
     void dry_run(const Request& request);
     void reload(Policy policy);
     void rebuild(bool swap);
+    void step_follower(SimRandom& chance);
     bool rebuilding() const { return rebuilding_; }
     bool reloading() const { return reloading_; }
 
+    // --- Damage (sim_damage.cc)
+
+    /// Something rots in what was acknowledged; needs that no writer runs. Then somebody opens,
+    /// hears of it by name, repairs, and life goes on. False: it died on the way, or there was
+    /// nothing.
+    bool suffer_bit_rot(SimRandom& chance);
+    /// Something rots that can be made anew.
+    void rot_beside(SimRandom& chance);
+    /// The next write into a segment lands elsewhere, and nobody is told.
+    void misdirect_a_write(SimRandom& chance);
+    bool wounded() const { return wound_.has_value(); }
+    /// Needs that no writer runs: opens, repairs what verify names, and forgets what is lost.
+    bool mend_wound(SimRandom& chance);
+    /// Somebody starts another writer over the same store.
+    void start_second_writer();
+
     /// All that can be seen now, against the model.
     void check();
+    /// J5: of a failed journal nobody hears anything, and its disk is left alone.
+    void check_failed(const std::function<void()>& action);
+    /// P1, P2 at any moment: what another process would find in LMDB now.
+    void check_cache();
+    /// E1: the state grown anew from the journal is the same, to the last byte.
+    Hash state_root();
     void check_state_reader();
     /// Reads the whole journal once more: what was shown before must still be there.
     void check_history();
 
 private:
+    struct Wound {
+        Seq from, to;          ///< seqs that may be lost
+        Seq decided_on;        ///< what was decided up to here may rest on what is lost
+        bool named = true;     ///< it must be noticed
+        bool excused = false;  ///< what HEAD did not vouch for may look torn
+        bool rolled = false;   ///< it is in a segment of which HEAD was synced since
+    };
+
+    void note_call(const SimFileSystem::Call& call);
+    void misdirect(const SimFileSystem::Call& call);
     void look_on();
     void follow();
+    void follow_on();
+    void follow_wounded();
+    void excuse_wound();
+    bool excused_by_note(const Fault& fault) const;
+    bool meets_wound(const std::optional<Fault>& fault) const;
     void check_answers();
+    bool check_answer(std::uint64_t number, const Answer& answer);
     void check_feed();
+    void check_limits();
+    void check_reads(Seq as_of);
+    void check_lmdb(const Snapshot& snapshot);
+    void check_left_behind();
+    void check_cut();
+    void check_head();
+    void acknowledge(Seq seq);
+    void forget_early_answers();
+    Result<std::unique_ptr<Projection>> projection_left();
+    Status open_engine(std::optional<Policy> policy, bool* alive);
+    void open_wounded();
+    void repair_all();
+    void expect_history();
+    void lose(Seq from, Seq to);
 
     FileSystem& real_;
     CacheFiles cache_;
@@ -128,11 +192,20 @@ private:
     bool head_may_lag_ = false;     // some of it was lost, and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call
 
+    bool head_rotted_ = false;
     bool evicted_ = false;  // likewise, and the kernel does not tell readers
     std::optional<JournalReader> follower_;
     std::optional<StateReader> state_reader_;
     Seq state_seen_;
     std::vector<std::pair<std::uint64_t, Answer>> answers_;
+    // FsyncMode::never: answered and not yet shown. A killed process keeps them, a power cut need
+    // not.
+    std::vector<std::pair<std::uint64_t, Answer>> early_;
+    std::map<std::string, Seq> newest_seqs_;  // P3, by key
+    std::optional<Wound> wound_;
+    bool misdirecting_ = false;
+    std::uint64_t misdirect_seed_ = 0;
+    std::uint64_t journal_calls_ = 0;  // that change a segment or HEAD
     Seq acknowledged_;
     Epoch epoch_;  // of the newest writer
     std::optional<Cursor> feed_cursor_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <thread>
@@ -226,6 +227,12 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
     CHECK(member(genesis.out, "already_present") == "1");
     CHECK(dry({"import", "--genesis", folder.path() + "/entities", "--force"}).exit == 0);
 
+    CHECK(member(dry({"rebuild", "-o", "json"}).out, "equal") == "true");
+    spill(config, "allowedKeys: [\"a.*\"]\nengine: { ops: 7 }\n");
+    const Ran reload = dry({"--config", config, "reload", "-o", "json"});
+    CHECK(member(reload.out, "changes") == R"([{"from":["*"],"name":"allowedKeys","to":["a.*"]},)"
+                                           R"({"from":256,"name":"engine.ops","to":7}])");
+
     // Reading commands leave no trace either.
     for (const Words& words :
          {Words{"list"}, Words{"get", "a.x"}, Words{"history", "a.x"}, Words{"status"},
@@ -236,6 +243,82 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
         INFO(words.back());
         CHECK(tree_of(statectl.data) == before);
     }
+}
+
+TEST_CASE("what an operator does stands in the journal, with name and reason") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        spill(world.config(), "allowedKeys: [\"a.*\", \"c\"]\n");
+        const Words file = world.daemon ? Words{} : Words{"--config", world.config()};
+        const auto with = [](Words words, const Words& more) {
+            words.insert(words.end(), more.begin(), more.end());
+            return words;
+        };
+        const std::string preview = statectl.must(with(file, {"reload", "--dry-run", "-o", "json"}));
+        CHECK(member(preview, "changes") ==
+              R"([{"from":["a.*","b.*","n.*"],"name":"allowedKeys","to":["a.*","c"]}])");
+        CHECK(statectl({"set", "c", "1"}).exit == 3);
+        statectl.must(with(file, {"reload", "--id", "reload-1", "--reason", "c is wanted"}));
+        CHECK(statectl({"set", "c", "1"}).exit == 0);
+        CHECK(member(statectl.must(with(file, {"reload", "--dry-run", "-o", "json"})), "changes") == "[]");
+
+        statectl.must({"rebuild", "--dry-run"});
+        statectl.must({"rebuild", "--id", "rebuild-1", "--reason", "to be sure"});
+        spill(world.folder.path() + "/in", "{\"op\":\"set\",\"key\":\"c\",\"value\":2,\"reason\":\"r\"}\n");
+        statectl.must({"import", world.folder.path() + "/in", "--id", "import-1", "--reason", "all of it"});
+
+        const auto one = [&](const char* kind, const char* id) {
+            const auto found = lines_of(statectl.must({"journal", "grep", "--kind", kind, "--id", id}));
+            REQUIRE(found.size() == 1);
+            CHECK(member(found[0], "actor").starts_with("\"local:"));
+            const Json record = json_of(found[0]);
+            const Json* const reason = record.find("body")->find("reason");
+            return reason == nullptr ? "none" : reason->string();
+        };
+        CHECK(one("config", "reload-1") == "c is wanted");
+        CHECK(one("rebuilt", "rebuild-1") == "to be sure");
+        CHECK(one("imported", "import-1") == "all of it");
+        CHECK(statectl({"journal", "grep", "--kind", "rebuilt"}).exit == 0);
+        CHECK(lines_of(statectl.must({"journal", "grep", "--kind", "rebuilt"})).size() == 1);
+    });
+}
+
+TEST_CASE("a dry rebuild without a daemon finds what differs, and a rebuild mends it") {
+    World world(false);
+    const Tool& statectl = world.statectl;
+    for (const char* number : {"1", "2", "3"})
+        statectl.must({"set", "a.x" + std::string(number), "\"good" + std::string(number) + "\""});
+    const auto dry = [&] { return statectl({"rebuild", "--dry-run", "-o", "json"}); };
+    CHECK(member(dry().out, "equal") == "true");
+    CHECK(member(dry().out, "keys") == "3");
+
+    // One byte of one value in LMDB, which has no checksums, on each page that still has it.
+    int changed = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(statectl.data + "/projection")) {
+        if (entry.path().filename() != "data.mdb") continue;
+        const std::string bytes = slurp(entry.path());
+        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+        for (std::size_t at = 0; (at = bytes.find("good2", at)) != bytes.npos; ++at) {
+            file.seekp(static_cast<std::streamoff>(at));
+            file << 'f';
+            ++changed;
+        }
+        REQUIRE(file.good());
+    }
+    REQUIRE(changed > 0);
+    const Ran differs = dry();
+    CHECK(differs.exit == 4);
+    CHECK(member(differs.out, "equal") == "false");
+    CHECK(member(differs.out, "differentKeys") == R"(["a.x2"])");
+    CHECK(member(differs.out, "rootLive") != member(differs.out, "rootRebuilt"));
+    CHECK(statectl({"rebuild"}).exit == 4);  // says that they differed
+    CHECK(member(dry().out, "equal") == "true");
+    CHECK(count_lines(statectl.must({"list"}), "good") == 3);
+
+    std::filesystem::remove_all(statectl.data + "/projection");
+    const Ran nothing = dry();
+    CHECK(nothing.exit == 0);
+    CHECK(nothing.out.empty());
 }
 
 TEST_CASE("without a store reading says where it looked, and a dry run decides on nothing") {

@@ -183,12 +183,14 @@ TEST_CASE("damage refuses writes, shows the fold before it, and repair brings th
     CHECK(slurp(store.segment) == damaged);
 
     Words yes = repair;
-    yes.push_back("--yes");
+    yes.insert(yes.end(), {"--yes", "--id", "repair-1", "--reason", "an old disk"});
     const std::string done = statectl.must(yes);
     CHECK(member(done, "done") == "true");
     const std::string notes = statectl.must({"journal", "grep", "--kind", "repaired"});
     CHECK(lines_of(notes).size() == 1);
     CHECK(notes.find("\"from\":" + seq) != std::string::npos);
+    for (const char* said : {"\"id\":\"repair-1\"", "\"actor\":\"local:", "\"reason\":\"an old disk\""})
+        CHECK_MESSAGE(notes.find(said) != std::string::npos, notes);
     const std::string verified = statectl.must({"journal", "verify", "-o", "json"});
     CHECK(member(verified, "faults") == "[]");
     CHECK(member(verified, "repaired") == "1");

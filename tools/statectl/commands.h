@@ -42,6 +42,14 @@ void add_completion(CommandLine& line);
 void add_journal_records(CommandLine& line, CLI::App* journal);   // ls cat tail grep stats
 void add_journal_checks(CommandLine& line, CLI::App* journal);    // verify replay repair
 
+// What the commands that act on the store have in common, and what a daemon is sent of it.
+struct WhyFlags {
+    std::string id, reason;
+};
+void add_why_flags(CLI::App* command, WhyFlags& flags);
+Why why_of(const WhyFlags& flags, std::string_view command);
+std::string body_of(const Why& why);
+
 // What the commands that write have in common.
 struct WriteFlags {
     std::string id, reason, actor, ttl, metadata;

@@ -83,10 +83,14 @@ public:
         return Ok{};
     }
 
-    Outcome<Ok> note_import(const std::string& body_json) override {
+    Outcome<Ok> note_import(const std::string& id, const std::string& body_json) override {
         if (!door_.local()) return Ok{};  // an operator's action: the network door has no such route
-        SE_TRY_OK(body_of(door_.post("/v1/operator/note",
-                                        "{\"note\":\"imported\",\"body\":" + body_json + "}")));
+        std::string text;
+        JsonObject json(text);
+        json.text("note", "imported").raw("body", body_json);
+        if (!id.empty()) json.text("id", id);
+        json.close();
+        SE_TRY_OK(body_of(door_.post("/v1/operator/note", text)));
         return Ok{};
     }
 
@@ -142,10 +146,10 @@ public:
         return Ok{};
     }
 
-    Outcome<Ok> note_import(const std::string& body_json) override {
+    Outcome<Ok> note_import(const std::string& id, const std::string& body_json) override {
         std::optional<Result<Seq>> seq;
         embedded_->engine().note("imported", body_json, embedded_->caller("", "import"),
-                                 [&](Result<Seq> told) { seq = std::move(told); });
+                                 [&](Result<Seq> told) { seq = std::move(told); }, {.id = id});
         embedded_->run_until([&] { return seq.has_value(); });
         if (!*seq) return seq->error();
         return Ok{};

@@ -36,7 +36,7 @@ public:
     virtual Outcome<Ok> finish(const OnTold& on_told) = 0;
 
     /// Leaves a note about an import.
-    virtual Outcome<Ok> note_import(const std::string& body_json) = 0;
+    virtual Outcome<Ok> note_import(const std::string& id, const std::string& body_json) = 0;
     /// Lets go of the store; the seq of the last record there is.
     virtual Outcome<Seq> close() = 0;
 };

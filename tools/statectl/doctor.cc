@@ -214,7 +214,8 @@ Finding check_fsync(const StoreFacts& facts) {
 
 Finding check_clock(Context& context) {
     Finding finding{.check = "clock"};
-    const auto newest = find_newest(context, [](const RecordView&) { return true; });
+    const auto newest =
+        find_newest(context.files, context.paths(), [](const RecordView&) { return true; });
     const Time now = context.clock.wall();
     if (!newest || !*newest) {
         finding.found = fmt::format("{}; no record to compare it with", to_text(now));

@@ -58,9 +58,15 @@ EmbeddedEngine::EmbeddedEngine(Pace pace) : principal_("local:" + user_name()) {
 
 Result<std::unique_ptr<EmbeddedEngine>> EmbeddedEngine::open(Context& context,
                                                              std::optional<Policy> policy,
-                                                             Pace pace) {
+                                                             Pace pace,
+                                                             std::optional<Why> repaired) {
     SE_TRY(config, read_config(context));
     std::unique_ptr<EmbeddedEngine> embedded(new EmbeddedEngine(pace));
+    Engine::Writer writer = this_writer();
+    if (repaired) {
+        writer.repaired_by = embedded->caller("");
+        writer.repaired_why = *std::move(repaired);
+    }
     SE_TRY(engine, Engine::open({.files = context.files,
                                  .clock = context.clock,
                                  .random = context.random,
@@ -69,7 +75,7 @@ Result<std::unique_ptr<EmbeddedEngine>> EmbeddedEngine::open(Context& context,
                                  .background = *embedded->background_,
                                  .cache_files = context.files,
                                  .cache_directory = ""},
-                                config.settings, std::move(policy), this_writer()));
+                                config.settings, std::move(policy), std::move(writer)));
     embedded->engine_ = std::move(engine);
     return embedded;
 }
@@ -102,7 +108,7 @@ Outcome<std::optional<Policy>> policy_of_config(Context& context) {
 }
 
 Failure held_by_another(Context& context) {
-    const auto opener = last_opener(context);
+    const auto opener = last_opener(context.files, context.paths());
     return Failure(kUnavailable,
                    fmt::format("{} is held by another writer: {}. Waited {} ms; try again, or wait "
                                "longer with --wait 30s",

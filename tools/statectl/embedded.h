@@ -22,10 +22,12 @@ enum class Pace : std::uint8_t {
 /// The engine in this process, for when no daemon runs: holds the store until close().
 class EmbeddedEngine {
 public:
+    /// `repaired`: what this open finds repaired is our act, for this reason.
     /// Errc::busy (kUnavailable) when another writer holds the store. `policy` absent: the one last
     /// journaled.
     static Result<std::unique_ptr<EmbeddedEngine>> open(Context& context, std::optional<Policy> policy,
-                                                        Pace pace);
+                                                        Pace pace,
+                                                        std::optional<Why> repaired = {});
 
     Engine& engine() { return *engine_; }
     /// Who asks here; `claimed` is believed: whoever can open the store is its operator.

@@ -101,7 +101,8 @@ public:
         Parking parking(context);
         const StorePaths paths = context.paths();
         Epoch epoch;
-        if (const auto opener = last_opener(context); opener && *opener) epoch = (*opener)->epoch;
+        if (const auto opener = last_opener(context.files, paths); opener && *opener)
+            epoch = (*opener)->epoch;
         if (const auto head = read_head(context.files, paths.head()); head && *head)
             epoch = std::max(epoch, (*head)->epoch);
         const std::string plain = fmt::format("parked-{}", epoch.value);
@@ -177,7 +178,7 @@ public:
             return Failure(kUnavailable,
                            fmt::format("{} entities are undecided ({}): run it again", undecided_, why_));
         }
-        if (counts_.imported != 0) SE_TRY_OK(decider_->note_import(note()));
+        if (counts_.imported != 0) SE_TRY_OK(decider_->note_import(options_.id, note()));
         SE_TRY(head, decider_->close());
         return finish(head);
     }

@@ -8,6 +8,7 @@ namespace se::statectl {
 
 struct GenesisOptions {
     std::string folder;
+    std::string id;      ///< of the `imported` note
     std::string reason;
     bool force = false;
     bool dry_run = false;

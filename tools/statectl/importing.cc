@@ -66,7 +66,8 @@ public:
             if (!undecided_.empty()) SE_TRY_OK(settle());
         }
         SE_TRY_OK(settle());
-        if (counts_.accepted + counts_.rejected != 0) SE_TRY_OK(decider_->note_import(note()));
+        if (counts_.accepted + counts_.rejected != 0)
+            SE_TRY_OK(decider_->note_import(options_.flags.id, note()));
         SE_TRY(head, decider_->close());
         return report(head, interrupted() ? "interrupted: the rest was not read; import it again" : "");
     }
@@ -245,6 +246,7 @@ private:
 Outcome<int> import(Context& context, const ImportOptions& options) {
     if (options.genesis) {
         return genesis(context, {.folder = options.file,
+                                 .id = options.flags.id,
                                  .reason = options.flags.reason,
                                  .force = options.force,
                                  .dry_run = options.flags.dry_run,
@@ -274,6 +276,8 @@ void add_importing(CommandLine& line) {
     command->add_flag("--force", options->force,
                       "With --genesis: begin anew; the old store is parked, never deleted");
     command->add_option("--reason", options->flags.reason, "Why, for the record")->type_name("TEXT");
+    command->add_option("--id", options->flags.id, "A name for this import, for the record")
+        ->type_name("TEXT");
     command->add_flag("--dry-run", options->flags.dry_run, "Say what would happen; change nothing");
     command->add_flag("--yes", options->flags.yes, "Do not ask before --force parks the store");
     line.on(command, options, import);

@@ -135,6 +135,7 @@ Outcome<int> replay(Context& context, const ReplayOptions& options) {
 
 struct RepairOptions {
     std::string range;
+    WhyFlags why;
     bool dry_run = false;
     bool yes = false;
 };
@@ -206,14 +207,14 @@ void explain(const RepairPlan& plan) {
 }
 
 /// With nobody else on the store: takes the lock, blanks, and opens once, which notes it in the journal.
-Outcome<Ok> repair_here(Context& context, const RepairPlan& plan) {
+Outcome<Ok> repair_here(Context& context, const RepairPlan& plan, const Why& why) {
     {
         auto hold = hold_store(context.files, context.random, context.paths());
         if (!hold && hold.error().code == Errc::busy) return held_by_another(context);
         if (!hold) return hold.error();
         SE_TRY_OK(carry_out(context.files, context.paths(), *hold, plan));
     }
-    SE_TRY(engine, EmbeddedEngine::open(context, std::nullopt, Pace::single));
+    SE_TRY(engine, EmbeddedEngine::open(context, std::nullopt, Pace::single, why));
     engine->run_until([&] { return engine->engine().idle(); });
     if (engine->engine().damage())
         complain("there is more damage: " + to_text(engine->engine().damage()->fault));
@@ -229,16 +230,17 @@ Outcome<int> repair(Context& context, const RepairOptions& options) {
     explain(plan);
     std::string shown = to_json(plan, false);
     if (!options.dry_run) {
+        const Why why = why_of(options.why, "journal repair");
         SE_TRY(agreed, confirm("Give them up?", options.yes));
         if (!agreed) return Failure(kError, "nothing was changed");
         SE_TRY(door, find_daemon(context));
         if (door) {
             SE_TRY(body, body_of(door->post(fmt::format("/v1/operator/repair?from={}&to={}&dryRun=false",
                                                         range.first.value, range.second.value),
-                                            "")));
+                                            body_of(why))));
             shown = body;
         } else {
-            SE_TRY_OK(repair_here(context, plan));
+            SE_TRY_OK(repair_here(context, plan, why));
             shown = to_json(plan, true);
         }
         remark("Done; a `repaired` note in the journal names what is gone.");
@@ -288,6 +290,7 @@ void add_journal_checks(CommandLine& line, CLI::App* journal) {
         command->add_option("--accept-loss", options->range, "The seqs to give up")
             ->required()
             ->type_name("FROM-TO");
+        add_why_flags(command, options->why);
         command->add_flag("--dry-run", options->dry_run, "Say what would happen; change nothing");
         command->add_flag("--yes", options->yes, "Do not ask");
         line.on(command, options, repair);

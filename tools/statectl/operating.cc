@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "engine/policy/config.h"
 #include "journal/base/hash.h"
 #include "journal/base/time_text.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/door.h"
 #include "tools/statectl/embedded.h"
+#include "tools/statectl/journal_search.h"
+#include "tools/statectl/rebuild_preview.h"
 #include "tools/statectl/store_facts.h"
 #include "tools/statectl/terminal.h"
 
@@ -97,12 +100,40 @@ Outcome<int> status(Context& context, const NoOptions&) {
 
 // --- reload
 
-Outcome<int> reload(Context& context, const NoOptions&) {
+struct ReloadOptions {
+    WhyFlags why;
+    bool dry_run = false;
+};
+
+/// As a table what would change, else the whole answer.
+void show_preview(Context& context, const std::string& json) {
+    const auto parsed = parse_json(json, 1000);
+    const Json* const changes = parsed ? parsed->find("changes") : nullptr;
+    if (context.form() != Form::table || changes == nullptr || !changes->is_array())
+        return show_object(context, json);
+    std::vector<Cells> rows;
+    for (const Json& change : changes->array())
+        rows.push_back({cell(change, "name"), json_cell(change, "from"), json_cell(change, "to")});
+    if (rows.empty()) return remark("dry run: nothing would change");
+    print_table({"SETTING", "NOW", "THEN"}, rows, true);
+}
+
+/// What --config would change in a store without a daemon; reads files only.
+Outcome<int> preview_here(Context& context, const Policy& next) {
+    SE_TRY_OK(context.need_store());
+    SE_TRY(in_force, policy_in_force(context));
+    show_preview(context, reload_preview(in_force.value_or(Policy{}), next));
+    return kOk;
+}
+
+Outcome<int> reload(Context& context, const ReloadOptions& options) {
     SE_TRY(door, find_daemon(context));
+    const Why why = why_of(options.why, "reload");
     if (door) {
         SE_TRY_OK(refuse_config(context));
-        SE_TRY(body, body_of(door->post("/v1/operator/reload", "")));
-        show_object(context, body);
+        const std::string query = options.dry_run ? "?dryRun=true" : "";
+        SE_TRY(body, body_of(door->post("/v1/operator/reload" + query, body_of(why))));
+        options.dry_run ? show_preview(context, body) : show_object(context, body);
         return kOk;
     }
     if (context.config.empty()) {
@@ -111,11 +142,12 @@ Outcome<int> reload(Context& context, const NoOptions&) {
                                            context.data));
     }
     SE_TRY(policy, policy_of_config(context));
+    if (options.dry_run) return preview_here(context, *policy);
     SE_TRY(engine, open_waiting(context, std::nullopt, Pace::single, [] { return false; }));
     const std::string digest = policy->digest();
     std::optional<Result<Seq>> seq;
     engine->engine().reload(std::move(*policy), engine->caller(""),
-                            [&](Result<Seq> told) { seq = std::move(told); });
+                            [&](Result<Seq> told) { seq = std::move(told); }, why);
     engine->run_until([&] { return seq.has_value(); });
     SE_TRY_OK(engine->close());
     if (!*seq) return seq->error();
@@ -132,6 +164,7 @@ Outcome<int> reload(Context& context, const NoOptions&) {
 // --- rebuild
 
 struct RebuildOptions {
+    WhyFlags why;
     bool dry_run = false;
 };
 
@@ -160,15 +193,26 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
     SE_TRY_OK(context.need_files("rebuild"));
     SE_TRY_OK(context.need_store());
     std::string shown;
+    const Why why = why_of(options.why, "rebuild");
     SE_TRY(door, find_daemon(context));
     if (door) {
-        SE_TRY(body, body_of(door->post(fmt::format("/v1/operator/rebuild?swap={}", !options.dry_run), "")));
+        SE_TRY(body, body_of(door->post(fmt::format("/v1/operator/rebuild?swap={}", !options.dry_run),
+                                        body_of(why))));
         shown = body;
+    } else if (options.dry_run) {
+        SE_TRY(preview, preview_rebuild(context));
+        if (const auto* const untrusted = std::get_if<std::string>(&preview)) {
+            remark("the projection is not to be trusted, and the next writer grows it anew: " +
+                   *untrusted);
+            return kOk;
+        }
+        shown = to_json(std::get<Rebuild::Report>(preview));
     } else {
         SE_TRY(engine, open_waiting(context, std::nullopt, Pace::bulk, [] { return false; }));
         std::optional<Result<Rebuild::Report>> report;
-        engine->engine().rebuild(!options.dry_run,
-                                 [&](Result<Rebuild::Report> told) { report = std::move(told); });
+        engine->engine().rebuild(true,
+                                 [&](Result<Rebuild::Report> told) { report = std::move(told); },
+                                 engine->caller(""), why);
         engine->run_until([&] { return report.has_value(); });
         SE_TRY_OK(engine->close());
         if (!*report) return report->error();
@@ -186,21 +230,45 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
 
 }  // namespace
 
+void add_why_flags(CLI::App* command, WhyFlags& flags) {
+    command->add_option("--reason", flags.reason, "Why, for the record")->type_name("TEXT");
+    command->add_option("--id", flags.id, "A name for this act, for the record")->type_name("TEXT");
+}
+
+Why why_of(const WhyFlags& flags, std::string_view command) {
+    return {flags.id, flags.reason.empty() ? fmt::format("statectl {}", command) : flags.reason};
+}
+
+std::string body_of(const Why& why) {
+    std::string text;
+    JsonObject json(text);
+    if (!why.id.empty()) json.text("id", why.id);
+    json.text("reason", why.reason).close();
+    return text;
+}
+
 void add_operating(CommandLine& line) {
     line.on(line.add(&line.app, "status", "Show how the daemon, or the store without one, is doing",
                      "  statectl status -o table\n"
                      "  statectl status --url http://127.0.0.1:3000"),
             std::make_shared<NoOptions>(), status);
-    line.on(line.add(&line.app, "reload", "Put a changed policy in force; it is journaled",
-                     "  statectl reload                         the daemon reads its file again\n"
-                     "  statectl reload --config policy.yaml    a store without a daemon\n"
-                     "A file with a mistake changes nothing; line and reason are said."),
-            std::make_shared<NoOptions>(), reload);
+    auto reload_options = std::make_shared<ReloadOptions>();
+    CLI::App* reload_command =
+        line.add(&line.app, "reload", "Put a changed policy in force; it is journaled",
+                 "  statectl reload                         the daemon reads its file again\n"
+                 "  statectl reload --dry-run               say what that would change\n"
+                 "  statectl reload --config policy.yaml    a store without a daemon\n"
+                 "A file with a mistake changes nothing; line and reason are said.");
+    add_why_flags(reload_command, reload_options->why);
+    reload_command->add_flag("--dry-run", reload_options->dry_run,
+                             "Say what would change; change nothing");
+    line.on(reload_command, reload_options, reload);
     auto options = std::make_shared<RebuildOptions>();
     CLI::App* command = line.add(
         &line.app, "rebuild", "Fold the journal into a fresh projection, compare, swap",
         "  statectl rebuild --dry-run     only compare; exit code 4 if they differ\n"
         "  statectl rebuild");
+    add_why_flags(command, options->why);
     command->add_flag("--dry-run", options->dry_run, "Build and compare; leave the old one in place");
     line.on(command, options, rebuild);
 }

@@ -63,7 +63,7 @@ Outcome<StoreFacts> store_facts(Context& context) {
     SE_TRY(locked, context.files.is_locked(paths.store_file()));
     facts.locked = locked;
     // What damage hides is left unsaid here: whoever looks for damage says so.
-    if (auto opener = last_opener(context)) facts.opener = std::move(*opener);
+    if (auto opener = last_opener(context.files, paths)) facts.opener = std::move(*opener);
     if (auto policy = policy_in_force(context)) facts.policy = std::move(*policy);
     look_at_projection(context, facts);
     if (auto quarantine = list_quarantine(context.files, paths)) facts.quarantine = std::move(*quarantine);

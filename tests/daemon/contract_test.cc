@@ -1,0 +1,94 @@
+// docs/openapi.yaml and docs/schemas/ against the real program. What is asked and compared is in
+// contract.py.
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "engine/api/api.h"
+#include "tests/adapters/temporary_directory.h"
+#include "tests/daemon/daemon_process.h"
+
+namespace se::test {
+namespace {
+
+// Debian's own, which has Debian's jsonschema and yaml whatever else is in the PATH.
+const std::string kPython = "/usr/bin/python3";
+
+constexpr const char* kPolicy =
+    R"(allowedKeys: [a, b, c, n, p, q, l, dry, list, nobody, stream.state, "user.*"]
+http: { body_bytes: 64KiB, idle_timeout: 1m }
+engine: { value_bytes: 32KiB }
+journal:
+  fsync: group
+)";
+
+struct Ran {
+    int exit = -1;
+    std::string out;
+};
+
+Ran shell(const std::string& command) {
+    Ran ran;
+    FILE* const pipe = ::popen((command + " 2>&1").c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    std::array<char, 4096> bytes{};
+    while (const std::size_t got = std::fread(bytes.data(), 1, bytes.size(), pipe))
+        ran.out.append(bytes.data(), got);
+    const int status = ::pclose(pipe);
+    ran.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return ran;
+}
+
+/// A store whose fourth record no longer holds.
+void write_damaged_store(DaemonProcess& daemon) {
+    daemon.start();
+    HttpClient client = daemon.tcp();
+    for (const char* id : {"id3", "id4", "id5"})
+        REQUIRE(client.post("/v1/mutations", set_text("k", "1", id))->status == 200);
+    REQUIRE(daemon.stop() == 0);
+    const std::string segment = daemon.data() + "/journal/seg-0000000000000001.jsonl";
+    std::ifstream in(segment, std::ios::binary);
+    std::string bytes(std::istreambuf_iterator<char>(in), {});
+    const std::size_t at = bytes.find("\"id4\"");
+    REQUIRE(at != bytes.npos);
+    bytes[at + 1] = 'X';
+    write_text(segment, bytes);
+    std::filesystem::remove_all(daemon.data() + "/projection");  // so that the open meets it
+}
+
+TEST_CASE("every route is documented, and every answer is as its document says") {
+    if (shell(kPython + " -c 'import jsonschema, yaml'").exit != 0) {
+        std::cout << "SKIP: every route is documented: no python3-jsonschema or python3-yaml\n";
+        return;
+    }
+    TemporaryDirectory folder;
+    DaemonProcess well({.data = folder.path() + "/well", .policy = kPolicy});
+    DaemonProcess closed(
+        {.data = folder.path() + "/closed", .environment = {"MCP_AUTH_TOKEN=secret"}});
+    DaemonProcess damaged({.data = folder.path() + "/damaged"});
+    write_damaged_store(damaged);
+    for (DaemonProcess* daemon : {&well, &closed, &damaged}) daemon->start();
+
+    std::string routes;
+    for (const auto& [method, path] : Api::routes())
+        routes += std::string(method) + " " + std::string(path) + "\n";
+    write_text(folder.path() + "/routes", routes);
+    const Ran ran =
+        shell(kPython +
+              " " SE_SOURCE_DIR "/tests/daemon/contract.py --docs " SE_SOURCE_DIR
+              "/docs --golden " SE_SOURCE_DIR "/tests/golden --bin " SE_BIN_DIR " --config " +
+              well.config_path() + " --data " + well.data() + " --port " +
+              std::to_string(well.port()) + " --token-port " + std::to_string(closed.port()) +
+              " --damaged " + damaged.data() + " < " + folder.path() + "/routes");
+    CHECK_MESSAGE(ran.exit == 0, ran.out);
+    for (DaemonProcess* daemon : {&well, &closed, &damaged}) CHECK(daemon->stop() == 0);
+}
+
+}  // namespace
+}  // namespace se::test

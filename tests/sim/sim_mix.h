@@ -1,0 +1,97 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tests/sim/sim_random.h"
+
+namespace se::sim {
+
+enum class Misfortune : std::uint8_t {
+    call_fails,       ///< one call of the disk, and it goes on; or all from there on
+    dies,             ///< between two calls
+    dies_with_power,  ///< likewise, and what was not synced is lost, torn or reordered
+    killed,
+    power_cut,
+    clock_jumps,
+    disk_full,       ///< or has room again
+    cache_fails,     ///< LMDB, before its first write; or works again
+    bit_rot,         ///< in what was acknowledged
+    bit_rot_beside,  ///< in what can be made anew: HEAD, index files, STAMP, `next`
+    write_misdirected,
+    second_writer,  ///< somebody starts another one over the same store
+};
+inline constexpr std::array<std::string_view, 12> kMisfortuneNames = {
+    "call_fails", "dies",           "dies_with_power",   "killed",
+    "power_cut",  "clock_jumps",    "disk_full",         "cache_fails",
+    "bit_rot",    "bit_rot_beside", "write_misdirected", "second_writer"};
+
+enum class Operation : std::uint8_t {
+    submit,
+    submit_again,
+    reload,
+    rebuild,
+    close,
+    dry_run,
+    wait,
+    idle,
+};
+inline constexpr std::array<std::string_view, 8> kOperationNames = {
+    "submit", "submit_again", "reload", "rebuild", "close", "dry_run", "wait", "idle"};
+
+/// How rough a life is and what happens in it. Faults hide one another, so no two lives are alike.
+struct Mix {
+    std::array<std::uint64_t, kMisfortuneNames.size()> misfortunes{};  ///< weights
+    std::array<std::uint64_t, kOperationNames.size()> operations{};    ///< weights
+    std::uint64_t fault_percent = 0;                                   ///< of steps
+    bool slow_disk = false;
+    bool fsync_never = false;
+    bool small_cache = false;   ///< LMDB runs full in the midst of a transaction
+    bool small_queues = false;  ///< so that their limits are met
+    bool follower = false;      ///< one with a watermark in followers/
+    std::uint64_t keys = 7;     ///< that clients use
+
+    static Mix usual(SimRandom& random) {
+        Mix mix;
+        mix.misfortunes = {6, 6, 6, 2, 2, 2, 2, 2, 1, 1, 1, 1};
+        mix.operations = {45, 12, 3, 2, 1, 5, 4, 28};
+        mix.fault_percent = random.below(16);
+        mix.slow_disk = random.chance(30);
+        mix.fsync_never = random.chance(10);
+        mix.small_cache = random.chance(15);
+        mix.small_queues = random.chance(20);
+        mix.follower = random.chance(50);
+        return mix;
+    }
+
+    /// Every weight is drawn, and many are none.
+    static Mix swarm(SimRandom& random) {
+        Mix mix = usual(random);
+        for (std::uint64_t& weight : mix.misfortunes) {
+            weight = random.chance(50) ? 0 : 1 + random.below(8);
+        }
+        for (std::uint64_t& weight : mix.operations) {
+            weight = random.chance(30) ? 0 : 1 + random.below(40);
+        }
+        mix.operations[0] += 5;  // who asks for nothing sees nothing
+        mix.fault_percent = random.below(random.chance(20) ? 60 : 20);
+        mix.keys = 1 + random.below(7);
+        return mix;
+    }
+
+    /// One of them, by weight; `none` when all are 0.
+    template <std::size_t N>
+    static std::size_t pick(const std::array<std::uint64_t, N>& weights, SimRandom& random) {
+        std::uint64_t sum = 0;
+        for (const std::uint64_t weight : weights) sum += weight;
+        if (sum == 0) return N;
+        std::uint64_t at = random.below(sum);
+        std::size_t i = 0;
+        while (at >= weights[i]) at -= weights[i++];
+        return i;
+    }
+};
+
+}  // namespace se::sim
