@@ -50,17 +50,21 @@ std::string set_text(const std::string& key, const std::string& value, const std
     return text + "}";
 }
 
-std::vector<Json> records_of(const std::string& data) {
+Result<std::vector<Json>> read_records(const std::string& data) {
     PosixFileSystem files;
-    auto reader = JournalReader::open(files, StorePaths{data});
-    REQUIRE(reader);
+    SE_TRY(reader, JournalReader::open(files, StorePaths{data}));
     std::vector<Json> records;
     for (;;) {
-        const auto record = reader->next();
-        REQUIRE_MESSAGE(record, record.error().text);
-        if (*record == nullptr) return records;
-        records.push_back(json_of((*record)->line));
+        SE_TRY(record, reader.next());
+        if (record == nullptr) return records;
+        records.push_back(json_of(record->line));
     }
+}
+
+std::vector<Json> records_of(const std::string& data) {
+    auto records = read_records(data);
+    REQUIRE_MESSAGE(records, records.error().text);
+    return *std::move(records);
 }
 
 DaemonProcess::DaemonProcess(Options options)

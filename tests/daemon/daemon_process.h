@@ -76,5 +76,7 @@ std::string set_text(const std::string& key, const std::string& value, const std
 
 /// Every record of a journal as its line says it; the store may be in use.
 std::vector<Json> records_of(const std::string& data);
+/// The same, where a journal that cannot be read is an answer too.
+Result<std::vector<Json>> read_records(const std::string& data);
 
 }  // namespace se::test

@@ -109,7 +109,9 @@ std::string Storm::check(const std::string& data) const {
     std::map<std::string, Acknowledged> journaled;
     std::map<std::string, std::int64_t> versions;
     std::int64_t seq = 0, epoch = 0;
-    for (const Json& record : records_of(data)) {
+    const auto records = read_records(data);
+    if (!records) return records.error().text;
+    for (const Json& record : *records) {
         const std::string at = " at seq " + std::to_string(++seq);
         if (record.find("seq")->integer() != seq)
             return "J1: seq " + std::to_string(record.find("seq")->integer()) + at;
@@ -139,7 +141,9 @@ std::string Storm::check(const std::string& data) const {
 
 std::string Storm::check_state(const DaemonProcess& daemon) {
     std::map<std::string, std::int64_t> newest;
-    for (const Json& record : records_of(daemon.data())) {
+    const auto records = read_records(daemon.data());
+    if (!records) return records.error().text;
+    for (const Json& record : *records) {
         if (record.find("kind")->string() != "accepted") continue;
         const Json& change = record.find("changes")->array()[0];
         newest[change.find("key")->string()] = change.find("version")->integer();

@@ -279,7 +279,11 @@ void World::check_left_behind() {
 /// J4: what was cut is gone from the segment, good lines included.
 void World::check_cut() {
     const Position& position = engine->journal().position();
-    const auto bytes = disk.content(kPaths.segment(position.segment));
+    const auto segments = list_segments(disk, kPaths);
+    if (!segments || segments->empty()) return;
+    // Before its first record nobody but the listing says which segment it goes on in.
+    const bool begun = position.epoch == engine->journal().epoch();
+    const auto bytes = disk.content(kPaths.segment(begun ? position.segment : segments->back()));
     const std::uint64_t used = engine->journal().active_bytes_used();
     if (!bytes || used >= bytes->size()) return;
     must(bytes->find_first_not_of('\n', used) == std::string::npos, "J4",
