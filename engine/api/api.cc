@@ -112,6 +112,15 @@ void Api::attach(Engine* engine, std::string why) {
     }
 }
 
+std::optional<Problem> Api::admit(const Request& request, Caller* caller) const {
+    if (auto problem = check_origin(*state_, request)) return problem;
+    const std::size_t question = request.target.find('?');
+    const auto query = Query::parse(
+        question == request.target.npos ? std::string_view() : std::string_view(request.target).substr(question + 1));
+    if (!query) return malformed(query.error());
+    return authenticate(*state_, request, *query, caller);
+}
+
 void Api::handle(Request&& request, Reply reply) {
     ApiCore& core = *state_;
     const std::string_view target = without_authority(request.target);

@@ -64,6 +64,9 @@ struct Problem {
 };
 Response to_response(const Problem& problem);
 
+/// W3C trace context: version-traceid-parentid-flags in lower-case hex. Anything else is no trace.
+bool is_traceparent(std::string_view text);
+
 /// Requests in, answers out; knows no sockets and no threads. All calls on the engine's thread.
 class Api {
 public:
@@ -94,6 +97,9 @@ public:
     static std::vector<std::pair<std::string_view, std::string_view>> routes();
     /// From now on this engine answers; null: none does, `why` is what readyz and refusals say.
     void attach(Engine* engine, std::string why = "starting");
+
+    /// For doors beside this one: who sends `request`, by the same rules, or why it stays outside.
+    std::optional<Problem> admit(const Request& request, Caller* caller) const;
 
     using Reply = std::function<void(Response&&)>;
     /// `reply` is called exactly once, perhaps before this returns. A HEAD is answered as a GET: the

@@ -51,7 +51,17 @@ std::string_view presented_token(const Request& request, const Query& query) {
     return {};
 }
 
-/// W3C trace context: version-traceid-parentid-flags in lower-case hex. Anything else is no trace.
+bool matches(std::string_view pattern, std::string_view actor) {
+    if (pattern.ends_with('*')) return actor.starts_with(pattern.substr(0, pattern.size() - 1));
+    return actor == pattern;
+}
+
+Problem foreign(std::string message) {
+    return {.status = 403, .code = Code::actor_not_permitted, .message = std::move(message)};
+}
+
+}  // namespace
+
 bool is_traceparent(std::string_view text) {
     if (text.size() < 55) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -64,17 +74,6 @@ bool is_traceparent(std::string_view text) {
     }
     return text.size() == 55 && text.substr(0, 2) != "ff";
 }
-
-bool matches(std::string_view pattern, std::string_view actor) {
-    if (pattern.ends_with('*')) return actor.starts_with(pattern.substr(0, pattern.size() - 1));
-    return actor == pattern;
-}
-
-Problem foreign(std::string message) {
-    return {.status = 403, .code = Code::actor_not_permitted, .message = std::move(message)};
-}
-
-}  // namespace
 
 std::optional<Problem> check_origin(const ApiCore& core, const Request& request) {
     if (request.peer.kind == Peer::Kind::socket) return std::nullopt;
