@@ -7,6 +7,7 @@
 #include "engine/answer.h"
 #include "engine/intake/proposal.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/principals.h"
 #include "journal/record.h"
 #include "projection/entry.h"
 
@@ -31,6 +32,17 @@ struct Caller {
     std::string claim;               ///< JSON object: identity claimed and not believed; or empty
     std::string cause;               ///< JSON object, or empty
     bool exempt = false;             ///< expiry: no policy, no rate
+    /// What it may do. Null: the engine itself and whoever holds the store in their hands; all keys, no
+    /// scopes. Every door that lets others in sets it.
+    PrincipalPtr rights = {};
+
+    bool may_read(std::string_view key) const { return rights == nullptr || rights->may_read(key); }
+    bool may_write(std::string_view key) const { return rights == nullptr || rights->may_write(key); }
+    bool reads_everything() const { return rights == nullptr || rights->read.matches_all(); }
+    bool has_scope(std::string_view scope) const { return rights != nullptr && rights->has_scope(scope); }
+    bool may_speak_for(std::string_view named) const {
+        return rights != nullptr && rights->may_speak_for(named);
+    }
 };
 
 struct Decision {

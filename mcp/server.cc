@@ -296,6 +296,8 @@ ConversationPtr ServerState::open(const Caller& caller, bool legacy_sse,
     return conversation;
 }
 
+void ServerState::resync(const ConversationPtr& conversation) { resync(conversation->subscription_); }
+
 void ServerState::end(const ConversationPtr& conversation) {
     if (std::exchange(conversation->ended_, true)) return;
     close_subscription(conversation->subscription_);
@@ -352,7 +354,7 @@ void Server::serve(const ConversationPtr& conversation, const Caller& caller, Rp
     state_->serve(conversation, caller, std::move(message), std::move(outlet));
 }
 void Server::resync(const ConversationPtr& conversation) {
-    state_->resync(conversation->subscription_);
+    state_->resync(conversation);
 }
 void Server::end(const ConversationPtr& conversation) { state_->end(conversation); }
 const std::vector<Server::MirroredParameter>& Server::mirrored_parameters(std::string_view tool) {

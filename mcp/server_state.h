@@ -103,6 +103,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     void set_level(Asked&& asked);
     void take_notice(const ConversationPtr& conversation, const RpcMessage& message);
     void end(const ConversationPtr& conversation);
+    void resync(const ConversationPtr& conversation);
     std::string capabilities() const;
     std::string server_info(Revision era) const;
     /// A result: `members` are what it says of itself, without braces.

@@ -36,6 +36,21 @@ std::vector<PlacedLine> lines_of(const std::string& bytes, Seq first) {
     return lines;
 }
 
+/// Blank space between lines counts for nothing, so a line may stand elsewhere in it.
+bool same_lines(std::string_view one, std::string_view other) {
+    const auto next = [](std::string_view& rest) {
+        rest.remove_prefix(std::min(rest.find_first_not_of('\n'), rest.size()));
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(line.size());
+        return line;
+    };
+    for (;;) {
+        const std::string_view line = next(one);
+        if (line != next(other)) return false;
+        if (line.empty()) return true;
+    }
+}
+
 /// The seqs that a change of those bytes may cost: a line falls with the newline on either side.
 std::pair<Seq, Seq> touched(const std::vector<PlacedLine>& lines, std::uint64_t begin,
                             std::uint64_t end, Seq otherwise) {
@@ -135,6 +150,7 @@ bool World::suffer_bit_rot(SimRandom& chance) {
     if (kind == 3 && at <= before.find('\n')) return false;
     while (!bytes.empty() && bytes[0] == before[at]) bytes.erase(0, 1), ++at;
     if (bytes.empty() || at > last_used) return false;
+    if (same_lines(before, std::string(before).replace(at, bytes.size(), bytes))) return false;
 
     const auto [from, to] = touched(lines_of(before, first), at, at + bytes.size(), model.last());
     if (from > model.last()) return false;  // never acknowledged: J4 has no say about it

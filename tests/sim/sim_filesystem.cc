@@ -40,8 +40,9 @@ public:
         const Call call{Operation::write, path_, offset, bytes.size()};
         if (!writable_) return wrong_kind(path_, "write: it is open for reading only");
         const Fate fate = enter(call);
-        if (fate == Fate::finds_itself_dead) return disk_.error_of(fate, call);
+        // Of this write, also when it comes to nothing.
         offset += static_cast<std::uint64_t>(std::exchange(disk_.misdirection_, 0));
+        if (fate == Fate::finds_itself_dead) return disk_.error_of(fate, call);
         const std::uint64_t size = node_->content.live().size();
         const std::uint64_t growth = std::max(size, offset + bytes.size()) - size;
         if (growth > 0 && disk_.used() + growth > disk_.capacity_)
