@@ -48,6 +48,9 @@ std::vector<std::string> names_in(std::string_view section) {
     return names;
 }
 
+/// What goes between a setting's name and what is wrong with it, or with one item of its list.
+std::string_view place_before(std::string_view text) { return text.starts_with('[') ? "" : " "; }
+
 std::string_view kind_of(const Json& value) {
     switch (value.type()) {
         case Json::Type::null:
@@ -147,7 +150,9 @@ private:
         }
         const Status done =
             setting.set(&config_, value.is_string() ? value.string() : to_text(value));
-        return done ? done : at(pointer, dotted + " " + done.error().text);
+        if (done) return Ok{};
+        const Error& error = done.error();
+        return at(pointer + error.pointer, dotted + place_before(error.text) + error.text);
     }
 
     Error unknown(std::string_view section, const std::string& name, const std::string& pointer) {
@@ -185,7 +190,10 @@ Status apply_environment(Config* config, const Environment& environment) {
             const std::optional<std::string> text = environment(variable);
             if (!text || text->empty()) continue;
             const Status done = setting.set(config, *text);
-            if (!done) return Error{Errc::malformed, variable + " " + done.error().text};
+            if (!done) {
+                const std::string& wrong = done.error().text;
+                return Error{Errc::malformed, variable + std::string(place_before(wrong)) + wrong};
+            }
             break;
         }
     }
@@ -196,7 +204,9 @@ Status set_setting(Config* config, std::string_view dotted_name, std::string_vie
     if (const Setting* setting = find_setting(dotted_name)) {
         const Status done = setting->set(config, text);
         if (done) return Ok{};
-        return Error{Errc::malformed, std::string(dotted_name) + " " + done.error().text};
+        const std::string& wrong = done.error().text;
+        return Error{Errc::malformed,
+                     std::string(dotted_name) + std::string(place_before(wrong)) + wrong};
     }
     std::vector<std::string> names;
     for (const Setting& setting : settings_table()) names.push_back(setting.info.name);

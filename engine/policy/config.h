@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/policy/policy.h"
+#include "engine/policy/principals.h"
 #include "journal/journal.h"
 #include "projection/projection.h"
 
@@ -37,7 +38,14 @@ struct Settings {
     struct Auth {
         std::string default_actor = "local";   ///< auth.default_actor
         std::vector<std::string> default_speaks_for;  ///< patterns of actors that it may name; default none
+        std::vector<std::string> default_scopes = {"metrics", "debug", "bit:read"};
         std::string token;                     ///< MCP_AUTH_TOKEN; a secret: principal llm-bot
+        std::vector<PrincipalEntry> principals;  ///< auth.principals; tokens as their hashes
+
+        /// Who may come in, all taken together. Errc::malformed: parts that do not fit each other.
+        Result<Principals> who_may_come_in() const {
+            return Principals::make({token, default_actor, default_speaks_for, default_scopes, principals});
+        }
     } auth;
 
     struct EngineSettings {
@@ -81,6 +89,10 @@ struct SettingInfo {
     std::string name, environment, default_value, meaning;  ///< environment: `A, B`, A before B
 };
 const std::vector<SettingInfo>& all_settings();
+
+/// Settings that may be read again while the daemon runs: those of the section `auth`. Says what differs
+/// between two, as lists of {"name","from","to"} do, with no secret in it.
+Json auth_changes(const Settings::Auth& before, const Settings::Auth& after);
 
 /// What a reload would answer if it were meant: {"status":"accepted","dryRun":true,"policy":<digest>,
 /// "changes":[{"name","from","to"},…]}, settings under the names they have in the file.

@@ -135,6 +135,25 @@ public:
         return row;
     }
 
+    /// A list of maps. It shows without its hashes: what is guessed against them must not come from here.
+    void principals(std::string name, std::string meaning) {
+        Setting& row = add(std::move(name), std::move(meaning));
+        row.get = [](const Config& config) {
+            Json::Array shown;
+            for (const PrincipalEntry& entry : config.settings.auth.principals)
+                shown.push_back(to_json(*entry.principal));
+            return Json(std::move(shown));
+        };
+        row.set = [](Config* config, std::string_view text) -> Status {
+            if (!is_utf8(text)) return not_utf8();
+            const auto json = parse_json(text);
+            if (!json) return wrong("must be a list of principals: " + json.error().text);
+            SE_TRY(entries, parse_principals(*json));
+            config->settings.auth.principals = std::move(entries);
+            return Ok{};
+        };
+    }
+
 private:
     Setting& add(std::string name, std::string meaning) {
         Setting& row = rows_.emplace_back();
@@ -250,11 +269,16 @@ void add_auth(Table& table) {
     table.text("auth.default_actor", 1, SE_FIELD(settings.auth.default_actor),
                "Who a caller without a token is, where none is needed.");
     table.list("auth.default_speaks_for", SE_FIELD(settings.auth.default_speaks_for),
-               "Patterns of actors that such a caller may name.");
+               "Patterns of actors that such a caller and llm-bot may name.");
+    table.list("auth.default_scopes", SE_FIELD(settings.auth.default_scopes),
+               "What they may do beside reading and writing keys.");
     Setting& token = table.text("auth.token", 0, SE_FIELD(settings.auth.token),
-                                "The bearer token of principal llm-bot; empty: none is needed.");
+                                "The bearer token of principal llm-bot.");
     token.secret = true;
     token.environment.push_back("MCP_AUTH_TOKEN");
+    table.principals("auth.principals",
+                     "Who else may come in, with hashed tokens (see docs/http.md). With neither a token "
+                     "nor principals, none is needed.");
 }
 
 void add_engine(Table& table) {
