@@ -230,10 +230,12 @@ void Model::settle() {
     changes_.clear();
     bound_.clear();
     policies_.clear();
+    last_ts_ = {};  // nobody can know the time of a record that is gone
     RecordView record;
     for (const std::string& line : lines_) {
         if (line.empty() || line == kUnseen) continue;
         SE_ASSERT(parse_record(line, &record));
+        last_ts_ = record.ts;
         adopt(record);
     }
     // Whose record is lost may ask again, and so may those whose id it had taken.
