@@ -45,13 +45,12 @@ public:
         : proposal_(proposal), caller_(caller), view_(view), policy_(policy), now_(now) {}
 
     Result<Decision> run() && {
+        check_rights();
+        if (decision_.code != Code::none) return std::move(decision_);
         for (std::size_t i = 0; i < proposal_.ops.size(); ++i) {
             SE_TRY_OK(apply(proposal_.ops[i]));
             if (decision_.code == Code::none) continue;
-            if (!proposal_.single) {
-                decision_.op_index = i;
-                decision_.message.insert(0, "ops[" + std::to_string(i) + "]: ");
-            }
+            name_op(i);
             return std::move(decision_);
         }
         SE_TRY_OK(check_basis());
@@ -61,6 +60,42 @@ public:
     }
 
 private:
+    void name_op(std::size_t index) {
+        if (proposal_.single) return;
+        decision_.op_index = index;
+        decision_.message.insert(0, "ops[" + std::to_string(index) + "]: ");
+    }
+
+    /// What the caller may not touch is told by the keys alone, before the state is looked at: else a
+    /// conflict on one key, or a basis, would tell of keys that it may not read.
+    void check_rights() {
+        if (caller_.rights == nullptr || caller_.exempt) return;
+        const Principal& rights = *caller_.rights;
+        if (rights.write.matches_all() && rights.read.matches_all()) return;
+        const auto no = [this](Code code, const std::string& key, std::string message) {
+            decision_.code = code;
+            decision_.key = key;
+            decision_.message = std::move(message);
+        };
+        for (std::size_t i = 0; i < proposal_.ops.size(); ++i) {
+            const std::string& key = proposal_.ops[i].key;
+            if (!policy_.allows(key)) {
+                no(Code::key_not_allowed, key, "Key not allowed");
+            } else if (!rights.may_write(key)) {
+                no(Code::actor_not_permitted, key, "'" + rights.name + "' may not write " + key);
+            } else {
+                continue;
+            }
+            return name_op(i);
+        }
+        for (const Body::Basis& fact : proposal_.basis) {
+            if (rights.may_read(fact.key)) continue;
+            return no(Code::actor_not_permitted, fact.key,
+                      "'" + rights.name + "' may not read " + fact.key +
+                          ", so it cannot stand in a basis");
+        }
+    }
+
     Status apply(const Op& op) {
         if (!caller_.exempt && !policy_.allows(op.key))
             return refuse(Code::key_not_allowed, op.key, "Key not allowed");
@@ -69,7 +104,12 @@ private:
         std::optional<std::string_view> current;
         if (!entry.deleted) current = entry.value;
         SE_TRY(outcome, apply_op(op, current, policy_.limits));
-        if (outcome.code != Code::none) return refuse(outcome.code, op.key, outcome.message);
+        if (outcome.code != Code::none) {
+            // The text may quote what stands.
+            if (!caller_.may_read(op.key))
+                outcome.message = std::string(to_text(op.kind)) + " does not go with what " + op.key + " holds";
+            return refuse(outcome.code, op.key, outcome.message);
+        }
 
         const std::uint64_t found = touched->visible();
         if (op.expected_version.value_or(found) != found) {

@@ -60,6 +60,8 @@ struct Decision {
     std::optional<std::uint64_t> found;   ///< the version that stood, for a conflict: 0 when absent
 };
 
+/// A caller whose rights are narrowed is first asked for all it names: each key allowed, each key one that it
+/// may write, each key of the basis one that it may read (`actor_not_permitted`). Then
 /// DESIGN 4, in this order: key allowed → op applies → value valid → expected version, for one op after
 /// the other; then the basis. The first "no" wins. Reads nothing but its arguments, so today's answer is
 /// also the answer in a replay next year (E1). `now` is the record's ts.

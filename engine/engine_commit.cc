@@ -144,7 +144,9 @@ void Engine::State::answer_item(Item& item) {
     if (!waiters.empty()) {
         again = answer;
         again.duplicate = true;
-        if (const auto key = conflict_key(view_)) add_current(again, *key, visible.seq);
+        // It is the same principal that asks again: what it was not shown, it is not shown now.
+        const auto key = item.current ? conflict_key(view_) : std::nullopt;
+        if (key) add_current(again, Caller{}, *key, visible.seq);
     }
     answer.current = std::move(item.current);
     answer.tombstone = std::move(item.tombstone);

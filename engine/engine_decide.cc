@@ -144,7 +144,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     if (decision->accepted || binds_identity(decision->code)) item.identity = identity;
     if (decision->code == Code::version_conflict || decision->code == Code::basis_conflict) {
         Answer answer;
-        add_current(answer, decision->key, Seq{UINT64_MAX});
+        add_current(answer, caller, decision->key, Seq{UINT64_MAX});
         item.current = std::move(answer.current);
         item.tombstone = std::move(answer.tombstone);
     }
@@ -190,7 +190,7 @@ Engine::State::Taken Engine::State::take_again(Waiting& waiting, const Identity&
         identities.at(identity.key).waiters.push_back({std::move(waiting.done), waiting.bytes});
         return Taken::yes;
     }
-    auto answer = first_outcome(identity.key);
+    auto answer = first_outcome(identity.key, waiting.caller);
     if (!answer) {
         answer_now(waiting, unavailable(waiting.id(), "damaged",
                                         "the first answer cannot be read: " + answer.error().text));
@@ -214,13 +214,13 @@ std::optional<Answer> Engine::State::known_answer(const Proposal& proposal, cons
                                  .key = {}});
     }
     if (*known != Known::answered) return std::nullopt;
-    auto answer = first_outcome(identity.key);
+    auto answer = first_outcome(identity.key, caller);
     if (!answer) return unavailable(proposal.id, "damaged", answer.error().text);
     return *std::move(answer);
 }
 
 /// What was answered first, with `current` as of now. Needs an identity that was answered.
-Result<Answer> Engine::State::first_outcome(const Hash16& identity) {
+Result<Answer> Engine::State::first_outcome(const Hash16& identity, const Caller& caller) {
     const RecordView* record = nullptr;
     const auto in_flight = identities.find(identity);
     if (in_flight != identities.end()) {
@@ -238,7 +238,7 @@ Result<Answer> Engine::State::first_outcome(const Hash16& identity) {
     }
     Answer answer = outcome_of(*record);
     answer.duplicate = true;
-    if (const auto key = conflict_key(*record)) add_current(answer, *key, visible.seq);
+    if (const auto key = conflict_key(*record)) add_current(answer, caller, *key, visible.seq);
     return answer;
 }
 

@@ -22,8 +22,11 @@ Result<JournalReader*> Engine::State::journal_reader() {
     return reader.get();
 }
 
-/// What a conflict about `key` shows: the entry, or null with the tombstone that stands in its place.
-void Engine::State::add_current(Answer& answer, const std::string& key, Seq through) {
+/// What a conflict about `key` shows: the entry, or null with the tombstone that stands in its place;
+/// nothing to whom may not read it.
+void Engine::State::add_current(Answer& answer, const Caller& caller, const std::string& key,
+                                Seq through) {
+    if (!caller.may_read(key)) return;
     const auto shown = snapshot();
     if (!shown) return;
     const auto found = OverlaidView(overlay, **shown, through).view(key);
@@ -123,7 +126,7 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
         answer.code = decision->code;
         answer.message = decision->message;
         if (decision->code == Code::version_conflict || decision->code == Code::basis_conflict) {
-            s.add_current(answer, decision->key, s.visible.seq);
+            s.add_current(answer, caller, decision->key, s.visible.seq);
         }
         return answer;
     }
@@ -133,7 +136,7 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
         answer.changes.push_back(
             {.key = change.key, .version = entry.version, .deleted = entry.deleted});
         std::string& text = answer.entries.emplace_back();
-        if (entry.deleted) {
+        if (entry.deleted || !caller.may_read(change.key)) {
             text = "null";
         } else {
             append_entry_json(text, change.key, entry);

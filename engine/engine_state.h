@@ -141,7 +141,7 @@ struct Engine::State {
     Result<Known> look_up(const Identity& identity);
     Taken take_again(Waiting& waiting, const Identity& identity, Known known);
     std::optional<Answer> known_answer(const Proposal& proposal, const Caller& caller);
-    Result<Answer> first_outcome(const Hash16& identity);
+    Result<Answer> first_outcome(const Hash16& identity, const Caller& caller);
     Taken append(Item& item, std::vector<Decision::Change>&& changes);
     bool has_room();
     bool may_journal_refusal(const std::string& principal, Time now);
@@ -163,7 +163,7 @@ struct Engine::State {
 
     // --- engine_reads.cc
     Result<const Snapshot*> snapshot();
-    void add_current(Answer& answer, const std::string& key, Seq through);
+    void add_current(Answer& answer, const Caller& caller, const std::string& key, Seq through);
     Result<JournalReader*> journal_reader();
 };
 

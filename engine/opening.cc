@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t kBatchRecords = 4096;
 constexpr std::size_t kBatchBytes = 4u << 20;
 constexpr std::size_t kPolicyDepth = 64;
-constexpr std::uint64_t kWatermarkFileBytes = 64u << 10;
 
 Result<Policy> policy_of(const RecordView& record) {
     const auto refuse = [&](const Error& why) {
@@ -112,33 +111,6 @@ private:
     std::vector<RecordView> views_;
     std::vector<const RecordView*> pointers_;
 };
-
-/// How far others have seen this history (J4). A file that says nothing sensible proves nothing.
-Result<std::vector<Evidence>> followers(FileSystem& files, const StorePaths& paths,
-                                        const std::string& store) {
-    std::vector<Evidence> evidence;
-    auto names = files.list(paths.followers());
-    if (!names && names.error().code == Errc::not_found) return evidence;
-    if (!names) return std::move(names).error();
-    for (const std::string& name : *names) {
-        const auto text = read_file(files, paths.followers() + "/" + name, kWatermarkFileBytes);
-        if (!text) continue;
-        const auto json = parse_json(*text);
-        if (!json) continue;
-        const Json* of = json->find("store");
-        const Json* epoch = json->find("epoch");
-        const Json* seq = json->find("seq");
-        const auto is_number = [](const Json* member) {
-            return member != nullptr && member->is_integer() && member->integer() >= 0;
-        };
-        if (of == nullptr || !of->is_string() || of->string() != store) continue;
-        if (!is_number(epoch) || !is_number(seq)) continue;
-        evidence.push_back({.epoch = Epoch{static_cast<std::uint64_t>(epoch->integer())},
-                            .seq = Seq{static_cast<std::uint64_t>(seq->integer())},
-                            .source = "follower " + name});
-    }
-    return evidence;
-}
 
 // --- The policy in force, when no record behind the watermark says it.
 
@@ -241,7 +213,8 @@ Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings) 
     };
     SE_TRY(projection, Projection::open(place, opened.hold.info, settings.projection, doors.log));
     opened.projection = std::move(projection);
-    SE_TRY(evidence, followers(doors.files, opened.paths, opened.hold.info.store));
+    SE_TRY(evidence,
+           read_follower_watermarks(doors.files, opened.paths, opened.hold.info.store));
 
     // At most twice: once a trusted projection turns out to be of another history.
     for (bool anew = !opened.projection->trusted();; anew = true) {

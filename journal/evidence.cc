@@ -2,13 +2,17 @@
 
 #include <algorithm>
 
+#include "journal/base/json.h"
 #include "journal/segment.h"
 
 namespace se {
 namespace {
 
-void take_line(const Line& line, Seq expected, const EpochStarts& starts, RecordView* record,
-               Behind* behind) {
+constexpr std::uint64_t kWatermarkFileBytes = 64u << 10;
+
+/// `in_place`: it does not stand where the header of its segment belongs.
+void take_line(const Line& line, bool in_place, Seq expected, const EpochStarts& starts,
+               RecordView* record, Behind* behind) {
     const std::string_view text = line.text;
     const auto frame = read_frame(text);
     if (!frame) {
@@ -25,8 +29,10 @@ void take_line(const Line& line, Seq expected, const EpochStarts& starts, Record
                                 .source = "record " + std::to_string(frame->seq.value)};
     }
     if (!parse_record(text, record)) return;
-    if (!behind->resumes && line.terminated && frame->seq >= expected) behind->resumes = frame->seq;
-    if (const auto gap = gap_noted_by(*record)) behind->repaired.push_back(*gap);
+    if (!behind->resumes && in_place && line.terminated && frame->seq >= expected) {
+        behind->resumes = frame->seq;
+    }
+    behind->repaired.add(*record);
 }
 
 }  // namespace
@@ -41,6 +47,32 @@ bool EpochStarts::void_at(Epoch epoch, Seq seq) const {
     return later != starts_.end() && later->seq <= seq;
 }
 
+Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const StorePaths& paths,
+                                                       const std::string& store) {
+    std::vector<Evidence> evidence;
+    auto names = files.list(paths.followers());
+    if (!names && names.error().code == Errc::not_found) return evidence;
+    if (!names) return std::move(names).error();
+    for (const std::string& name : *names) {
+        const auto text = read_file(files, paths.followers() + "/" + name, kWatermarkFileBytes);
+        if (!text) continue;
+        const auto json = parse_json(*text);
+        if (!json) continue;
+        const Json* of = json->find("store");
+        const Json* epoch = json->find("epoch");
+        const Json* seq = json->find("seq");
+        const auto is_number = [](const Json* member) {
+            return member != nullptr && member->is_integer() && member->integer() >= 0;
+        };
+        if (of == nullptr || !of->is_string() || of->string() != store) continue;
+        if (!is_number(epoch) || !is_number(seq)) continue;
+        evidence.push_back({.epoch = Epoch{static_cast<std::uint64_t>(epoch->integer())},
+                            .seq = Seq{static_cast<std::uint64_t>(seq->integer())},
+                            .source = "follower " + name});
+    }
+    return evidence;
+}
+
 Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            const std::vector<Seq>& segments, std::size_t index,
                            std::uint64_t offset, Seq expected, const EpochStarts& starts) {
@@ -52,7 +84,8 @@ Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
         for (;;) {
             SE_TRY(line, lines.next());
             if (!line) break;
-            take_line(*line, expected, starts, &record, &behind);
+            const bool in_place = line->offset >= header_bytes_least(segments[index]);
+            take_line(*line, in_place, expected, starts, &record, &behind);
         }
     }
     return behind;

@@ -19,6 +19,11 @@ struct Evidence {
     std::string source;  ///< "HEAD", "projection", "follower x"
 };
 
+/// The watermarks in followers/ (X3): how far others have seen this store's history. A file that says
+/// nothing sensible proves nothing.
+Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const StorePaths& paths,
+                                                       const std::string& store);
+
 /// Where each epoch begins in the good lines.
 class EpochStarts {
 public:
@@ -41,7 +46,7 @@ private:
 struct Behind {
     std::optional<Evidence> best;  ///< the highest `durable` that counts
     Epoch epoch_highest;
-    std::vector<Gap> repaired;     ///< from `repaired` notes
+    Gaps repaired;                 ///< from notes
     std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`
 };
 

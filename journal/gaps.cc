@@ -29,6 +29,25 @@ std::optional<Gap> gap_noted_by(const RecordView& record) {
 void Gaps::add(const std::vector<Parked>& quarantine) {
     for (const Parked& parked : quarantine) {
         if (parked.what == Parked::What::lost) add(Gap{.from = parked.from, .to = parked.to, .noted = {}});
+        if (parked.what == Parked::What::header) {
+            headers_.push_back({.segment = parked.segment, .by = parked.epoch});
+        }
+    }
+}
+
+void Gaps::add(const Gaps& more) {
+    gaps_.insert(gaps_.end(), more.gaps_.begin(), more.gaps_.end());
+    headers_.insert(headers_.end(), more.headers_.begin(), more.headers_.end());
+}
+
+void Gaps::add(const RecordView& record) {
+    if (record.kind != Kind::note) return;
+    if (const auto gap = gap_noted_by(record)) gaps_.push_back(*gap);
+    if (record.note != kNoteHeader) return;
+    const auto body = parse_json(record.body);
+    const auto segment = body ? seq_member(*body, "segment") : std::nullopt;
+    if (segment && *segment < record.seq) {
+        headers_.push_back({.segment = *segment, .by = record.epoch});
     }
 }
 
@@ -52,11 +71,17 @@ std::optional<Epoch> Gaps::noted_at(const Gap& gap) const {
 }
 
 bool Gaps::excuse_root(Seq header_first, Epoch header_epoch) const {
-    return std::any_of(gaps_.begin(), gaps_.end(), [&](const Gap& gap) {
+    const auto gap_below = [&](Seq first) {
+        return std::ranges::any_of(gaps_, [&](const Gap& gap) { return gap.from < first; });
+    };
+    const bool knew_the_lost = std::ranges::any_of(gaps_, [&](const Gap& gap) {
         if (gap.from >= header_first) return false;
         const auto noted = noted_at(gap);
         return !noted || header_epoch < *noted;
     });
+    return knew_the_lost || std::ranges::any_of(headers_, [&](const HeaderAnew& anew) {
+               return anew.segment < header_first && header_epoch < anew.by && gap_below(anew.segment);
+           });
 }
 
 }  // namespace se

@@ -18,12 +18,21 @@ struct Gap {
 /// The gap that a `repaired` note tells of; nothing for any other record.
 std::optional<Gap> gap_noted_by(const RecordView& record);
 
+/// A segment whose unreadable header was written anew, by an epoch above all that came before.
+struct HeaderAnew {
+    Seq segment;
+    Epoch by;
+};
+
 /// All gaps that are believed: those with a note in good lines, and those whose quarantine files still
-/// wait for theirs.
+/// wait for theirs. Likewise the headers written anew.
 class Gaps {
 public:
     void add(const Gap& gap) { gaps_.push_back(gap); }
     void add(const std::vector<Parked>& quarantine);
+    void add(const Gaps& more);
+    /// What a record tells, if it is a note of a repair.
+    void add(const RecordView& record);
 
     /// The first seq from `seq` on that was not given up.
     Seq beyond(Seq seq) const;
@@ -31,13 +40,16 @@ public:
     bool cover(Seq from, Seq to) const { return beyond(from) >= to; }
 
     /// A header's root that differs from the one recomputed is believed if the header was written
-    /// before seqs below it were given up: it knew their leaves, and we do not.
+    /// before seqs below it were given up: it knew their leaves, and we do not. A header written anew
+    /// above such a gap does not know them either, so those behind it that are older than it are believed
+    /// too.
     bool excuse_root(Seq header_first, Epoch header_epoch) const;
 
 private:
     std::optional<Epoch> noted_at(const Gap& gap) const;
 
     std::vector<Gap> gaps_;
+    std::vector<HeaderAnew> headers_;
 };
 
 }  // namespace se

@@ -178,12 +178,16 @@ struct JournalReader::State {
 
     // --- gaps
 
-    /// Whether `repaired` notes account for the gap from where we stand up to `next`. They lie
-    /// further on.
+    /// Whether `repaired` notes account for the gap from where we stand up to `next`.
     Result<bool> is_repaired(Seq next) {
         if (gaps.cover(next_seq(), next)) return true;
+        SE_TRY_OK(look_for_gaps());
+        return gaps.cover(next_seq(), next);
+    }
+    /// `repaired` notes lie further on than what they tell of.
+    Status look_for_gaps() {
         if (searched && searched->behind == head && std::pair(segment, offset) >= searched->from) {
-            return false;
+            return Ok{};
         }
         SE_TRY_OK(list_again());
         for (const Seq first : segments) {
@@ -195,7 +199,7 @@ struct JournalReader::State {
                                         }));
         }
         searched = Searched{.from = {segment, offset}, .behind = head};
-        return gaps.cover(next_seq(), next);
+        return Ok{};
     }
     void look_for_gap(std::string_view line) {
         RecordView note;
@@ -216,6 +220,13 @@ struct JournalReader::State {
     Result<Step> judge(Fault bad) {
         bad.seq = gaps.beyond(next_seq());
         SE_TRY(acknowledged, was_acknowledged(bad.seq));
+        if (acknowledged) {
+            // Perhaps that one was given up, and it is the next that should stand here.
+            SE_TRY_OK(look_for_gaps());
+            bad.seq = gaps.beyond(bad.seq);
+            SE_TRY(really, was_acknowledged(bad.seq));
+            acknowledged = really;
+        }
         if (acknowledged) return fail(std::move(bad));
         lines.reset();  // looked at again when there is more
         return Step::not_yet;
@@ -383,8 +394,12 @@ JournalReader::~JournalReader() = default;
 
 Result<JournalReader> JournalReader::open(FileSystem& files, StorePaths paths) {
     SE_TRY(info, read_store(files, paths));
+    return open_as(files, std::move(paths), std::move(info.store));
+}
+
+JournalReader JournalReader::open_as(FileSystem& files, StorePaths paths, std::string store) {
     auto state = std::make_unique<State>(files, std::move(paths));
-    state->store = std::move(info.store);
+    state->store = std::move(store);
     return JournalReader(std::move(state));
 }
 

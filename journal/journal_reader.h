@@ -31,6 +31,8 @@ class JournalReader {
 public:
     /// Stands before seq 1.
     static Result<JournalReader> open(FileSystem& files, StorePaths paths);
+    /// The same for a store whose store.json does not hold: for tools that show what is left.
+    static JournalReader open_as(FileSystem& files, StorePaths paths, std::string store);
     JournalReader(JournalReader&&) noexcept;
     JournalReader& operator=(JournalReader&&) noexcept;
     ~JournalReader();

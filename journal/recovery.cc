@@ -162,7 +162,7 @@ Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
     if (std::exchange(looked_ahead_, true)) return Ok{};
     SE_TRY(ahead,
            look_behind(in_.files, in_.paths, out_.segments, index, offset, expected_, starts_));
-    for (const Gap& gap : ahead.repaired) gaps_.add(gap);
+    gaps_.add(ahead.repaired);
     return Ok{};
 }
 
@@ -263,7 +263,7 @@ Status Recovery::take_line(const Line& line, std::size_t index) {
     epoch_ = record_.epoch;
     starts_.saw(record_.epoch, record_.seq);
     if (record_.kind == Kind::note) {
-        if (const auto gap = gap_noted_by(record_)) gaps_.add(*gap);
+        gaps_.add(record_);
         for (std::string& file : files_noted_by(record_)) noted_.push_back(std::move(file));
     }
     if (kept_.lines.empty() && vouched(record_, segment, end)) {

@@ -17,12 +17,17 @@ void Recovery::weigh(const Evidence& evidence) {
 Status Recovery::judge() {
     out_.epoch_highest = std::max(out_.epoch_highest, starts_.highest());
     std::optional<Seq> resumes;
+    std::optional<Seq> given_up;  // something stands where from here on all was given up
     if (fault_) {
         SE_TRY(behind, look_behind(in_.files, in_.paths, out_.segments, fault_index_,
                                    fault_->offset, fault_->seq, starts_));
-        for (const Gap& gap : behind.repaired) gaps_.add(gap);
+        gaps_.add(behind.repaired);
         // A bad place in a gap is where the log was to go on behind it. A header is where it is.
-        if (!fault_at_header_) fault_->seq = gaps_.beyond(fault_->seq);
+        if (!fault_at_header_) {
+            const Seq beyond = gaps_.beyond(fault_->seq);
+            if (beyond > fault_->seq && behind.resumes == beyond) given_up = fault_->seq;
+            fault_->seq = beyond;
+        }
         expected_ = fault_->seq;
         out_.epoch_highest = std::max(out_.epoch_highest, behind.epoch_highest);
         resumes = behind.resumes;
@@ -59,6 +64,11 @@ Status Recovery::judge() {
     }
     if (resumes && *resumes <= damage.to.next()) {
         damage.to = std::max(damage.from, Seq{resumes->value - 1});
+    }
+    if (given_up) {
+        // To give that up once more costs nothing.
+        damage.from = damage.fault.seq = *given_up;
+        damage.to = Seq{resumes->value - 1};
     }
     out_.report.damage = std::move(damage);
     return Ok{};

@@ -62,7 +62,7 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
     const bool good = frame && line.terminated && parse_record(line.text, record);
     if (frame) survey->epoch_highest = std::max(survey->epoch_highest, frame->epoch);
     if (good) {
-        if (const auto gap = gap_noted_by(*record)) survey->gaps.add(*gap);
+        survey->gaps.add(*record);
         survey->last = std::max(survey->last, record->seq);
         if (auto& epoch = survey->segments.back().epoch; !epoch) epoch = record->epoch;
     }
@@ -95,11 +95,13 @@ Status take_segment(const File& file, std::size_t index, const std::string& stor
     segment.bytes = size;
     LineReader lines(file);
     RecordView record;
+    const std::uint64_t header_bytes = header_bytes_least(segment.first);
     bool header_due = true;
     for (;;) {
         SE_TRY(line, lines.next());
         if (!line) break;
-        const bool is_record = read_frame(line->text).has_value();
+        // A good record where the header belongs landed there, and goes with what it destroyed.
+        const bool is_record = line->offset >= header_bytes && read_frame(line->text).has_value();
         if (std::exchange(header_due, false) && !is_record) {
             const auto header = parse_segment_header(line->text);
             if (!header && header.error().code == Errc::unsupported) return header.error();
@@ -157,7 +159,7 @@ bool holds_all(const std::vector<Seq>& good, Seq from, Seq to) {
 
 /// The end of history is only missing if something says that there was more.
 Status check_end(FileSystem& files, const StorePaths& paths, const std::string& store,
-                 const Survey& survey, Seq from, Seq to) {
+                 const Survey& survey, const std::vector<Evidence>& evidence, Seq from, Seq to) {
     std::vector<Seq> segments;
     for (const Survey::Segment& segment : survey.segments) segments.push_back(segment.first);
     SE_TRY(behind, look_behind(files, paths, segments, survey.before.index, survey.before.offset,
@@ -166,6 +168,9 @@ Status check_end(FileSystem& files, const StorePaths& paths, const std::string& 
     SE_TRY(head, read_head(files, paths.head()));
     if (head && head->store == store && !survey.starts.void_at(head->epoch, head->durable)) {
         best = std::max(best, head->durable);
+    }
+    for (const Evidence& one : evidence) {
+        if (!survey.starts.void_at(one.epoch, one.seq)) best = std::max(best, one.seq);
     }
     if (best < from) {
         return refused("nothing says that seq " + std::to_string(from.value) +
@@ -232,11 +237,14 @@ struct Repair {
 };
 
 Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::string& store,
-                       Seq from, Seq to) {
+                       Seq from, Seq to, std::vector<Evidence> given) {
     if (from == Seq{} || to < from) return refused("not a range of seqs: " + range_text(from, to));
     SE_TRY(survey, make_survey(files, paths, store, from, to));
     SE_TRY_OK(check_bounds(survey, from, to));
-    Repair repair{.survey = std::move(survey), .plan = {.from = from, .to = to}};
+    SE_TRY(evidence, read_follower_watermarks(files, paths, store));
+    evidence.insert(evidence.end(), given.begin(), given.end());
+    Repair repair{.survey = std::move(survey),
+                  .plan = {.from = from, .to = to, .evidence = std::move(given)}};
     const Survey& found = repair.survey;
     const std::vector<std::size_t> headers = bad_headers(found);
     for (const std::size_t i : headers) repair.plan.headers.push_back(found.segments[i].first);
@@ -249,12 +257,13 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     SE_TRY(head, read_head(files, paths.head()));
     Epoch highest = found.epoch_highest;
     if (head) highest = std::max(highest, head->epoch);
+    for (const Evidence& one : evidence) highest = std::max(highest, one.epoch);
     repair.name = {.what = Parked::What::lost,
                    .epoch = highest.next(),
                    .next = std::max(found.last, found.after ? found.last : to).next()};
     if (whole || given_up) return repair;  // only headers: no record is lost
 
-    if (!found.after) SE_TRY_OK(check_end(files, paths, store, found, from, to));
+    if (!found.after) SE_TRY_OK(check_end(files, paths, store, found, evidence, from, to));
     SE_TRY(pieces, make_pieces(files, paths, found, from, to, repair.name));
     repair.plan.pieces = std::move(pieces);
     repair.plan.good_lost = found.good_ids;
@@ -297,17 +306,17 @@ Result<std::string> header_anew(FileSystem& files, const StorePaths& paths,
                                 std::size_t index) {
     const Survey::Segment& segment = survey.segments[index];
     SE_TRY(tree, tree_before(files, paths, survey, index));
-    std::string text =
-        encode_segment_header({.store = store,
-                               .epoch = segment.epoch.value_or(survey.before_epoch),
-                               .first = segment.first,
-                               .before = std::move(tree)}) +
-        '\n';
-    if (segment.epoch && text.size() > segment.records_begin) {
-        return refused("no room for a header before the first record of " +
-                       StorePaths::segment_name(segment.first));
+    // The epoch it had is not known, only what it lay between; nor is how many digits that took.
+    for (const Epoch epoch : {segment.epoch.value_or(survey.before_epoch), survey.before_epoch, Epoch{}}) {
+        std::string text = encode_segment_header({.store = store,
+                                                  .epoch = epoch,
+                                                  .first = segment.first,
+                                                  .before = tree}) +
+                           '\n';
+        if (!segment.epoch || text.size() <= segment.records_begin) return text;
     }
-    return text;
+    return refused("no room for a header before the first record of " +
+                   StorePaths::segment_name(segment.first));
 }
 
 Status rewrite_header(FileSystem& files, const StorePaths& paths, const Survey::Segment& segment,
@@ -320,8 +329,9 @@ Status rewrite_header(FileSystem& files, const StorePaths& paths, const Survey::
     return file->sync();
 }
 
-/// From the first parked byte on the log reads otherwise than it was folded, and the writer who would find
-/// that out is not there yet: without STAMP no reader believes LMDB, whenever this is cut short.
+/// From the first blanked byte on the log reads otherwise than it was folded, and the writer who would find
+/// that out is not there yet: without STAMP no reader believes LMDB, whenever this is cut short. Not before
+/// all is parked: until then LMDB may be the only proof that there was something to lose.
 Status distrust_projection(FileSystem& files, const StorePaths& paths) {
     const std::string stamp = paths.projection() + "/STAMP";
     SE_TRY(there, files.exists(stamp));
@@ -345,15 +355,16 @@ Status same_plan(const RepairPlan& a, const RepairPlan& b) {
 
 }  // namespace
 
-Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to) {
+Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to,
+                               std::vector<Evidence> evidence) {
     SE_TRY(store, read_store(files, paths));
-    SE_TRY(repair, prepare(files, paths, store.store, from, to));
+    SE_TRY(repair, prepare(files, paths, store.store, from, to, std::move(evidence)));
     return std::move(repair.plan);
 }
 
 Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold,
                  const RepairPlan& plan) {
-    SE_TRY(repair, prepare(files, paths, hold.info.store, plan.from, plan.to));
+    SE_TRY(repair, prepare(files, paths, hold.info.store, plan.from, plan.to, plan.evidence));
     SE_TRY_OK(same_plan(plan, repair.plan));
     const Survey& survey = repair.survey;
     const std::vector<std::size_t> headers =
@@ -364,7 +375,6 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         texts.push_back(std::move(text));
     }
 
-    SE_TRY_OK(distrust_projection(files, paths));
     // All of it is kept before any of it is touched.
     for (const RepairPiece& piece : plan.pieces) {
         std::string bytes;
@@ -384,6 +394,7 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         name.segment = segment.first;
         SE_TRY_OK(park(files, paths, name, bytes));
     }
+    SE_TRY_OK(distrust_projection(files, paths));
 
     for (std::size_t i = 0; i < headers.size(); ++i) {
         SE_TRY_OK(rewrite_header(files, paths, survey.segments[headers[i]], texts[i]));

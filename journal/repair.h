@@ -5,6 +5,7 @@
 
 #include "journal/base/filesystem.h"
 #include "journal/base/ids.h"
+#include "journal/evidence.h"
 #include "journal/paths.h"
 #include "journal/store.h"
 
@@ -23,14 +24,17 @@ struct RepairPlan {
     std::vector<RepairPiece> pieces;    ///< what will be blanked in place
     std::vector<Seq> headers;           ///< segments whose unreadable header is written anew
     std::vector<std::string> good_lost; ///< ids of good records inside the range, which go too
+    std::vector<Evidence> evidence;     ///< as given to plan_repair()
 };
 
 /// What accepting the loss of from..to would do. Errc::malformed when the range is not damaged, does not
-/// cover a whole fault as `verify` names it, or would leave damage inside its bounds.
-Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to);
+/// cover a whole fault as `verify` names it, or would leave damage inside its bounds. It sees what an open
+/// sees: HEAD, all lines, the watermarks in followers/; and `evidence`, what a trusted LMDB says.
+Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to,
+                               std::vector<Evidence> evidence = {});
 
-/// Copies those bytes to quarantine/, syncs file and folder, blanks them in place, syncs. The `repaired`
-/// note is appended by the next open (Journal::notes()). Needs the hold.
+/// Copies those bytes to quarantine/, syncs file and folder, takes STAMP away, blanks them in place, syncs.
+/// The `repaired` note is appended by the next open (Journal::notes()). Needs the hold.
 Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold, const RepairPlan& plan);
 
 }  // namespace se

@@ -19,7 +19,8 @@ constexpr std::size_t kChunkBytes = 256u << 10;
 
 class PieceReader {
 public:
-    PieceReader(bool hashes, ScannedPiece* piece) : hashes_(hashes), piece_(piece) {}
+    PieceReader(Seq segment, bool hashes, ScannedPiece* piece)
+        : records_begin_(header_bytes_least(segment)), hashes_(hashes), piece_(piece) {}
 
     Status read(const File& file, std::uint64_t from, std::uint64_t to) {
         // One byte earlier, to tell a line that begins at `from` from the rest of an earlier one.
@@ -39,12 +40,17 @@ private:
         const auto frame = read_frame(line.text);
         if (!frame) return take_other(line, end);
         if (!line.terminated) {
-            bad(FaultKind::unterminated, line, end, {});
+            bad(FaultKind::unterminated, line, end, {}, frame->durable);
+            return Ok{};
+        }
+        if (line.offset < records_begin_) {
+            bad(FaultKind::bad_line, line, end, "a record where the header belongs", frame->durable);
+            if (parse_record(line.text, &record_)) piece_->repaired.add(record_);
             return Ok{};
         }
         if (hashes_) {
             if (const Status parsed = parse_record(line.text, &record_); !parsed) {
-                bad(FaultKind::bad_line, line, end, parsed.error().text);
+                bad(FaultKind::bad_line, line, end, parsed.error().text, frame->durable);
                 return Ok{};
             }
         }
@@ -65,7 +71,7 @@ private:
         }
         if (hashes_) piece_->leaves.push_back(leaf_hash(record_));
         if (frame->is_note && (hashes_ || parse_record(line.text, &record_))) {
-            if (const auto gap = gap_noted_by(record_)) piece_->repaired.push_back(*gap);
+            piece_->repaired.add(record_);
         }
         return Ok{};
     }
@@ -82,12 +88,17 @@ private:
         return Ok{};
     }
 
-    void bad(FaultKind kind, const Line& line, std::uint64_t end, std::string detail) {
-        piece_->things.emplace_back(ScannedBadLine{
-            .kind = kind, .offset = line.offset, .end = end, .detail = std::move(detail)});
+    void bad(FaultKind kind, const Line& line, std::uint64_t end, std::string detail,
+             Seq durable = {}) {
+        piece_->things.emplace_back(ScannedBadLine{.kind = kind,
+                                                   .offset = line.offset,
+                                                   .end = end,
+                                                   .detail = std::move(detail),
+                                                   .durable = durable});
     }
 
-    bool hashes_;
+    const std::uint64_t records_begin_;
+    const bool hashes_;
     ScannedPiece* piece_;
     RecordView record_;
 };
@@ -182,7 +193,7 @@ private:
         result.segment = piece.segment;
         result.bytes = piece.to - piece.from;
         result.first_of_segment = piece.from == 0;
-        PieceReader reader(hashes_, &result);
+        PieceReader reader(segments_[piece.segment].first, hashes_, &result);
         SE_TRY_OK(reader.read(file, piece.from, piece.to));
         return result;
     }

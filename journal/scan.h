@@ -32,6 +32,7 @@ struct ScannedBadLine {
     FaultKind kind = FaultKind::bad_line;  ///< or unterminated
     std::uint64_t offset = 0, end = 0;
     std::string detail;
+    Seq durable{};  ///< as told by a record whose crc holds, and which is bad all the same
 };
 struct ScannedHeader {
     std::uint64_t offset = 0, end = 0;
@@ -46,7 +47,7 @@ struct ScannedPiece {
     bool first_of_segment = false;
     std::vector<ScannedThing> things;
     std::vector<Hash> leaves;  ///< one for each record in runs, if hashes were asked for
-    std::vector<Gap> repaired;
+    Gaps repaired;             ///< from notes
 };
 
 struct ScannedSegment {

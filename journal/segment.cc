@@ -1,6 +1,7 @@
 #include "journal/segment.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -14,6 +15,7 @@ namespace {
 constexpr std::string_view kFormatName = "state-engine-journal/";
 constexpr unsigned kFormatMajor = 1;
 constexpr std::size_t kFirstChunkBytes = 16u << 10;
+constexpr std::size_t kStoreIdBytes = 36;
 
 Error corrupt(std::string_view what) {
     return Error{Errc::corruption, "not a segment header: " + std::string(what)};
@@ -60,6 +62,14 @@ std::string encode_segment_header(const SegmentHeader& header) {
     object.text("frontier", to_hex(header.before.to_bytes()));
     append_crc_tail(line, 0);
     return line;
+}
+
+std::uint64_t header_bytes_least(Seq first) {
+    static const std::uint64_t empty =
+        encode_segment_header({.store = std::string(kStoreIdBytes, '0'), .first = Seq{0}}).size() + 1;
+    const std::uint64_t digits = std::to_string(first.value).size();
+    const auto subtrees = static_cast<std::uint64_t>(std::popcount(first.value - 1));
+    return empty - 1 + digits + subtrees * 2 * sizeof(Hash);
 }
 
 Result<SegmentHeader> parse_segment_header(std::string_view line) {
@@ -217,7 +227,7 @@ Result<std::optional<Fault>> SegmentReader::take_header() {
     if (!header) {
         if (header.error().code == Errc::unsupported) return header.error();
         // Perhaps the line is the first record, and the header is what is missing.
-        again_ = read_frame(line_.text).has_value();
+        again_ = line_.offset >= header_bytes_least(first_) && read_frame(line_.text).has_value();
         return std::optional(fault(FaultKind::bad_header, header.error().text));
     }
     if (header->store != store_) {

@@ -29,6 +29,9 @@ struct SegmentHeader {
 inline constexpr std::string_view kJournalFormat = "state-engine-journal/1";
 
 std::string encode_segment_header(const SegmentHeader& header);
+/// The least that the header line of that segment takes, newline included. A line that begins before that
+/// stands where the header belongs: it is no record of this place, however good it looks.
+std::uint64_t header_bytes_least(Seq first);
 /// Errc::corruption when damaged, Errc::unsupported for a newer major format.
 Result<SegmentHeader> parse_segment_header(std::string_view line);
 

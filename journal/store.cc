@@ -5,6 +5,7 @@
 
 #include "journal/base/hash.h"
 #include "journal/base/json.h"
+#include "journal/head.h"
 #include "journal/segment.h"
 
 namespace se {
@@ -100,6 +101,24 @@ Result<StoreInfo> read_store(FileSystem& files, const StorePaths& paths) {
     SE_TRY(text, read_file(files, paths.store_file(), kStoreFileBytesMax));
     if (text.empty()) return Error{Errc::not_found, paths.store_file() + ": no store here yet"};
     return decode(paths.store_file(), text);
+}
+
+Result<std::string> store_id_as_told(FileSystem& files, const StorePaths& paths, std::string* why) {
+    auto info = read_store(files, paths);
+    if (info) return std::move(info->store);
+    if (info.error().code != Errc::corruption) return std::move(info).error();
+    *why = info.error().text;
+    SE_TRY(head, read_head(files, paths.head()));
+    if (head) return std::move(head->store);
+    SE_TRY(segments, list_segments(files, paths));
+    for (const Seq first : segments) {
+        SE_TRY(file, files.open(paths.segment(first), OpenMode::read));
+        LineReader lines(*file);
+        SE_TRY(line, lines.next());
+        if (!line) continue;
+        if (auto header = parse_segment_header(line->text)) return std::move(header->store);
+    }
+    return std::move(info).error();
 }
 
 Result<StoreHold> hold_store(FileSystem& files, Random& random, const StorePaths& paths) {

@@ -20,6 +20,10 @@ struct StoreInfo {
 /// Reads it. Errc::not_found where there is no store, Errc::unsupported for a newer major format.
 Result<StoreInfo> read_store(FileSystem& files, const StorePaths& paths);
 
+/// The store's id as store.json tells it; where that does not hold, as HEAD or the first good segment header
+/// does, with `*why` set. For tools that show what is left: nobody opens such a store.
+Result<std::string> store_id_as_told(FileSystem& files, const StorePaths& paths, std::string* why);
+
 /// The right to write. Lives as long as the writer does.
 struct StoreHold {
     StoreInfo info;

@@ -36,16 +36,18 @@ struct Suspect {
 class Judge {
 public:
     Judge(const std::string& store, const std::vector<ScannedSegment>& segments,
-          std::optional<Head> head, bool hashes)
+          std::optional<Head> head, std::vector<Evidence> evidence, Gaps gaps, bool hashes)
         : store_(store),
           segments_(segments),
           head_(std::move(head)),
+          evidence_(std::move(evidence)),
           hashes_(hashes),
+          gaps_(std::move(gaps)),
           used_(segments.size()) {}
 
     void take(const ScannedPiece& piece) {
         if (piece.first_of_segment) begin_segment(piece.segment);
-        for (const Gap& gap : piece.repaired) gaps_.add(gap);
+        gaps_.add(piece.repaired);
         for (const ScannedThing& thing : piece.things) {
             std::visit([&](const auto& it) { take(it, piece); }, thing);
         }
@@ -104,7 +106,8 @@ private:
         used_[index_] = it.end;
         const bool header = std::exchange(header_due_, false);
         const bool no_header = header && it.kind == FaultKind::bad_line;
-        suspect(no_header ? FaultKind::bad_header : it.kind, it.offset, it.detail);
+        Suspect& bad = suspect(no_header ? FaultKind::bad_header : it.kind, it.offset, it.detail);
+        bad.durable_behind = std::max(bad.durable_behind, it.durable);
     }
 
     void take(const ScannedRun& run, const ScannedPiece& piece) {
@@ -182,8 +185,10 @@ private:
     const std::string& store_;
     const std::vector<ScannedSegment>& segments_;
     const std::optional<Head> head_;
+    const std::vector<Evidence> evidence_;  // from beside the journal
     const bool hashes_;
 
+    Gaps gaps_;
     std::size_t index_ = 0;
     bool header_due_ = false;
     Seq expected_{1};
@@ -194,7 +199,6 @@ private:
     Frontier tree_;
     std::vector<std::uint64_t> used_;  // by segment: behind its last byte that is no blank
     EpochStarts starts_;
-    Gaps gaps_;
     std::vector<Suspect> suspects_;
 };
 
@@ -215,9 +219,12 @@ void Judge::finish(VerifyReport* report) {
         suspect(FaultKind::missing_records, end_of_good_, "the log ends here");
         if (segments_.empty() && head_) suspects_.back().fault.segment = head_->segment;
     }
-    // J4: HEAD proves nothing about what a later epoch wrote anew.
+    // J4: none of it proves anything about what a later epoch wrote anew.
     Seq proven;
     if (head_ && !starts_.void_at(head_->epoch, head_->durable)) proven = head_->durable;
+    for (const Evidence& one : evidence_) {
+        if (!starts_.void_at(one.epoch, one.seq)) proven = std::max(proven, one.seq);
+    }
 
     report->records = records_;
     report->first = first_;
@@ -235,9 +242,15 @@ void Judge::finish(VerifyReport* report) {
         if (!it.open && it.fault.last >= it.fault.seq) {
             const Seq lost = std::min(gaps_.beyond(it.fault.seq), it.fault.last.next());
             report->repaired += lost.value - it.fault.seq.value;
+            const bool all_given_up = lost > it.fault.last;
+            if (it.only_missing && all_given_up) continue;
+            // Else more is missing; or something still stands where all was given up, which to give up
+            // once more costs nothing.
+            if (!all_given_up || it.fault.kind == FaultKind::bad_header) it.fault.seq = lost;
+        } else if (it.open && it.fault.kind != FaultKind::bad_header) {
+            const Seq lost = gaps_.beyond(it.fault.seq);
+            report->repaired += lost.value - it.fault.seq.value;
             it.fault.seq = lost;
-            if (it.only_missing && lost > it.fault.last) continue;
-            // Else more is missing, or something stands where all was given up and blanked.
         }
         if (it.fault.kind == FaultKind::bad_root &&
             (!std::exchange(tree_is_known, true) ||
@@ -278,16 +291,23 @@ Result<std::vector<ScannedSegment>> what_to_read(FileSystem& files, const StoreP
 
 Result<VerifyReport> verify_once(FileSystem& files, const StorePaths& paths,
                                  const VerifyOptions& options, bool writing) {
-    SE_TRY(info, read_store(files, paths));
+    std::string store_file;
+    SE_TRY(store, store_id_as_told(files, paths, &store_file));
+    // Before HEAD: a living writer's followers are never ahead of it.
+    SE_TRY(evidence, read_follower_watermarks(files, paths, store));
+    evidence.insert(evidence.end(), options.evidence.begin(), options.evidence.end());
     SE_TRY(head, read_head(files, paths.head()));
-    if (head && head->store != info.store) head.reset();
+    if (head && head->store != store) head.reset();
     SE_TRY(segments, what_to_read(files, paths, head, writing));
 
-    VerifyReport report;
+    VerifyReport report{.store_file = std::move(store_file)};
     report.segments = segments.size();
     if (head) report.durable = head->durable;
     for (const ScannedSegment& segment : segments) report.bytes += segment.bytes;
-    Judge judge(info.store, segments, head, options.hashes);
+    Gaps gaps;  // those whose notes are to come, as the next open believes them
+    SE_TRY(quarantine, list_quarantine(files, paths));
+    gaps.add(quarantine);
+    Judge judge(store, segments, head, std::move(evidence), std::move(gaps), options.hashes);
     std::uint64_t done = 0;
     SE_TRY_OK(scan_segments(files, paths, segments, options.hashes, options.threads,
                             [&](ScannedPiece&& piece) -> Status {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "journal/base/filesystem.h"
+#include "journal/evidence.h"
 #include "journal/journal_reader.h"
 #include "journal/segment.h"
 
@@ -14,6 +15,9 @@ namespace se {
 struct VerifyOptions {
     bool hashes = true;  ///< also the Merkle tree against every segment header's root
     unsigned threads = 2;
+    /// What the journal's own files do not say (a trusted LMDB's watermark). Watermarks in followers/ are
+    /// read here.
+    std::vector<Evidence> evidence = {};
     std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_all)> progress = {};
 };
 
@@ -24,7 +28,8 @@ struct VerifyReport {
     Seq first, last;               ///< of good records
     Seq durable;                   ///< as HEAD says
     std::uint64_t torn_bytes = 0;  ///< behind the last record, never acknowledged: not a fault
-    std::uint64_t repaired = 0;    ///< seqs that a `repaired` note accounts for
+    std::uint64_t repaired = 0;    ///< seqs given up: by a `repaired` note, or about to get theirs
+    std::string store_file;        ///< why store.json does not hold; the id is HEAD's or a header's then
     std::vector<Fault> faults;     ///< acknowledged history that does not hold
     Hash root{};                   ///< of 1..last, when hashes were asked for
 };

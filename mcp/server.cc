@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/api/api.h"
+#include "engine/api/target.h"
 #include "mcp/server_state.h"
 
 namespace se::mcp {

@@ -33,6 +33,9 @@ std::string teach() {
   MCP_AUTH_TOKEN=secret state-engine --host 0.0.0.0
       Listens for other machines, which need the token. Without one it takes --allow-open.
 
+  state-engine mcp --help
+      The same state for a language model's host, over standard input and output.
+
   curl -s 127.0.0.1:3000/v1/mutations -d '{"op":"set","key":"stream.state","value":"on","reason":"hi"}'
   curl -s 127.0.0.1:3000/v1/state/stream.state
   curl -sN 127.0.0.1:3000/v1/changes
@@ -117,15 +120,17 @@ Result<Config> load_config(const DaemonOptions& options) {
     SE_TRY_OK(apply_environment(&config, environment));
     for (const auto& [name, text] : options.settings) SE_TRY_OK(set_setting(&config, name, text));
     config.settings.config_path = path;
+    if (const auto principals = config.settings.auth.who_may_come_in(); !principals)
+        return principals.error();
     return config;
 }
 
 std::string refusal_to_listen(const Settings& settings) {
     if (HttpServer::is_loopback(settings.http.host)) return {};
-    if (!settings.auth.token.empty() || settings.http.allow_open) return {};
+    if (!settings.auth.lets_anybody_in() || settings.http.allow_open) return {};
     return "listening on " + settings.http.host +
-           " lets every machine that reaches it change the state: set MCP_AUTH_TOKEN, or say "
-           "--allow-open if that is meant";
+           " lets every machine that reaches it change the state: set MCP_AUTH_TOKEN or "
+           "auth.principals, or say --allow-open if that is meant";
 }
 
 }  // namespace se

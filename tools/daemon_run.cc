@@ -86,7 +86,6 @@ Daemon::Daemon(DaemonOptions options, Config config)
     : options_(std::move(options)),
       config_(std::move(config)),
       paths_{config_.settings.data},
-      policy_(config_.policy),
       log_(clock_, log_options(config_.settings)),
       commits_([this] { loop_.post([this] { step(); }); }),
       background_([this] { loop_.post([this] { step(); }); }),
@@ -95,13 +94,14 @@ Daemon::Daemon(DaemonOptions options, Config config)
             .log = log_,
             .version = SE_VERSION,
             .pid = static_cast<std::uint64_t>(::getpid()),
-            .load_policy = [this](bool dry_run) { return load_policy(dry_run); },
-            .extra_metrics = [this] { return server_.metrics(); },
+            .load_config = [this](bool dry_run) { return load_config(dry_run); },
+            .extra_metrics = [this] { return server_.metrics() + mcp_door_.metrics(); },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
                 [this](Api::RepairRange range, std::function<void(Result<std::string>)> done) {
                     if (range.dry_run) {
-                        auto plan = plan_repair(files_, paths_, range.from, range.to);
+                        auto plan = plan_repair(files_, paths_, range.from, range.to,
+                                                projection_evidence());
                         if (!plan) return done(std::move(plan).error());
                         return done(to_json(*plan, false));
                     }
@@ -113,23 +113,39 @@ Daemon::Daemon(DaemonOptions options, Config config)
       server_(
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
-              api_.handle(std::move(request), std::move(reply));
+              if (mcp::HttpDoor::serves(request.target)) {
+                  mcp_door_.handle(std::move(request), std::move(reply));
+              } else {
+                  api_.handle(std::move(request), std::move(reply));
+              }
               if (engine_ != nullptr && engine_->work_waits()) schedule_step();
           },
           log_),
+      offers_(state_, {.version = SE_VERSION,
+                       .profile = config_.settings.mcp.full ? mcp::Profile::full : mcp::Profile::state,
+                       .platform = config_.settings.mcp.full ? platform() : mcp::Platform{}}),
+      mcp_(offers_.registry(), clock_, random_),
+      mcp_door_({.server = mcp_,
+                 .clock = clock_,
+                 .random = random_,
+                 .admit = [this](const Request& request,
+                                 Caller* caller) { return api_.admit(request, caller); },
+                 .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
+                 .streams = config_.settings.http.streams}),
       work_([this] {
           engine_->step();
           const Seq applied = engine_->applied().seq;
           if (std::exchange(changes_, false) || std::exchange(applied_, applied) != applied)
-              api_.changes_applied();
+              changes_applied();
       }) {
+    state_.on_policy = [this] { offers_.policy_changed(); };
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a failed write, not the end
     raise_descriptor_limit();
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int signal) { on_signal(signal); });
     loop_.on_alarm([this] {
         if (serving_) {
-            loop_.set_alarm(api_.tick());
+            loop_.set_alarm(std::min(api_.tick(), mcp_door_.tick()));
             return step();
         }
         const auto left = wait_until_ - clock_.monotonic();
@@ -139,6 +155,59 @@ Daemon::Daemon(DaemonOptions options, Config config)
 }
 
 Daemon::~Daemon() = default;
+
+void Daemon::changes_applied() {
+    api_.changes_applied();
+    state_.changes_applied();
+}
+
+/// The process, for the tools of an operator. What stops it happens behind the answer.
+mcp::Platform Daemon::platform() {
+    mcp::Platform platform;
+    platform.service = config_.settings.service_name;
+    platform.version = SE_VERSION;
+    platform.profile = "daemon";
+    platform.document = [this](std::string_view route) -> Result<std::string> {
+        std::string body;
+        Request request{.method = "GET", .target = std::string(route)};
+        request.peer = {.kind = Peer::Kind::socket, .user = "mcp"};
+        api_.handle(std::move(request), [&body](Response&& response) { body = std::move(response.body); });
+        return body;
+    };
+    for (const SettingInfo& info : all_settings()) {
+        JsonObject(platform.settings_json.emplace_back())
+            .text("name", info.name)
+            .text("default", info.default_value)
+            .text("meaning", info.meaning)
+            .text("environment", info.environment)
+            .close();
+    }
+    platform.set_log_level = [this](const std::string& level) -> Status {
+        const auto severity = severity_from_text(level);
+        if (!severity) return Error{Errc::malformed, "level is debug, info, warn or error, not " + level};
+        log_.set_severity_min(*severity);
+        return Ok{};
+    };
+    platform.log_level = [this] {
+        constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warn", "error"};
+        return std::string(*std::ranges::find_if(kNames, [&](std::string_view name) {
+            return severity_from_text(name) == log_.severity_min();
+        }));
+    };
+    platform.drain = [this] {
+        if (engine_ != nullptr) engine_->drain();
+    };
+    platform.stop = [this](bool restart) {
+        restarts_ = restart;
+        loop_.post([this] { stop("mcp"); });
+    };
+    platform.note = [this](std::string_view what, const Caller& by) {
+        log_.write({Severity::warning,
+                    "state-engine.operator",
+                    {{"action", std::string(what)}, {"principal", by.principal}}});
+    };
+    return platform;
+}
 
 std::string Daemon::holder() {
     const auto opener = last_opener(files_, paths_);
@@ -165,6 +234,7 @@ int Daemon::run() {
             log_.write({Severity::error, "state-engine.reopen_failed", {{"error", why}}});
             if (repair_) std::exchange(repair_, {})->done(opened.error());
             api_.attach(nullptr, "reopening: " + why);
+            state_.attach(nullptr, why);
         } else {
             engine_ = std::move(*opened);
             repaired_.reset();
@@ -175,9 +245,10 @@ int Daemon::run() {
             const Ended why = serve();
             if (why == Ended::stop) return finish();
             if (why == Ended::repair) {
+                const std::vector<Evidence> evidence = projection_evidence();
                 let_go_of_engine("reopening after a repair");
                 repaired_ = repair_->range;  // the next open notes it
-                const auto repaired = carry_out_repair(repair_->range);
+                const auto repaired = carry_out_repair(repair_->range, evidence);
                 if (!repaired) repaired_.reset();
                 const auto done = std::exchange(repair_, {})->done;
                 server_.batch([&] { done(repaired); });
@@ -198,7 +269,7 @@ std::optional<int> Daemon::take_port() {
     const Settings::Http& http = config_.settings.http;
     if (const std::string why = refusal_to_listen(config_.settings); !why.empty())
         return complain(kError, why);
-    if (!HttpServer::is_loopback(http.host) && config_.settings.auth.token.empty()) {
+    if (!HttpServer::is_loopback(http.host) && config_.settings.auth.lets_anybody_in()) {
         log_.write({Severity::warning,
                     "state-engine.http.open",
                     {{"meaning", "anybody who reaches " + http.host + " may change the state"}}});
@@ -221,7 +292,7 @@ Result<std::unique_ptr<Engine>> Daemon::open_engine() {
                               .background = background_,
                               .cache_files = files_,
                               .cache_directory = {}};
-    auto opened = Engine::open(world, config_.settings, policy_,
+    auto opened = Engine::open(world, config_.settings, config_.policy,
                                {.host = host_name(),
                                 .pid = static_cast<std::uint64_t>(::getpid()),
                                 .program = std::string("state-engine ") + SE_VERSION,
@@ -255,6 +326,7 @@ Daemon::Ended Daemon::serve() {
     engine_->on_changes([this] { changes_ = true; });
     applied_ = engine_->applied().seq;
     api_.attach(engine_.get());
+    state_.attach(engine_.get());
     if (stopping_) return Ended::stop;
     serving_ = true;
     loop_.set_alarm(api_.tick());
@@ -280,13 +352,22 @@ void Daemon::let_go_of_engine(const std::string& why) {
             log_.write({Severity::error, "state-engine.close_failed", {{"error", closed.error().text}}});
         }
         api_.attach(nullptr, why);
+        state_.attach(nullptr, why);
         engine_.reset();
     });
 }
 
-Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range) {
+/// What a projection that can be trusted has seen: evidence that the journal alone may lack (J4).
+std::vector<Evidence> Daemon::projection_evidence() const {
+    if (engine_ == nullptr || !engine_->projection().trusted()) return {};
+    const Position& watermark = engine_->projection().watermark();
+    return {{.epoch = watermark.epoch, .seq = watermark.seq, .source = "projection"}};
+}
+
+Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range,
+                                             std::vector<Evidence> evidence) {
     SE_TRY(hold, hold_store(files_, random_, paths_));
-    SE_TRY(plan, plan_repair(files_, paths_, range.from, range.to));
+    SE_TRY(plan, plan_repair(files_, paths_, range.from, range.to, std::move(evidence)));
     SE_TRY_OK(carry_out(files_, paths_, hold, plan));
     log_.write({Severity::warning,
                 "state-engine.journal.repaired",
@@ -299,6 +380,7 @@ int Daemon::finish() {
     if (engine_ != nullptr) server_.batch([&] { closed = engine_->close(); });
     server_.stop_serving();
     api_.attach(nullptr, "stopped");
+    state_.attach(nullptr, "stopped");
     engine_.reset();
     if (!closed) return complain(kError, closed.error().text);
     log_.write({Severity::info, "state-engine.stopped"});
@@ -310,6 +392,13 @@ int Daemon::finish() {
 void Daemon::end(Ended why) {
     ended_ = why;
     loop_.stop();
+}
+
+/// Sessions that other principals were let in for are over; who may still come in begins anew.
+void Daemon::check_principals() {
+    const std::uint64_t now = api_.generation();
+    if (std::exchange(principals_seen_, now) == now) return;
+    server_.batch([this] { mcp_door_.end_all(); });
 }
 
 void Daemon::schedule_step() {
@@ -324,6 +413,7 @@ void Daemon::schedule_step() {
 void Daemon::step() {
     if (!serving_) return;
     server_.batch(work_);
+    check_principals();
     if (engine_->state() == EngineState::failed) return end(Ended::failed);
     if (stopping_) {
         const bool over = engine_->idle() && server_.quiet();
@@ -347,7 +437,10 @@ void Daemon::stop(std::string_view why) {
     log_.write({Severity::info, "state-engine.stopping", {{"signal", std::string(why)}}});
     drain_until_ = clock_.monotonic() + config_.settings.engine.drain;
     server_.stop_serving();
-    server_.batch([this] { api_.drain(); });
+    server_.batch([this] {
+        api_.drain();
+        mcp_door_.drain();
+    });
     if (!serving_) return end(Ended::stop);
     engine_->drain();
     schedule_step();
@@ -355,20 +448,13 @@ void Daemon::stop(std::string_view why) {
 
 void Daemon::reload() {
     if (!serving_) return;
-    auto policy = load_policy(false);
-    if (!policy) {
-        log_.write({Severity::error,
-                    "state-engine.policy.reload_failed",
-                    {{"error", policy.error().text}}});
-        return;
-    }
     const Caller caller{.principal = "system:signal", .actor = "system:signal", .door = "signal"};
-    engine_->reload(std::move(*policy), caller, [this](Result<Seq> seq) {
+    api_.reload(caller, [this](Result<Seq> seq) {
         if (seq) {
             log_.write({Severity::info,
                         "state-engine.policy.reloaded",
                         {{"seq", std::to_string(seq->value)}, {"policy", engine_->policy().digest()}}});
-        } else {
+        } else if (seq.error().code != Errc::malformed) {
             log_.write({Severity::error,
                         "state-engine.policy.reload_failed",
                         {{"error", seq.error().text}}});
@@ -377,10 +463,18 @@ void Daemon::reload() {
     schedule_step();
 }
 
-Result<Policy> Daemon::load_policy(bool dry_run) {
-    SE_TRY(config, load_config(options_));
-    if (!dry_run) policy_ = config.policy;
-    return std::move(config.policy);
+Result<Config> Daemon::load_config(bool dry_run) {
+    SE_TRY(config, se::load_config(options_));
+    Settings then = config_.settings;
+    then.auth = config.settings.auth;
+    if (const std::string why = refusal_to_listen(then); !why.empty())
+        return Error{Errc::malformed, why};
+    if (!dry_run) {
+        log_.hide(config.settings.auth.token);
+        config_.policy = config.policy;
+        config_.settings.auth = config.settings.auth;
+    }
+    return config;
 }
 
 }  // namespace se

@@ -15,6 +15,9 @@
 #include "engine/adapters/posix_runner.h"
 #include "engine/api/api.h"
 #include "engine/engine.h"
+#include "mcp/engine_door.h"
+#include "mcp/http_door.h"
+#include "mcp/tools/state_registry.h"
 #include "tools/daemon_options.h"
 
 namespace se {
@@ -28,6 +31,8 @@ public:
 
     /// Serves until it is told to stop. Returns the exit code.
     int run();
+    /// Whether it stopped in order to be started anew.
+    bool restarts() const { return restarts_; }
 
 private:
     /// Why the loop came back.
@@ -43,23 +48,27 @@ private:
     Ended serve();
     Ended wait(std::chrono::nanoseconds time);
     void let_go_of_engine(const std::string& why);
-    Result<std::string> carry_out_repair(const Api::RepairRange& range);
+    std::vector<Evidence> projection_evidence() const;
+    Result<std::string> carry_out_repair(const Api::RepairRange& range,
+                                         std::vector<Evidence> evidence);
     int finish();
 
     void end(Ended why);
     void schedule_step();
+    void check_principals();
     void step();
     void on_signal(int signal);
     void stop(std::string_view why);
     void reload();
-    Result<Policy> load_policy(bool dry_run);
+    Result<Config> load_config(bool dry_run);
+    void changes_applied();
+    mcp::Platform platform();
     std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);
 
     const DaemonOptions options_;
-    const Config config_;
+    Config config_;  ///< its policy and `auth` as they were last read, all else as it was at the start
     const StorePaths paths_;
-    Policy policy_;  ///< of the file when it was last read
     PosixClock clock_;
     PosixFileSystem files_;
     PosixRandom random_;
@@ -68,6 +77,11 @@ private:
     ThreadRunner commits_, background_;
     Api api_;
     HttpServer server_;
+    mcp::EngineDoor state_;
+    mcp::StateRegistry offers_;  ///< to language models
+    mcp::Server mcp_;
+    mcp::HttpDoor mcp_door_;
+    std::uint64_t principals_seen_ = 0;  ///< whose sessions the MCP door keeps
     std::unique_ptr<Engine> engine_;  // before the server and the runners in going
 
     const std::function<void()> work_;  // one step, as the server's batch
@@ -75,6 +89,7 @@ private:
     bool changes_ = false;  // the engine has told of changes in this step
     Seq applied_;
     bool stopping_ = false;
+    bool restarts_ = false;
     bool serving_ = false;  ///< there is an engine, and the loop runs on our thread
     bool waiting_ = false;
     std::chrono::nanoseconds wait_until_{0};

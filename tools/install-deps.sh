@@ -21,17 +21,24 @@ test_packages=(
     mmdebstrap e2fsprogs         # a bare Debian to try the README in; small real disks
 )
 
+# Any npm will do: one from elsewhere may not get along with Debian's.
+npm_packages=(nodejs npm)        # the conformance suites of MCP
+
 packages=("${build_packages[@]}")
 print=false
+all=false
 for argument in "$@"; do
     case $argument in
-        --all) packages+=("${test_packages[@]}") ;;
+        --all) all=true packages+=("${test_packages[@]}") ;;
         --print) print=true ;;
         -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "install-deps: unknown option $argument" >&2; exit 64 ;;
     esac
 done
 
+if $all && { $print || ! command -v npm >/dev/null; }; then
+    packages+=("${npm_packages[@]}")
+fi
 if $print; then
     printf '%s\n' "${packages[@]}"
     exit 0

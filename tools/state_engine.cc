@@ -1,13 +1,18 @@
-// state-engine: the daemon.
+// state-engine: the daemon, and `state-engine mcp`.
+
+#include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
+#include <string_view>
 
 #include "journal/base/json.h"
+#include "tools/daemon_mcp.h"
 #include "tools/daemon_options.h"
 #include "tools/daemon_run.h"
 
 int main(int count, char** arguments) {
+    if (count > 1 && std::string_view(arguments[1]) == "mcp") return se::run_mcp(count - 1, arguments + 1);
     auto parsed = se::parse_options(count, arguments);
     if (parsed.exit_code) return *parsed.exit_code;
     auto config = se::load_config(parsed.options);
@@ -21,5 +26,17 @@ int main(int count, char** arguments) {
         if (!refusal.empty()) std::cerr << "state-engine: " << refusal << '\n';
         return refusal.empty() ? 0 : 1;
     }
-    return se::Daemon(std::move(parsed.options), std::move(*config)).run();
+    bool restarts = false;
+    int code = 0;
+    {
+        se::Daemon daemon(std::move(parsed.options), std::move(*config));
+        code = daemon.run();
+        restarts = daemon.restarts();
+    }
+    if (code == 0 && restarts) {
+        ::execv("/proc/self/exe", arguments);  // comes back only if it cannot
+        std::cerr << "state-engine: could not start anew\n";
+        return 1;
+    }
+    return code;
 }

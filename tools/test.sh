@@ -66,9 +66,9 @@ build_and_test() {
 
 # statectl is release's business: its folder's tests start the real programs, and they run there.
 memory() {
-    build asan test_base test_journal test_projection test_engine test_adapters test_sim simulator \
+    build asan test_base test_journal test_projection test_engine test_mcp test_adapters test_sim simulator \
         test_daemon state-engine &&
-        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|adapters|daemon|sim)/|^simulator'
+        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|mcp|adapters|daemon|sim)/|^simulator'
 }
 
 # Threads are in the adapters (runners, log), in verify, and in the daemon: its doors while the engine
@@ -79,6 +79,30 @@ threads() {
         run_tests tsan 'fast|daemon' "^adapters/|^journal/.*threads|^daemon/($daemon_threads)"
 }
 daemon_threads='SIGTERM|SIGHUP|a long wait|requests while|kill -9|a damaged store|after a failed write'
+
+# The official suites of the Model Context Protocol: each run of a suite is a test.
+conformance() {
+    local log=$results/conformance.log status=0
+    tests/mcp/conformance.sh build/release/bin | tee "$log" || status=$?
+    python3 - "$log" "$results/conformance.xml" <<'END'
+import sys
+import xml.etree.ElementTree as xml
+
+suite, case = xml.Element("testsuite", name="conformance"), None
+for line in open(sys.argv[1]):
+    word = line.split(" ", 1)[0]
+    if word in ("PASSED", "FAILED", "SKIP:"):
+        case = xml.SubElement(suite, "testcase", name="mcp/" + line.strip(), status="run")
+        xml.SubElement(case, "system-out").text = line
+        if word == "FAILED":
+            xml.SubElement(case, "failure", message=line.strip())
+if case is None:
+    sys.exit("tests/mcp/conformance.sh said nothing")
+xml.ElementTree(suite).write(sys.argv[2])
+END
+    # What failed is counted by the summary, if it is there.
+    ((status == 0 || status == 77)) || grep -q '^FAILED' "$log"
+}
 
 # Adds up the reports: prints every failure and every skip, then the one last line. A test that says
 # `SKIP: name: reason` and passes is a skip; one that says so and fails has failed.
@@ -138,6 +162,7 @@ if $fast; then
     part "dev: fast" build_and_test dev fast
 else
     part "release: fast, daemon, simulator" build_and_test release 'fast|daemon|sim'
+    part "MCP: the official conformance suites" conformance
     part "address and undefined behaviour sanitizers" memory
     part "thread sanitizer" threads
     if compgen -G 'tests/fuzz/*.cc' >/dev/null; then

@@ -191,6 +191,12 @@ Status HttpClient::write_raw(std::string_view bytes) {
     return Ok{};
 }
 
+bool HttpClient::readable() const {
+    if (read_ahead()) return true;
+    pollfd one{.fd = descriptor_, .events = POLLIN, .revents = 0};
+    return ::poll(&one, 1, 0) > 0;
+}
+
 Status HttpClient::wait(short events) {
     pollfd one{.fd = descriptor_, .events = events, .revents = 0};
     const int limit = timeout_.count() == 0 ? -1 : static_cast<int>(timeout_.count());

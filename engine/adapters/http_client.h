@@ -67,6 +67,10 @@ public:
     // Pipelining: several write(), then as many read(), in the same order.
     Status write(const Request& request);
     Result<HttpAnswer> read() { return read_answer(nullptr); }
+    /// Bytes of a next answer are here already: the descriptor need not become readable for it.
+    bool read_ahead() const { return begin_ < buffer_.size(); }
+    /// There is something to read now, the end of the connection included. Does not wait.
+    bool readable() const;
 
     // For tests of the wire.
     Status write_raw(std::string_view bytes);

@@ -111,10 +111,18 @@ std::optional<Severity> severity_from_text(std::string_view text) {
 }
 
 JsonLog::JsonLog(const Clock& clock, JsonLogOptions options)
-    : clock_(clock), options_(std::move(options)), secrets_(with_escaped_forms(options_.secrets)) {}
+    : clock_(clock), options_(std::move(options)), secrets_(with_escaped_forms(options_.secrets)), severity_min_(options_.severity_min) {}
+
+void JsonLog::hide(std::string secret) {
+    const std::lock_guard hold(mutex_);
+    if (std::ranges::find(options_.secrets, secret) != options_.secrets.end()) return;
+    options_.secrets.push_back(std::move(secret));
+    secrets_ = with_escaped_forms(options_.secrets);
+}
 
 void JsonLog::write(const LogEvent& event) {
-    if (event.severity < options_.severity_min) return;
+    if (event.severity < severity_min_) return;
+    const std::lock_guard hold(mutex_);
     const SeverityNames& names = kSeverityNames[static_cast<std::size_t>(event.severity)];
     const auto clean = [&](std::string_view text) { return presentable(redacted(text, secrets_)); };
 
@@ -134,8 +142,6 @@ void JsonLog::write(const LogEvent& event) {
     }
     object.close();
     line += '\n';
-
-    const std::lock_guard hold(mutex_);
     write_all(options_.descriptor, line);
 }
 

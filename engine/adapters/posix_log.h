@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -37,12 +38,18 @@ public:
     JsonLog(const Clock& clock, JsonLogOptions options);
 
     void write(const LogEvent& event) override;
+    /// From now on this is a secret too.
+    void hide(std::string secret);
+    /// From now on events below are dropped. Any thread.
+    void set_severity_min(Severity severity) { severity_min_ = severity; }
+    Severity severity_min() const { return severity_min_; }
 
 private:
     const Clock& clock_;
-    const JsonLogOptions options_;
-    const std::vector<std::string> secrets_;
-    std::mutex mutex_;  // keeps lines apart where one write is not enough
+    JsonLogOptions options_;
+    std::vector<std::string> secrets_;
+    std::atomic<Severity> severity_min_;
+    std::mutex mutex_;  // keeps lines apart where one write is not enough; guards the secrets
 };
 
 }  // namespace se

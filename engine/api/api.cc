@@ -12,7 +12,6 @@ namespace {
 enum class Access : std::uint8_t {
     open,       ///< anybody
     principal,  ///< who is authenticated, or anybody on an open loopback
-    operators,  ///< the peer of the unix socket
 };
 
 struct Route {
@@ -20,6 +19,7 @@ struct Route {
     std::string_view path;  ///< ends in `/` and a name in braces where the rest is one argument
     Access access;
     Handler handler;
+    std::string_view scope = {};  ///< that the principal needs besides; the operator at the socket has all
 };
 
 constexpr auto kRoutes = std::to_array<Route>({
@@ -33,13 +33,13 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/livez", Access::open, get_alive},
     {"GET", "/readyz", Access::open, get_ready},
     {"GET", "/health", Access::open, get_health},
-    {"GET", "/metrics", Access::principal, get_metrics},
-    {"GET", "/_debug/config", Access::principal, get_debug_config},
-    {"GET", "/v1/operator/status", Access::operators, get_operator_status},
-    {"POST", "/v1/operator/reload", Access::operators, post_operator_reload},
-    {"POST", "/v1/operator/rebuild", Access::operators, post_operator_rebuild},
-    {"POST", "/v1/operator/repair", Access::operators, post_operator_repair},
-    {"POST", "/v1/operator/note", Access::operators, post_operator_note},
+    {"GET", "/metrics", Access::principal, get_metrics, kScopeMetrics},
+    {"GET", "/_debug/config", Access::principal, get_debug_config, kScopeDebug},
+    {"GET", "/v1/operator/status", Access::principal, get_operator_status, kScopeOperate},
+    {"POST", "/v1/operator/reload", Access::principal, post_operator_reload, kScopeOperate},
+    {"POST", "/v1/operator/rebuild", Access::principal, post_operator_rebuild, kScopeOperate},
+    {"POST", "/v1/operator/repair", Access::principal, post_operator_repair, kScopeOperate},
+    {"POST", "/v1/operator/note", Access::principal, post_operator_note, kScopeOperate},
 });
 
 /// Whether `path` is of this route; `argument` is the rest, still encoded.
@@ -113,13 +113,26 @@ void Api::attach(Engine* engine, std::string why) {
 }
 
 std::optional<Problem> Api::admit(const Request& request, Caller* caller) const {
-    if (auto problem = check_origin(*state_, request)) return problem;
+    if (auto problem = state_->gate.check_origin(request)) return problem;
     const std::size_t question = request.target.find('?');
     const auto query = Query::parse(
         question == request.target.npos ? std::string_view() : std::string_view(request.target).substr(question + 1));
     if (!query) return malformed(query.error());
-    return authenticate(*state_, request, *query, caller);
+    if (auto problem = state_->gate.identify(request, query->find("token").value_or(""), caller))
+        return problem;
+    IdentityClaim claim;
+    const Limits limits = state_->engine == nullptr ? Limits{} : state_->engine->policy().limits;
+    if (auto problem = read_claim(request, limits, &claim)) return problem;
+    attribute(claim, caller);
+    return std::nullopt;
 }
+
+void Api::reload(Caller caller, std::function<void(Result<Seq>)> done) {
+    se::reload(*state_, std::move(caller), {}, std::move(done));
+}
+
+void Api::let_in(Principals principals) { state_->let_in(std::move(principals)); }
+std::uint64_t Api::generation() const { return state_->gate.generation(); }
 
 void Api::handle(Request&& request, Reply reply) {
     ApiCore& core = *state_;
@@ -142,7 +155,7 @@ void Api::handle(Request&& request, Reply reply) {
         allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
         if (route.method == "GET") allowed += ", HEAD";
     }
-    if (const auto problem = check_origin(core, request)) return reply(to_response(*problem));
+    if (const auto problem = core.gate.check_origin(request)) return reply(to_response(*problem));
     if (found == nullptr) {
         reply(allowed.empty() ? no_such_route(path) : wrong_method(request.method, path, allowed));
         return;
@@ -158,15 +171,11 @@ void Api::handle(Request&& request, Reply reply) {
         exchange.argument = std::move(*argument);
     }
     if (found->access != Access::open) {
-        if (const auto problem = authenticate(core, request, exchange.query, &exchange.caller))
+        const std::string_view token = exchange.query.find("token").value_or("");
+        if (const auto problem = core.gate.identify(request, token, &exchange.caller))
             return reply_problem(exchange.reply, *problem);
-    }
-    if (found->access == Access::operators && request.peer.kind != Peer::Kind::socket) {
-        return reply_problem(exchange.reply,
-                             {.status = 403,
-                              .code = Code::actor_not_permitted,
-                              .message = std::string(path) + " is for the operator: ask at the "
-                                         "engine.sock of the data folder"});
+        if (!found->scope.empty() && !exchange.caller.has_scope(found->scope))
+            return reply_problem(exchange.reply, *check_scope(exchange.caller, found->scope));
     }
     exchange.request = std::move(request);
     // A proposal that is too large is a decision like any other; of all else it is only said.
@@ -206,6 +215,15 @@ void Api::drain() {
     state_->check_waiters();
     for (const auto& weak : state_->feeds) {
         if (const auto feed = weak.lock()) feed->end();
+    }
+}
+
+void ApiCore::let_in(Principals principals) {
+    if (principals == gate.principals()) return;
+    gate.replace(std::move(principals));
+    // They come back at once, and are asked for their token. The operator's rights do not change.
+    for (const auto& weak : feeds) {
+        if (const auto feed = weak.lock(); feed && !feed->is_operators()) feed->end();
     }
 }
 

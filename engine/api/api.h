@@ -64,9 +64,6 @@ struct Problem {
 };
 Response to_response(const Problem& problem);
 
-/// W3C trace context: version-traceid-parentid-flags in lower-case hex. Anything else is no trace.
-bool is_traceparent(std::string_view text);
-
 /// Requests in, answers out; knows no sockets and no threads. All calls on the engine's thread.
 class Api {
 public:
@@ -84,8 +81,9 @@ public:
         Log& log;
         std::string version;                          ///< of the program
         std::uint64_t pid = 0;
-        /// Reads the policy file again, for reload; on a dry run it is only looked at.
-        std::function<Result<Policy>(bool dry_run)> load_policy;
+        /// Reads flags, environment and file again, for reload; on a dry run they are only looked at, else
+        /// `config` says from now on what was found about policy and `auth`. Their principals fit each other.
+        std::function<Result<Config>(bool dry_run)> load_config;
         std::function<std::string()> extra_metrics;   ///< the transport's own, Prometheus text
         std::function<void(std::chrono::nanoseconds)> tick_within;  ///< tick() is wanted sooner than it said
         /// Carries out a repair: the engine is closed for it and opened again. `done` has the plan as JSON.
@@ -97,6 +95,13 @@ public:
     static std::vector<std::pair<std::string_view, std::string_view>> routes();
     /// From now on this engine answers; null: none does, `why` is what readyz and refusals say.
     void attach(Engine* engine, std::string why = "starting");
+    /// From now on these principals come in; change feeds that others were let in to are ended, each with a
+    /// bookmark. generation() moves when they are not the same as before.
+    void let_in(Principals principals);
+    std::uint64_t generation() const;
+
+    /// Reads policy and principals again (SIGHUP). `done` has the seq of the record that says so.
+    void reload(Caller caller, std::function<void(Result<Seq>)> done);
 
     /// For doors beside this one: who sends `request`, by the same rules, or why it stays outside.
     std::optional<Problem> admit(const Request& request, Caller* caller) const;

@@ -8,6 +8,8 @@ namespace se {
 namespace {
 
 constexpr std::size_t kRecordsAtOnce = 256;
+/// What our own events hold was checked when it came in.
+constexpr std::size_t kTrustedDepth = 1024;
 /// Of a feed that reads the past: more, and it lets others have a turn.
 constexpr int kSlicesATurn = 8;
 
@@ -18,10 +20,34 @@ bool is_foreign(Cursor cursor, const Engine& engine) {
            (cursor.epoch == engine.journal().epoch() && cursor.seq > now.seq);
 }
 
+/// The event's text for whom may not read everything: a basis names keys, and whether they changed.
+std::string readable_text(const std::string& text, const Principal& rights) {
+    if (text.find("\"basis\"") == text.npos) return text;
+    auto event = parse_json(text, kTrustedDepth);
+    if (!event) return text;
+    const Json* const cause = event->find("cause");
+    const Json* const basis = cause == nullptr ? nullptr : cause->find("basis");
+    if (basis == nullptr || !basis->is_array()) return text;
+    Json::Array facts = basis->array();
+    const auto hidden = std::erase_if(facts, [&](const Json& fact) {
+        const Json* const key = fact.find("key");
+        return key == nullptr || !key->is_string() || !rights.may_read(key->string());
+    });
+    if (hidden == 0) return text;
+    Json told = *cause;
+    told.set("basis", std::move(facts));
+    event->set("cause", std::move(told));
+    return to_text(*event);
+}
+
 }  // namespace
 
-ChangeStream::ChangeStream(ApiCore& core, Cursor from, std::string prefix)
-    : core_(core), cursor_(from), prefix_(std::move(prefix)) {
+ChangeStream::ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller)
+    : core_(core),
+      cursor_(from),
+      prefix_(std::move(prefix)),
+      rights_(caller.rights),
+      operators_(caller.door == "socket") {
     bookmark_due_ = core_.host.clock.monotonic() + kBookmarkInterval;
 }
 
@@ -70,25 +96,38 @@ void ChangeStream::pull(std::string& out, std::size_t bytes_max) {
             finished_ = true;
             return;
         }
-        for (std::size_t i = 0; i < changes->events.size(); ++i) {
-            const ChangeEvent& event = *changes->events[i];
-            const bool last_of_record =
-                i + 1 == changes->events.size() || changes->events[i + 1]->seq != event.seq;
-            if (last_of_record) {
-                out += "id: ";
-                out += to_text(Cursor{event.epoch, event.seq});
-                out += '\n';
-            }
-            out += "event: change\ndata: ";
-            out += event.text;
-            out += "\n\n";
-        }
+        append_changes(out, *changes);
         more = changes->more;
     }
     if (bookmark_ && !more) {
         bookmark_ = false;
         append_mark(out, "bookmark");
     }
+}
+
+void ChangeStream::append_changes(std::string& out, const Changes& changes) const {
+    const bool all = rights_ == nullptr || rights_->read.matches_all();
+    const ChangeEvent* event = nullptr;  // is told once it is known whether more of its record follows
+    const auto tell = [&](const ChangeEvent* next) {
+        if (event != nullptr) {
+            if (next == nullptr || next->seq != event->seq) {
+                out += "id: ";
+                out += to_text(Cursor{event->epoch, event->seq});
+                out += '\n';
+            }
+            out += "event: change\ndata: ";
+            if (all) {
+                out += event->text;
+            } else {
+                out += readable_text(event->text, *rights_);
+            }
+            out += "\n\n";
+        }
+        event = next;
+    };
+    for (const auto& next : changes.events)
+        if (all || rights_->may_read(next->key)) tell(next.get());
+    tell(nullptr);
 }
 
 std::chrono::nanoseconds ChangeStream::tick(std::chrono::nanoseconds now) {
@@ -142,7 +181,7 @@ void get_changes(ApiCore& core, Exchange&& exchange) {
                               .retry_after_ms = 1000});
     }
     auto feed = std::make_shared<ChangeStream>(
-        core, from, std::string(exchange.query.find("prefix").value_or("")));
+        core, from, std::string(exchange.query.find("prefix").value_or("")), exchange.caller);
     core.feeds.push_back(feed);
     exchange.reply({.content_type = "text/event-stream",
                     .headers = {{"Cache-Control", "no-cache, no-transform"},

@@ -14,11 +14,12 @@ namespace se {
 ///   id: EPOCH.SEQ        event: bookmark   data: {"epoch":…,"seq":…}     at once, then every 5 s
 ///   id: EPOCH.SEQ        event: resync     data: {"epoch":…,"seq":…}     then the stream ends
 ///
+/// What its caller may not read is passed over; the marks go on counting all records, as `asOf` does.
 /// A record that changes several keys is several events of which only the last one has the id: whoever
 /// goes on from the id it saw last never misses the rest of a record.
 class ChangeStream final : public BodyStream {
 public:
-    ChangeStream(ApiCore& core, Cursor from, std::string prefix);
+    ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller);
 
     void pull(std::string& out, std::size_t bytes_max) override;
     bool finished() const override { return finished_; }
@@ -29,13 +30,17 @@ public:
     /// A last bookmark, then the end.
     void end();
     Seq reached() const { return cursor_.seq; }
+    bool is_operators() const { return operators_; }
 
 private:
     void append_mark(std::string& out, std::string_view event) const;
+    void append_changes(std::string& out, const Changes& changes) const;
 
     ApiCore& core_;
     Cursor cursor_;
     std::string prefix_;
+    PrincipalPtr rights_;  ///< as it was let in
+    bool operators_;
     std::chrono::nanoseconds bookmark_due_{0};
     bool bookmark_ = true;
     bool ending_ = false;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/api/api.h"
+#include "engine/api/gate.h"
 #include "engine/api/target.h"
 #include "engine/engine.h"
 #include "journal/journal_reader.h"
@@ -55,9 +56,10 @@ private:
 
 /// What the Api is made of.
 struct ApiCore {
-    explicit ApiCore(Api::Host host_door) : host(std::move(host_door)), started(host.clock.monotonic()) {}
+    explicit ApiCore(Api::Host host_door) : host(std::move(host_door)), gate(host.config.settings), started(host.clock.monotonic()) {}
 
     Api::Host host;
+    Gate gate;
     Engine* engine = nullptr;
     std::string why_detached = "starting";
     bool draining = false;
@@ -74,6 +76,8 @@ struct ApiCore {
     std::vector<std::weak_ptr<ChangeStream>> feeds;
 
     const Settings& settings() const { return host.config.settings; }
+    /// Who comes in from now on; what was let in by others and goes on is ended.
+    void let_in(Principals principals);
     double uptime_seconds() const {
         return std::chrono::duration<double>(host.clock.monotonic() - started).count();
     }
@@ -85,16 +89,6 @@ struct ApiCore {
 };
 
 using Handler = void (*)(ApiCore& core, Exchange&& exchange);
-
-// caller.cc: who asks.
-/// Nothing is wrong, or why the door stays shut (foreign Origin or Host).
-std::optional<Problem> check_origin(const ApiCore& core, const Request& request);
-/// The principal, or 401.
-std::optional<Problem> authenticate(const ApiCore& core, const Request& request, const Query& query,
-                                    Caller* caller);
-/// Decides whom a mutation is attributed to: `claimed` is believed from those who may speak for it, else recorded
-/// as a claim.
-void attribute(const ApiCore& core, std::string_view claimed, Caller* caller);
 
 // Routes, one file a family.
 void post_mutations(ApiCore& core, Exchange&& exchange);  // mutations.cc
@@ -113,6 +107,9 @@ void post_operator_reload(ApiCore& core, Exchange&& exchange);
 void post_operator_rebuild(ApiCore& core, Exchange&& exchange);
 void post_operator_repair(ApiCore& core, Exchange&& exchange);
 void post_operator_note(ApiCore& core, Exchange&& exchange);
+
+/// Puts in force what the configuration says now about policy and principals; operator.cc.
+void reload(ApiCore& core, Caller caller, const Why& why, std::function<void(Result<Seq>)> done);
 
 // Small things that routes say.
 Problem malformed(std::string message, std::string pointer = {});

@@ -92,7 +92,7 @@ void propose(ApiCore& core, std::string_view text, Caller&& caller,
     if (!parsed.proposal)
         return refuse(core, std::move(parsed.refusal), std::move(caller), dry_run, std::move(done));
     Proposal& proposal = *parsed.proposal;
-    attribute(core, proposal.actor, &caller);
+    attribute({.actor = proposal.actor, .roles = {}}, &caller);
     if (dry_run) return done(core.engine->dry_run(proposal, caller));
     core.engine->submit(std::move(proposal), std::move(caller), std::move(done));
 }
@@ -168,6 +168,12 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
         return reply_problem(exchange.reply, malformed(known.error()));
     SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", false));
     SE_OR_REPLY(version, exchange, precondition(exchange.request));
+
+    IdentityClaim claim;
+    const Limits limits = core.engine == nullptr ? Limits{} : core.engine->policy().limits;
+    if (const auto problem = read_claim(exchange.request, limits, &claim))
+        return reply_problem(exchange.reply, *problem);
+    attribute(claim, &exchange.caller);
 
     const auto answered = [reply = exchange.reply](Answer&& answer) { reply(to_response(answer)); };
     if (!exchange.request.too_large.empty()) {

@@ -65,6 +65,16 @@ std::optional<Problem> read_why(const ApiCore& core, std::string_view text, Why*
     return take("reason", limits.reason_bytes, &why->reason);
 }
 
+/// The body of the note that says who may come in from now on: names and rights, and nothing that helps to
+/// find a token.
+std::string principals_body(const Principals& principals, const Why& why) {
+    Json::Array shown;
+    for (const PrincipalPtr& principal : principals.all()) shown.push_back(to_json(*principal));
+    Json body = Json(Json::Object{{"principals", std::move(shown)}});
+    if (!why.reason.empty()) body.set("reason", why.reason);
+    return to_text(body);
+}
+
 void append_damage(JsonObject& json, const Damage& damage) {
     std::string text;
     JsonObject(text)
@@ -116,30 +126,59 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
     reply_json(exchange.reply, 200, std::move(body));
 }
 
+void reload(ApiCore& core, Caller caller, const Why& why, std::function<void(Result<Seq>)> done) {
+    if (core.engine == nullptr)
+        return done(Error{Errc::unavailable, core.why_detached});
+    auto config = core.host.load_config(false);
+    auto principals = config ? config->settings.auth.who_may_come_in() : Result<Principals>(config.error());
+    if (!principals) {
+        core.host.log.write({Severity::error,
+                             "state-engine.policy.reload_failed",
+                             {{"error", principals.error().text}}});
+        return done(Error{Errc::malformed, principals.error().text, principals.error().pointer});
+    }
+    // Two records at most; the later one's seq is told when both are there, or what went wrong.
+    struct Told {
+        std::function<void(Result<Seq>)> done;
+        int awaited = 1;
+        Result<Seq> worst = Seq{};
+    };
+    auto told = std::make_shared<Told>();
+    told->done = std::move(done);
+    const auto hear = [told](Result<Seq> seq) {
+        if (told->worst && (!seq || *seq > *told->worst)) told->worst = std::move(seq);
+        if (--told->awaited == 0) told->done(std::move(told->worst));
+    };
+    if (*principals != core.gate.principals()) {
+        ++told->awaited;
+        const std::string body = principals_body(*principals, why);
+        // At once, also when the record cannot be written: a token that was taken back is to be of no use.
+        core.let_in(*std::move(principals));
+        core.engine->note("principals", body, caller, hear, why);
+    }
+    core.engine->reload(std::move(config->policy), std::move(caller), hear, why);
+}
+
 void post_operator_reload(ApiCore& core, Exchange&& exchange) {
     SE_OR_REPLY(dry_run, exchange, exchange.query.boolean("dryRun", false));
     if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
     Why why;
     if (const auto problem = read_why(core, exchange.request.body, &why))
         return reply_problem(exchange.reply, *problem);
-    auto policy = core.host.load_policy(dry_run);
-    if (!policy && dry_run) return reply_problem(exchange.reply, malformed(policy.error()));
-    if (!policy) {
-        core.host.log.write({Severity::error,
-                             "state-engine.policy.reload_failed",
-                             {{"error", policy.error().text}}});
-        return reply_problem(exchange.reply, malformed(policy.error()));
-    }
     if (dry_run) {
-        return reply_json(exchange.reply, 200,
-                          reload_preview(core.engine->policy(), *policy));
+        Config now = core.host.config;
+        now.policy = core.engine->policy();
+        const auto next = core.host.load_config(true);
+        if (!next) return reply_problem(exchange.reply, malformed(next.error()));
+        return reply_json(exchange.reply, 200, reload_preview(now, *next));
     }
-    const std::string more = "\"policy\":\"" + policy->digest() + "\"";
-    core.engine->reload(std::move(*policy), std::move(exchange.caller),
-                        [&core, more, reply = std::move(exchange.reply)](Result<Seq> seq) {
-                            reply_seq(reply, core.engine, seq, more);
-                        },
-                        std::move(why));
+    reload(core, std::move(exchange.caller), why,
+           [&core, reply = std::move(exchange.reply)](Result<Seq> seq) {
+               if (!seq && seq.error().code == Errc::malformed)
+                   return reply_problem(reply, malformed(seq.error()));
+               const std::string digest = core.engine == nullptr ? "" : core.engine->policy().digest();
+               reply_seq(reply, core.engine, seq, "\"policy\":\"" + digest + "\"");
+           });
 }
 
 void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {

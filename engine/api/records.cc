@@ -1,9 +1,11 @@
-// GET /v1/history/{key} and GET /v1/records: records exactly as they stand in the journal.
+// GET /v1/history/{key} and GET /v1/records: records exactly as they stand in the journal, or withheld.
 
 #include <algorithm>
 
 #include "engine/api/core.h"
 #include "engine/intake/proposal.h"
+#include "journal/base/json.h"
+#include "journal/body.h"
 
 namespace se {
 namespace {
@@ -11,6 +13,33 @@ namespace {
 void append_line(std::string& array, std::string_view line) {
     if (array.back() != '[') array += ",\n";
     array += line;
+}
+
+/// Whether the caller may read every key that the record names. One that names none (policy, notes, what
+/// never took shape) tells of the whole store.
+bool may_read(const Caller& caller, const RecordView& record) {
+    if (caller.reads_everything()) return true;
+    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
+    if (record.changes.empty()) return false;
+    for (const RecordView::Change& change : record.changes)
+        if (!caller.may_read(change.key)) return false;
+    const auto body = parse_body(record.body);
+    if (!body) return false;  // erased: nobody can say any more what it named
+    return std::ranges::all_of(body->basis, [&](const Body::Basis& fact) {
+        return caller.may_read(fact.key);
+    });
+}
+
+/// The record, or that there is one: seqs stay dense, and paging goes on by them.
+std::string shown(const Caller& caller, const RecordView& record) {
+    if (may_read(caller, record)) return std::string(record.line);
+    std::string text;
+    JsonObject(text)
+        .integer("seq", record.seq.value)
+        .integer("epoch", record.epoch.value)
+        .text("kind", "withheld")
+        .close();
+    return text;
 }
 
 }  // namespace
@@ -25,6 +54,8 @@ void get_history(ApiCore& core, Exchange&& exchange) {
     Engine& engine = *core.engine;
     const std::string wrong = key_problem(exchange.argument, engine.policy().limits);
     if (!wrong.empty()) return reply_problem(exchange.reply, malformed("key: " + wrong, "key"));
+    if (const auto problem = check_readable(exchange.caller, exchange.argument))
+        return reply_problem(exchange.reply, *problem);
 
     auto seqs = engine.history(exchange.argument, Seq{before}, limit);
     if (!seqs) return reply_problem(exchange.reply, unavailable(seqs.error()));
@@ -41,7 +72,7 @@ void get_history(ApiCore& core, Exchange&& exchange) {
         const auto record = (*reader)->at(seq);
         if (!record && record.error().code == Errc::not_found) continue;  // not durable yet, or given up
         if (!record) return reply_problem(exchange.reply, unavailable(record.error()));
-        lines.emplace_back((*record)->line);
+        lines.push_back(shown(exchange.caller, **record));
         bytes += lines.back().size();
     }
     std::string body = "[";
@@ -72,7 +103,7 @@ void get_records(ApiCore& core, Exchange&& exchange) {
                 return reply_problem(exchange.reply, unavailable(record.error()));
             }
             if (*record == nullptr) break;
-            append_line(body, (*record)->line);
+            append_line(body, shown(exchange.caller, **record));
         }
     }
     body += ']';

@@ -17,6 +17,16 @@ void append_absent(std::string& out, std::string_view key, const std::optional<E
     json.text("code", to_text(Code::not_found)).close();
 }
 
+/// What is shown of a key that the caller may not read, whether there is one or not.
+void append_unreadable(std::string& out, std::string_view key) {
+    JsonObject(out)
+        .text("key", key)
+        .null("value")
+        .integer("version", 0)
+        .text("code", to_text(Code::actor_not_permitted))
+        .close();
+}
+
 /// Appends `,"asOf":…}` in place of the brace that closes the object at the end of `out`.
 void close_with_as_of(std::string& out, const Engine& engine) {
     out.back() = ',';
@@ -57,6 +67,8 @@ void send_entry(ApiCore& core, Exchange& exchange) {
     Engine& engine = *core.engine;
     const std::string& key = exchange.argument;
     if (const auto problem = check_key(engine, key)) return reply_problem(exchange.reply, *problem);
+    if (const auto problem = check_readable(exchange.caller, key))
+        return reply_problem(exchange.reply, *problem);
     const auto found = engine.get(key);
     if (!found) return reply_problem(exchange.reply, unavailable(found.error()));
 
@@ -95,10 +107,14 @@ void send_keys(ApiCore& core, Exchange& exchange) {
     for (const std::string& key : keys) {
         if (const auto problem = check_key(engine, key))
             return reply_problem(exchange.reply, *problem);
+        if (response.body.back() != '[') response.body += ',';
+        if (!exchange.caller.may_read(key)) {
+            append_unreadable(response.body, key);
+            continue;
+        }
         // Nothing else runs between these reads, so they are all of one seq.
         const auto entry = engine.get(key);
         if (!entry) return reply_problem(exchange.reply, unavailable(entry.error()));
-        if (response.body.back() != '[') response.body += ',';
         if (*entry && !(*entry)->deleted) {
             append_entry_json(response.body, key, **entry);
         } else {
@@ -120,48 +136,85 @@ void send_keys(ApiCore& core, Exchange& exchange) {
     exchange.reply(std::move(response));
 }
 
+/// A page of a list on its way: entries as long as there is room, and whether one more would have followed.
+struct Page {
+    Engine& engine;
+    std::string body = "{\"entries\":[";
+    std::uint64_t left;
+    std::string last;   ///< the key shown last, or where the page begins
+    bool more = false;  ///< there is an entry that found no room
+
+    bool full() const { return left == 0 || body.size() >= kPageBytes; }
+
+    void add(const std::string& key, const Entry& entry) {
+        if (body.back() != '[') body += ',';
+        append_entry_json(body, key, entry);
+        last = key;
+        --left;
+    }
+
+    Status add_one(const std::string& key) {
+        SE_TRY(entry, engine.get(key));
+        if (!entry || entry->deleted) return Ok{};
+        if (full()) {
+            more = true;
+        } else {
+            add(key, *entry);
+        }
+        return Ok{};
+    }
+
+    /// In slices, so that a page of large values is cut at its bytes before it is all in memory. One
+    /// more than asked for tells whether a page follows.
+    Status add_all(const std::string& prefix, std::string after) {
+        std::size_t slice = 8;
+        for (;;) {
+            const std::size_t want = std::min<std::size_t>(slice, left + 1);
+            SE_TRY(entries, engine.list(prefix, after, want));
+            const std::size_t before = body.size();
+            for (const auto& [key, entry] : entries) {
+                if (full()) {
+                    more = true;
+                    return Ok{};
+                }
+                add(key, entry);
+            }
+            if (entries.size() < want) return Ok{};
+            after = entries.back().first;
+            const std::size_t average = std::max<std::size_t>((body.size() - before) / want, 1);
+            const std::size_t room = kPageBytes - std::min(kPageBytes, body.size());
+            slice = std::clamp<std::size_t>(room / average, 1, 1000);
+        }
+    }
+};
+
 void send_list(ApiCore& core, Exchange& exchange) {
     Engine& engine = *core.engine;
     const Settings::Http& http = core.settings().http;
     const std::string prefix(exchange.query.find("prefix").value_or(""));
-    std::string after(exchange.query.find("after").value_or(""));
+    const std::string after(exchange.query.find("after").value_or(""));
     SE_OR_REPLY(limit, exchange, exchange.query.integer("limit", http.page, 1, http.page_max));
 
-    Response response;
-    response.body = "{\"entries\":[";
-    std::uint64_t left = limit;
-    bool more = true;
-    // In slices, so that a page of large values is cut at its bytes before it is all in memory. One more
-    // than asked for tells whether a page follows.
-    std::size_t slice = 8;
-    while (more) {
-        const std::size_t want = std::min<std::size_t>(slice, left + 1);
-        const auto entries = engine.list(prefix, after, want);
-        if (!entries) return reply_problem(exchange.reply, unavailable(entries.error()));
-        const std::size_t before = response.body.size();
-        std::size_t taken = 0;
-        for (const auto& [key, entry] : *entries) {
-            if (left == 0 || response.body.size() >= kPageBytes) break;
-            if (response.body.back() != '[') response.body += ',';
-            append_entry_json(response.body, key, entry);
-            after = key;
-            --left;
-            ++taken;
-        }
-        more = entries->size() == want;
-        if (taken < entries->size()) {
-            more = true;
-            break;
-        }
-        const std::size_t average = (response.body.size() - before) / std::max<std::size_t>(taken, 1);
-        slice = std::clamp<std::size_t>((kPageBytes - std::min(kPageBytes, response.body.size())) /
-                                            std::max<std::size_t>(average, 1),
-                                        1, 1000);
+    Page page{.engine = engine, .left = limit, .last = after};
+    const auto add_range = [&](const Patterns::Range& range) -> Status {
+        if (!range.alone) return page.add_all(range.text, after);
+        return range.text > after ? page.add_one(range.text) : Status(Ok{});
+    };
+    // Only what may be read is gone through, so that nothing else shows: not in the entries, not in
+    // where the next page begins, not in the time it takes.
+    const auto ranges = exchange.caller.rights == nullptr
+                            ? std::vector<Patterns::Range>{{prefix, false}}
+                            : exchange.caller.rights->read.within(prefix);
+    for (const Patterns::Range& range : ranges) {
+        if (const Status added = add_range(range); !added)
+            return reply_problem(exchange.reply, unavailable(added.error()));
+        if (page.more) break;
     }
+    Response response{.body = std::move(page.body)};
     response.body += ']';
-    if (more) {
+    if (page.more) {
         response.body += ",\"next\":";
-        append_json_string(response.body, after);
+        append_json_string(response.body, page.last);
     }
     response.body += '}';
     close_with_as_of(response.body, engine);

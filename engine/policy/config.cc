@@ -48,8 +48,10 @@ std::vector<std::string> names_in(std::string_view section) {
     return names;
 }
 
-/// What goes between a setting's name and what is wrong with it, or with one item of its list.
-std::string_view place_before(std::string_view text) { return text.starts_with('[') ? "" : " "; }
+/// "name must be …", or "name[2].scopes: …" for one item of a list.
+std::string with_name(std::string_view name, std::string_view wrong) {
+    return std::string(name) + (wrong.starts_with('[') ? "" : " ") + std::string(wrong);
+}
 
 std::string_view kind_of(const Json& value) {
     switch (value.type()) {
@@ -152,7 +154,7 @@ private:
             setting.set(&config_, value.is_string() ? value.string() : to_text(value));
         if (done) return Ok{};
         const Error& error = done.error();
-        return at(pointer + error.pointer, dotted + place_before(error.text) + error.text);
+        return at(pointer + error.pointer, with_name(dotted, error.text));
     }
 
     Error unknown(std::string_view section, const std::string& name, const std::string& pointer) {
@@ -190,10 +192,7 @@ Status apply_environment(Config* config, const Environment& environment) {
             const std::optional<std::string> text = environment(variable);
             if (!text || text->empty()) continue;
             const Status done = setting.set(config, *text);
-            if (!done) {
-                const std::string& wrong = done.error().text;
-                return Error{Errc::malformed, variable + std::string(place_before(wrong)) + wrong};
-            }
+            if (!done) return Error{Errc::malformed, with_name(variable, done.error().text)};
             break;
         }
     }
@@ -204,9 +203,7 @@ Status set_setting(Config* config, std::string_view dotted_name, std::string_vie
     if (const Setting* setting = find_setting(dotted_name)) {
         const Status done = setting->set(config, text);
         if (done) return Ok{};
-        const std::string& wrong = done.error().text;
-        return Error{Errc::malformed,
-                     std::string(dotted_name) + std::string(place_before(wrong)) + wrong};
+        return Error{Errc::malformed, with_name(dotted_name, done.error().text)};
     }
     std::vector<std::string> names;
     for (const Setting& setting : settings_table()) names.push_back(setting.info.name);
@@ -244,13 +241,14 @@ Json redacted(const Config& config) {
     return shown;
 }
 
-std::string reload_preview(const Policy& in_force, const Policy& next) {
+std::string reload_preview(const Config& in_force, const Config& next) {
     Config before, after;
-    before.policy = in_force;
-    after.policy = next;
+    before.policy = in_force.policy;
+    before.settings.auth = in_force.settings.auth;
+    after.policy = next.policy;
+    after.settings.auth = next.settings.auth;
     std::string text, changes = "[";
-    const auto compare = [&](const std::string& name, const Json& from, const Json& to) {
-        if (from == to) return;
+    const auto tell = [&](const std::string& name, const Json& from, const Json& to) {
         if (changes.back() != '[') changes += ',';
         JsonObject(changes)
             .text("name", name)
@@ -258,16 +256,42 @@ std::string reload_preview(const Policy& in_force, const Policy& next) {
             .raw("to", to_text(to))
             .close();
     };
+    const auto compare = [&](const std::string& name, const Json& from, const Json& to) {
+        if (from != to) tell(name, from, to);
+    };
     const auto keys = [](const Policy& policy) {
         return Json(Json::Array(policy.allowed_keys.begin(), policy.allowed_keys.end()));
     };
-    compare(std::string(kAllowedKeys), keys(in_force), keys(next));
-    for (const Setting& setting : settings_table())
-        compare(setting.info.name, setting.get(before), setting.get(after));
+    compare(std::string(kAllowedKeys), keys(before.policy), keys(after.policy));
+    for (const Setting& setting : settings_table()) {
+        const Json from = setting.get(before), to = setting.get(after);
+        if (!setting.secret) {
+            compare(setting.info.name, from, to);
+        } else if (from != to) {
+            const auto hidden = [](const Json& value) {
+                return value == Json("") ? value : Json("[redacted]");
+            };
+            tell(setting.info.name, hidden(from), hidden(to));
+        }
+    }
+    for (const PrincipalEntry& entry : after.settings.auth.principals) {
+        const auto same = [&](const PrincipalEntry& old) {
+            return old.principal->name == entry.principal->name;
+        };
+        const auto& old_ones = before.settings.auth.principals;
+        const auto old = std::ranges::find_if(old_ones, same);
+        if (old != old_ones.end() && old->token != entry.token) {
+            const auto shown = [](const PrincipalEntry& one) {
+                return one.token ? Json("[redacted]") : Json();
+            };
+            tell("auth.principals." + entry.principal->name + ".token_sha256", shown(*old),
+                 shown(entry));
+        }
+    }
     JsonObject(text)
         .text("status", "accepted")
         .boolean("dryRun", true)
-        .text("policy", next.digest())
+        .text("policy", next.policy.digest())
         .raw("changes", changes + "]")
         .close();
     return text;

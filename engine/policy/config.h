@@ -42,11 +42,17 @@ struct Settings {
         std::string token;                     ///< MCP_AUTH_TOKEN; a secret: principal llm-bot
         std::vector<PrincipalEntry> principals;  ///< auth.principals; tokens as their hashes
 
+        /// There is neither a token nor a principal with one: whoever reaches the door is the default actor.
+        bool lets_anybody_in() const { return token.empty() && principals.empty(); }
         /// Who may come in, all taken together. Errc::malformed: parts that do not fit each other.
         Result<Principals> who_may_come_in() const {
             return Principals::make({token, default_actor, default_speaks_for, default_scopes, principals});
         }
     } auth;
+
+    struct Mcp {
+        bool full = false;                     ///< mcp.profile: state or full
+    } mcp;
 
     struct EngineSettings {
         std::uint64_t in_flight_bytes = 64u << 20;
@@ -90,13 +96,10 @@ struct SettingInfo {
 };
 const std::vector<SettingInfo>& all_settings();
 
-/// Settings that may be read again while the daemon runs: those of the section `auth`. Says what differs
-/// between two, as lists of {"name","from","to"} do, with no secret in it.
-Json auth_changes(const Settings::Auth& before, const Settings::Auth& after);
-
 /// What a reload would answer if it were meant: {"status":"accepted","dryRun":true,"policy":<digest>,
-/// "changes":[{"name","from","to"},…]}, settings under the names they have in the file.
-std::string reload_preview(const Policy& in_force, const Policy& next);
+/// "changes":[{"name","from","to"},…]}, settings under the names they have in the file. A reload takes the
+/// policy and the section `auth`; of a secret, and of a token, only that it changes is told.
+std::string reload_preview(const Config& in_force, const Config& next);
 
 /// For /_debug/config: every setting by section, and allowedKeys; a secret that is set shows as
 /// "[redacted]".

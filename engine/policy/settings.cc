@@ -281,6 +281,12 @@ void add_auth(Table& table) {
                      "nor principals, none is needed.");
 }
 
+void add_mcp(Table& table) {
+    table.choice<bool>("mcp.profile", {{"state", false}, {"full", true}}, SE_FIELD(settings.mcp.full),
+                       "What language models are offered. state: the tools of the state. full: list_prefixes "
+                       "and, by their scopes, the platform tools too.");
+}
+
 void add_engine(Table& table) {
     using enum Unit;
     table.choice<bool>("engine.ttl", {{"enforce", true}, {"record", false}},
@@ -377,6 +383,7 @@ std::vector<Setting> make_table() {
     add_start(table);
     add_http(table);
     add_auth(table);
+    add_mcp(table);
     add_engine(table);
     add_limits(table);
     add_storage(table);

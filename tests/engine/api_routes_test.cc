@@ -69,6 +69,7 @@ TEST_CASE("a target may come as a proxy sends it") {
 TEST_CASE("with a token set only the health routes are open, and any of three places will do") {
     ApiWorld w;
     w.config.settings.auth.token = "s3cret";
+    w.authorize();
     for (const char* open : {"/healthz", "/livez", "/readyz", "/health"})
         CHECK(w.get(open).status == 200);
     for (const char* closed : {"/v1/state/a", "/v1/state", "/v1/changes", "/v1/history/a",
@@ -100,6 +101,7 @@ TEST_CASE("with a token set only the health routes are open, and any of three pl
 TEST_CASE("an actor is believed only from those who may speak for it") {
     ApiWorld w;
     w.config.settings.auth.default_speaks_for = {"mod:*", "obs"};
+    w.authorize();
     const auto actor_of = [&](const std::string& claimed) {
         const Response response = w.set("a", "1", R"(,"actor":")" + claimed + "\"");
         REQUIRE(response.status == 200);
@@ -146,6 +148,7 @@ TEST_CASE("a web page from elsewhere cannot reach the engine") {
     CHECK(status("evil.example:3000", "http://evil.example:3000") == 403);
 
     w.config.settings.auth.token = "t";
+    w.authorize();
     const auto with_token = [&](const char* host, const char* origin) {
         return w.get("/v1/state", {{"host", host}, {"origin", origin}, {"x-mcp-token", "t"}}).status;
     };
@@ -189,6 +192,7 @@ TEST_CASE("health says what it is, ready says whether writes are taken") {
 TEST_CASE("the shown configuration has the policy in force and no secret") {
     ApiWorld w;
     w.config.settings.auth.token = "s3cret";
+    w.authorize();
     const Response response = w.get("/_debug/config", {{"x-mcp-token", "s3cret"}});
     CHECK(response.status == 200);
     CHECK(response.body.find("s3cret") == std::string::npos);

@@ -30,13 +30,14 @@ public:
     EngineWorld world;
     Config config;
     Result<Policy> reloaded = Policy{};
+    std::optional<Settings::Auth> reloaded_auth = {};  ///< none: as it is
     std::optional<Api::RepairRange> repaired;
     Api api{{.config = config,
              .clock = world.clock,
              .log = world.log,
              .version = "test",
              .pid = 42,
-             .load_policy = [this](bool) { return reloaded; },
+             .load_config = [this](bool dry_run) { return load_config(dry_run); },
              .extra_metrics = [] { return std::string(); },
              .tick_within = [](std::chrono::nanoseconds) {},
              .repair =
@@ -45,6 +46,18 @@ public:
                      done(std::string("{}"));
                  }}};
     Peer peer{.address = "127.0.0.1"};
+
+    /// To be said after a change of config.settings.auth.
+    void authorize() { api.let_in(*config.settings.auth.who_may_come_in()); }
+
+    Result<Config> load_config(bool dry_run) {
+        if (!reloaded) return reloaded.error();
+        Config next = config;
+        next.policy = *reloaded;
+        next.settings.auth = reloaded_auth.value_or(config.settings.auth);
+        if (!dry_run) config = next;
+        return next;
+    }
 
     static Peer operator_peer() { return {.kind = Peer::Kind::socket, .user = "root"}; }
 

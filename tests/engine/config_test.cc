@@ -33,7 +33,7 @@ Json value_of(const Config& config, std::string_view name) {
 /// A text that the setting takes and that is not its default.
 std::string other_value(const Setting& setting) {
     for (const char* text : {"record", "never", "debug", "true", "7s", "5MiB", "300MiB", "77",
-                             "4KiB", "other", "8KiB", "100", "2GiB"}) {
+                             "4KiB", "other", "8KiB", "100", "2GiB", R"([{"name":"a"}])", "full"}) {
         Config config;
         if (setting.set(&config, text) && setting.get(config) != setting.get(Config{})) return text;
     }
@@ -190,7 +190,8 @@ TEST_CASE("every setting can be set by the file, the environment and by name, al
 
         if (setting.source == Setting::Source::not_in_file) continue;
         const std::size_t dot = name.find('.');
-        const std::string shown = value.is_array() ? "[" + text + "]" : text;
+        const bool bare = value.is_array() && !text.starts_with('[');
+        const std::string shown = bare ? "[" + text + "]" : text;
         const Config by_file =
             parse(dot == std::string::npos
                       ? name + ": " + shown

@@ -39,6 +39,9 @@ Sizes take `KiB MiB GiB TiB`, durations `ms s m h d`; a plain number is in bytes
 name ends in `seconds`, seconds. Of several variables the first one that is set counts; an empty one counts
 as not set. A dotted name is a section and a key of it. `data` and `config` cannot stand in the file.
 
+`auth` is read again with the policy: its principals (docs/http.md has an example) come in from then on,
+and those that are gone do not. All other settings hold from the start to the end of a process.
+
 The limits that a decision reads (`engine.ttl`, and from `engine.key_bytes` on) are journaled with the
 policy: what was decided under a limit stays decided under it.
 

@@ -275,6 +275,31 @@ TEST_CASE("gaps that a note accounts for are passed without a word, others are d
     }
 }
 
+TEST_CASE("damage just behind a gap is named by the record that should stand there") {
+    for (const bool blank : {false, true}) {
+        SmallStore small;
+        small.begin_segment(8192);
+        small.add_many(6);
+        small.epoch = {11};
+        small.add_repaired({3}, {4});
+        small.add_many(2);
+        small.write_head();
+        small.blank({3}, {4});
+        if (blank) {
+            small.blank({5}, {5});
+        } else {
+            small.flip({5});
+        }
+        JournalReader reader = open(small);
+        bool fault = false;
+        CHECK(rest(reader, &fault) == range(1, 2));
+        REQUIRE(fault);
+        CHECK(reader.fault()->seq == Seq{5});
+        REQUIRE(reader.skip_fault());
+        CHECK(rest(reader) == range(6, 9));
+    }
+}
+
 TEST_CASE("acknowledged records missing at the end are damage, and skipping them waits for more") {
     SmallStore small = closed_store();
     small.blank({8}, {9});

@@ -268,7 +268,7 @@ TEST_CASE("a gap is allowed by a note that names it and by nothing else") {
     }
 }
 
-TEST_CASE("something that stands where all was given up is a fault, the gap is not") {
+TEST_CASE("something that stands where all was given up is a fault, named by what is lost already") {
     SmallStore small = store_with_note({2}, {3});
     small.blank({2}, {3});
     small.files.bytes(small.paths.segment({1}))[small.places[{2}].offset + 5] = 'x';
@@ -277,7 +277,36 @@ TEST_CASE("something that stands where all was given up is a fault, the gap is n
     REQUIRE(report.faults.size() == 1);
     CHECK(report.faults[0].kind == FaultKind::bad_line);
     CHECK(report.faults[0].offset == small.places[{2}].offset + 5);
-    CHECK(report.faults[0].seq == Seq{4});
+    CHECK(report.faults[0].seq == Seq{2});
+    CHECK(report.faults[0].last == Seq{3});
+}
+
+TEST_CASE("what only a follower or a trusted projection has seen is missing, not torn") {
+    SmallStore small;
+    small.begin_segment(4096);
+    small.add_many(6, Seq{0});
+    Head head = small.head_now();
+    head.durable = {4};
+    head.end = small.places[{4}].end;
+    small.write_head(head);
+    small.files.bytes(small.paths.segment({1}))[small.places[{5}].offset + 30] ^= 1;
+    CHECK(check(small).faults.empty());
+    CHECK(check(small).torn_bytes > 0);
+
+    const auto with = verify(small.files, small.paths,
+                             {.evidence = {{.epoch = small.epoch, .seq = {5}, .source = "projection"}}});
+    REQUIRE(with);
+    REQUIRE(with->faults.size() == 1);
+    CHECK(with->faults[0].seq == Seq{5});
+    CHECK(with->faults[0].last == Seq{5});
+
+    small.files.bytes(small.paths.followers() + "/changes") =
+        R"({"store":")" + small.store + R"(","epoch":10,"seq":6})";
+    REQUIRE(check(small).faults.size() == 1);
+    CHECK(check(small).faults[0].last == Seq{5});  // 6 is there
+    // Of another history.
+    small.files.bytes(small.paths.followers() + "/changes") = R"({"store":"x","epoch":10,"seq":6})";
+    CHECK(check(small).faults.empty());
 }
 
 TEST_CASE("a note is not believed about itself or what comes after it") {

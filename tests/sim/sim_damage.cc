@@ -12,6 +12,7 @@ namespace se::sim {
 namespace {
 
 const StorePaths kPaths{"/data"};
+constexpr int kRepairsMax = 50;  ///< of one wound
 
 std::string text(Seq seq) {
     return std::to_string(seq.value);
@@ -146,8 +147,6 @@ bool World::suffer_bit_rot(SimRandom& chance) {
         bytes = before.substr(chance.below(last_used + 1), 1 + chance.below(600));
     }
     bytes.resize(std::min<std::size_t>(bytes.size(), before.size() - at));
-    // Over a header a good record would stand as well as where it belongs, which nothing can mend.
-    if (kind == 3 && at <= before.find('\n')) return false;
     while (!bytes.empty() && bytes[0] == before[at]) bytes.erase(0, 1), ++at;
     if (bytes.empty() || at > last_used) return false;
     if (same_lines(before, std::string(before).replace(at, bytes.size(), bytes))) return false;
@@ -161,8 +160,8 @@ bool World::suffer_bit_rot(SimRandom& chance) {
     wound.rolled = first != segments.back();
     wound.named = wound.rolled ||
                   ((*head)->epoch == model.epoch_of(model.last_kept()) && from <= (*head)->durable);
-    wound.excused = !wound.named;
-    if (wound.excused && chance.chance(80)) return false;
+    if (!wound.named) wound.excuse = head_rotted_ ? kExcuseHeadRotted : kExcusePowerCut;
+    if (!wound.excuse.empty() && chance.chance(80)) return false;
     rot(disk, path, at, bytes);
     ++tally().faults["bit_rot"];
     trace("rot in " + path + " at " + std::to_string(at) + ", " + std::to_string(bytes.size()) +
@@ -212,7 +211,7 @@ void World::misdirect(const SimFileSystem::Call& call) {
     const std::uint64_t back = std::min<std::uint64_t>(call.offset, 2'000);
     const std::uint64_t to = call.offset - back + chance.below(back + 3'000);
     const std::string path(call.path);
-    if (to == call.offset || to <= disk.content(path)->find('\n')) return;
+    if (to == call.offset) return;
     const auto first = StorePaths::first_seq_of(path.substr(path.rfind('/') + 1));
     SE_ASSERT(first);
     const auto lines = lines_of(*disk.content(path), *first);
@@ -241,8 +240,8 @@ void World::start_second_writer() {
 
 bool World::meets_wound(const std::optional<Fault>& fault) const {
     if (!fault) return true;  // the disk itself said no
-    // Given up before; it is the note that suffered, and with it what the note excused.
-    if (model.is_lost(fault->seq) || excused_by_note(*fault)) return true;
+    // A header is where it is, though all around it was given up before.
+    if (model.is_lost(fault->seq)) return true;
     // A header of which only a gap is left is told by what comes behind that.
     Seq to = std::max(wound_->to, wound_->from).next();
     for (Seq seq = wound_->from; seq <= model.last(); seq = seq.next()) {
@@ -252,15 +251,10 @@ bool World::meets_wound(const std::optional<Fault>& fault) const {
     return fault->seq >= wound_->from && fault->seq <= to;
 }
 
-/// A header written before something was given up has another root; the note about it says so.
-bool World::excused_by_note(const Fault& fault) const {
-    return fault.kind == FaultKind::bad_root && model.lost_any();
-}
-
-/// The machine goes down with it: what HEAD said since its last sync may be gone.
-void World::excuse_wound() {
+/// What HEAD said since its last sync may be gone.
+void World::excuse_wound(std::string_view excuse) {
     if (!wound_ || wound_->rolled) return;
-    wound_->excused = true;
+    wound_->excuse = excuse;
     wound_->named = false;
 }
 
@@ -298,19 +292,20 @@ void World::follow_wounded() {
 
 /// What was shown is still there, but for what the wound may have cost behind HEAD's last sync.
 void World::expect_history() {
-    if (!wound_->excused) return;
+    const std::string_view excuse = wound_->excuse;
+    if (excuse.empty()) return;
     auto reader = JournalReader::open(disk, kPaths);
-    if (!reader) throw Excused{};
+    if (!reader) throw Excused{excuse};
     Seq seen;
     for (;;) {
         const auto record = reader->next();
-        if (!record) throw Excused{};
+        if (!record) throw Excused{excuse};
         if (*record == nullptr) break;
         seen = (*record)->seq;
         if (seen > model.last()) break;
-        if (!model.knows(**record)) throw Excused{};
+        if (!model.knows(**record)) throw Excused{excuse};
     }
-    if (seen < model.last_kept()) throw Excused{};
+    if (seen < model.last_kept()) throw Excused{excuse};
 }
 
 /// An open that meets it. Then whoever opened goes away again.
@@ -331,7 +326,7 @@ void World::open_wounded() {
     const auto& damage = engine->damage();
     if (!damage) {
         const std::uint64_t cut = engine->journal().report().cut_bytes;
-        if (cut > 0 && wound_->excused) throw Excused{};
+        if (cut > 0 && !wound_->excuse.empty()) throw Excused{wound_->excuse};
         must(!wound_->named || (watermark && wound_->from <= *watermark), "J4", [&] {
             return "nothing is said of damage at seq " + text(wound_->from) + ", LMDB is at " +
                    (watermark ? text(*watermark) : "nothing");
@@ -378,36 +373,50 @@ void World::lose(Seq from, Seq to) {
     early_.clear();
 }
 
-/// An operator, with what verify says.
+/// An operator, with what verify says, until it says nothing more.
 void World::repair_all() {
-    const auto report = verify(disk, kPaths, {.threads = 1});
-    must(static_cast<bool>(report), "J4", [&] { return "verify: " + report.error().text; });
-    for (std::size_t i = 0; i < report->faults.size(); ++i) {
-        const Fault& fault = report->faults[i];
-        Seq to = std::max(fault.seq, fault.last);
-        bool known = true;  // given up before: it was the note that got lost
-        for (Seq seq = fault.seq; seq <= to; seq = seq.next()) known = known && model.is_lost(seq);
-        if (known || excused_by_note(fault)) continue;  // it comes back with the next open
-        auto plan = plan_repair(disk, kPaths, fault.seq, to);
-        if (!plan) plan = plan_repair(disk, kPaths, fault.seq, to = reaches(plan.error().text, to));
-        while (!plan && i + 1 < report->faults.size() && report->faults[i + 1].seq <= to.next()) {
-            // A good record between two bad places goes with them.
-            to = std::max({to, report->faults[i + 1].seq, report->faults[i + 1].last});
-            plan = plan_repair(disk, kPaths, fault.seq, to);
-            ++i;
-        }
-        must(static_cast<bool>(plan), "J4", [&] {
-            return "no repair of " + to_text(fault) + ", up to " + text(to) + ": " +
-                   plan.error().text;
-        });
-        auto hold = hold_store(disk, random, kPaths);
-        must(static_cast<bool>(hold), "J4", "nobody holds the store, and it is not to be had");
-        const Status done = carry_out(disk, kPaths, *hold, *plan);
-        must(static_cast<bool>(done), "J4", [&] { return "repair: " + done.error().text; });
-        trace("gave up " + text(fault.seq) + "-" + text(to));
-        ++tally().operations["repair"];
-        if (!plan->pieces.empty()) lose(fault.seq, to);
+    for (int round = 0;; ++round) {
+        const std::vector<Evidence> evidence = projection_evidence();
+        const auto report = verify(disk, kPaths, {.threads = 1, .evidence = evidence});
+        must(static_cast<bool>(report), "J4", [&] { return "verify: " + report.error().text; });
+        if (report->faults.empty()) return;
+        must(round < kRepairsMax, "J4",
+             [&] { return "repairs do not end: " + to_text(report->faults[0]); });
+        repair_first(report->faults, evidence);
     }
+}
+
+std::vector<Evidence> World::projection_evidence() {
+    const auto left = projection_left();
+    if (!left || !(*left)->trusted()) return {};
+    const Position& watermark = (*left)->watermark();
+    return {{.epoch = watermark.epoch, .seq = watermark.seq, .source = "projection"}};
+}
+
+void World::repair_first(const std::vector<Fault>& faults, const std::vector<Evidence>& evidence) {
+    const Fault& fault = faults[0];
+    Seq to = std::max(fault.seq, fault.last);
+    auto plan = plan_repair(disk, kPaths, fault.seq, to, evidence);
+    if (!plan) {
+        to = reaches(plan.error().text, to);
+        plan = plan_repair(disk, kPaths, fault.seq, to, evidence);
+    }
+    for (std::size_t next = 1; !plan && next < faults.size(); ++next) {
+        if (faults[next].seq > to.next()) break;
+        // A good record between two bad places goes with them.
+        to = std::max({to, faults[next].seq, faults[next].last});
+        plan = plan_repair(disk, kPaths, fault.seq, to, evidence);
+    }
+    must(static_cast<bool>(plan), "J4", [&] {
+        return "no repair of " + to_text(fault) + ", up to " + text(to) + ": " + plan.error().text;
+    });
+    auto hold = hold_store(disk, random, kPaths);
+    must(static_cast<bool>(hold), "J4", "nobody holds the store, and it is not to be had");
+    const Status done = carry_out(disk, kPaths, *hold, *plan);
+    must(static_cast<bool>(done), "J4", [&] { return "repair: " + done.error().text; });
+    trace("gave up " + text(fault.seq) + "-" + text(to));
+    ++tally().operations["repair"];
+    if (!plan->pieces.empty()) lose(fault.seq, to);
 }
 
 bool World::mend_wound(SimRandom& chance) {
@@ -432,10 +441,6 @@ bool World::mend_wound(SimRandom& chance) {
     const Status opened = open_engine(Policy(), &alive);
     must(static_cast<bool>(opened), "J4",
          [&] { return "a repaired store does not open: " + opened.error().text; });
-    if (engine->damage() && wound.excused) throw Excused{};  // proven by others than HEAD
-    // A header between two losses, written anew: the roots behind it still know the first one's
-    // leaves.
-    if (engine->damage() && excused_by_note(engine->damage()->fault)) throw Excused{};
     must(!engine->damage(), "J4",
          [&] { return "a repaired store is damaged: " + engine->why_not_ready(); });
     // The gap is believed once its note is on the disk.
@@ -454,7 +459,7 @@ bool World::mend_wound(SimRandom& chance) {
     head_may_lag_ = evicted_ = head_rotted_ = false;
     must(engine->journal().epoch() > epoch_, "J1", "an epoch comes again");
     epoch_ = engine->journal().epoch();
-    if (wound.excused) {
+    if (!wound.excuse.empty()) {
         wound_ = wound;
         expect_history();
         wound_.reset();

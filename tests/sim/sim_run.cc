@@ -517,9 +517,9 @@ RunReport run(std::uint64_t seed, const RunOptions& options, FileSystem& real,
     try {
         life.live(options.steps);
         life.come_to_rest();
-    } catch (const Excused&) {
-        report.excused = true;
-        ++tally().faults["excused"];
+    } catch (const Excused& excused) {
+        report.excused = excused.by;
+        ++tally().excuses[excused.by];
     } catch (const Broken& broken) {
         report.broken = broken;
         if (!options.keep.empty()) life.keep(real, options.keep);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "journal/base/filesystem.h"
 #include "tests/sim/sim_model.h"
@@ -25,7 +26,7 @@ struct RunReport {
     std::uint64_t step = 0;  ///< the last one
     std::uint64_t records = 0, opens = 0, deaths = 0, failures = 0;
     std::uint64_t digest = 0;                    ///< of every byte of every record
-    bool excused = false;                        ///< it ended in what no promise covers
+    std::string_view excused = {};               ///< why it ended in what no promise covers
     bool at_rest = false;                        ///< the faults had stopped when it ended
     std::set<std::uint64_t> faults, operations;  ///< steps that had one
     std::optional<Broken> broken;

@@ -57,6 +57,7 @@ void Tally::add(const Tally& more) {
     for (const auto& [name, count] : more.faults) faults[name] += count;
     for (const auto& [name, count] : more.operations) operations[name] += count;
     for (const auto& [name, count] : more.checks) checks[name] += count;
+    for (const auto& [name, count] : more.excuses) excuses[name] += count;
 }
 
 std::string Tally::to_json() const {
@@ -70,6 +71,8 @@ std::string Tally::to_json() const {
     append_counts(out, operations);
     out += R"(,"checks":)";
     append_counts(out, all_checks);
+    out += R"(,"excuses":)";
+    append_counts(out, excuses);
     out += R"(,"waiting":)";
     JsonObject waiting(out);
     for (const Invariant& invariant : kInvariants) {

@@ -27,9 +27,10 @@ std::span<const Invariant> invariants();
 class Tally {
 public:
     std::map<std::string_view, std::uint64_t> faults, operations, checks;  ///< by literals
+    std::map<std::string_view, std::uint64_t> excuses;  ///< lives that ended in what no promise covers
 
     void add(const Tally& more);
-    /// {"faults":{…},"operations":{…},"checks":{…},"waiting":{…}}
+    /// {"faults":{…},"operations":{…},"checks":{…},"excuses":{…},"waiting":{…}}
     std::string to_json() const;
 };
 

@@ -184,7 +184,7 @@ void World::power_cut() {
     death_ = Death::power_cut;
     crash();
     forget_early_answers();
-    excuse_wound();
+    excuse_wound(kExcusePowerCut);
     ++cache_.boot;
     head_may_lag_ = true;
     check_head();
@@ -196,7 +196,7 @@ void World::power_cut() {
 void World::evict() {
     disk.evict();
     forget_early_answers();
-    excuse_wound();
+    excuse_wound(kExcuseHeadSync);
     head_may_lag_ = evicted_ = true;  // a failed sync of HEAD shows now
 }
 

@@ -58,9 +58,13 @@ private:
     std::map<std::uint64_t, std::uint64_t> inodes_;
 };
 
-/// A life ends here, and nothing is broken: damage together with a power cut behind HEAD's last
-/// sync looks torn (the one exception to J2 that DESIGN names).
-struct Excused {};
+/// A life ends here, and nothing is broken: damage to what HEAD no longer vouches for looks torn.
+struct Excused {
+    std::string_view by;  ///< one of these
+};
+inline constexpr std::string_view kExcusePowerCut = "J2_power_cut";      ///< the one that DESIGN names
+inline constexpr std::string_view kExcuseHeadSync = "failed_head_sync";  ///< the cache forgot it
+inline constexpr std::string_view kExcuseHeadRotted = "HEAD_rotted_too";
 
 /// One machine: a disk, clocks, at most one writer, and beside it readers of other processes. It
 /// can be made to fail while the writer acts; whoever looks on is not disturbed. check() compares
@@ -143,7 +147,7 @@ private:
         Seq from, to;          ///< seqs that may be lost
         Seq decided_on;        ///< what was decided up to here may rest on what is lost
         bool named = true;     ///< it must be noticed
-        bool excused = false;  ///< what HEAD did not vouch for may look torn
+        std::string_view excuse = {};  ///< why it may look torn: HEAD does not vouch for it
         bool rolled = false;   ///< it is in a segment of which HEAD was synced since
     };
 
@@ -153,8 +157,7 @@ private:
     void follow();
     void follow_on();
     void follow_wounded();
-    void excuse_wound();
-    bool excused_by_note(const Fault& fault) const;
+    void excuse_wound(std::string_view excuse);
     bool meets_wound(const std::optional<Fault>& fault) const;
     void check_answers();
     bool check_answer(std::uint64_t number, const Answer& answer);
@@ -171,6 +174,8 @@ private:
     Status open_engine(std::optional<Policy> policy, bool* alive);
     void open_wounded();
     void repair_all();
+    void repair_first(const std::vector<Fault>& faults, const std::vector<Evidence>& evidence);
+    std::vector<Evidence> projection_evidence();
     void expect_history();
     void lose(Seq from, Seq to);
 

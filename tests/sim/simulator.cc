@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
         if (lives.seconds > 0 && elapsed().count() >= static_cast<double>(lives.seconds)) break;
         const auto report = se::sim::run(seed, options, real, cache.path());
         ++lived;
-        excused += report.excused;
+        excused += report.excused.empty() ? 0 : 1;
         records += report.records;
         opens += report.opens;
         deaths += report.deaths;
@@ -94,9 +94,11 @@ int main(int argc, char** argv) {
                 break;
             }
         } else if (tell_each) {
+            const std::string how =
+                report.excused.empty() ? "fine" : "excused by " + std::string(report.excused);
             std::printf("seed=%llu %s: %llu records, %llu opens, %llu deaths, %llu failures\n",
-                        Number{seed}, report.excused ? "excused" : "fine", Number{report.records},
-                        Number{report.opens}, Number{report.deaths}, Number{report.failures});
+                        Number{seed}, how.c_str(), Number{report.records}, Number{report.opens},
+                        Number{report.deaths}, Number{report.failures});
         }
         std::fflush(stdout);
     }
@@ -106,6 +108,9 @@ int main(int argc, char** argv) {
             "%llu deaths\n",
             Number{lived}, elapsed().count(), Number{failed}, Number{excused}, Number{records},
             Number{opens}, Number{deaths});
+        for (const auto& [by, count] : se::sim::tally().excuses) {
+            std::printf("excused by %s: %llu\n", std::string(by).c_str(), Number{count});
+        }
     }
     if (!report_path.empty()) {
         std::FILE* const out = report_path == "-" ? stdout : std::fopen(report_path.c_str(), "w");

@@ -274,11 +274,23 @@ Finding check_quarantine(const StoreFacts& facts) {
     return finding;
 }
 
-Outcome<Finding> check_damage(Context& context) {
+Finding check_store_file(const StoreFacts& facts) {
+    Finding finding{.check = "store.json", .found = "store " + facts.store};
+    if (facts.store_file.empty()) return finding;
+    finding.verdict = Verdict::damage;
+    finding.found = facts.store_file + "; by HEAD or a segment it is store " + facts.store;
+    finding.advice = "bring it back from a backup: nothing opens the store without it. The records can "
+                     "still be read: `statectl journal cat`";
+    return finding;
+}
+
+Outcome<Finding> check_damage(Context& context, const StoreFacts& facts) {
     Finding finding{.check = "damage"};
     Progress progress("reading the journal", 1000);
     SE_TRY(report, verify(context.files, context.paths(),
-                          {.hashes = false, .progress = [&](std::uint64_t done, std::uint64_t all) {
+                          {.hashes = false,
+                           .evidence = projection_evidence(facts),
+                           .progress = [&](std::uint64_t done, std::uint64_t all) {
                                progress.at(all == 0 ? 1000 : done * 1000 / all);
                            }}));
     progress.clear();
@@ -301,10 +313,10 @@ Outcome<int> doctor(Context& context, const NoOptions&) {
     SE_TRY_OK(context.need_files("doctor"));
     SE_TRY(facts, store_facts(context));
     std::vector<Finding> findings{
-        check_file_system(context), check_permissions(context), check_sync(context),
+        check_store_file(facts),    check_file_system(context), check_permissions(context), check_sync(context),
         check_space(facts),         check_clock(context),       check_lock(context, facts),
         check_fsync(facts),         check_projection(facts),    check_quarantine(facts)};
-    SE_TRY(damage, check_damage(context));
+    SE_TRY(damage, check_damage(context, facts));
     findings.push_back(std::move(damage));
 
     Verdict worst = Verdict::ok;

@@ -41,7 +41,8 @@ Result<Config> read_config(Context& context) {
 
 }  // namespace
 
-EmbeddedEngine::EmbeddedEngine(Pace pace) : principal_("local:" + user_name()) {
+EmbeddedEngine::EmbeddedEngine(Pace pace)
+    : principal_("local:" + user_name()), rights_(Principal::with_all_rights(principal_)) {
     if (pace == Pace::single) {
         commits_ = std::make_unique<InlineRunner>();
         background_ = std::make_unique<InlineRunner>();
@@ -83,7 +84,8 @@ Result<std::unique_ptr<EmbeddedEngine>> EmbeddedEngine::open(Context& context,
 Caller EmbeddedEngine::caller(std::string_view claimed_actor, std::string_view door) const {
     return {.principal = principal_,
             .actor = claimed_actor.empty() ? principal_ : std::string(claimed_actor),
-            .door = std::string(door)};
+            .door = std::string(door),
+            .rights = rights_};
 }
 
 void EmbeddedEngine::run_until(const std::function<bool()>& done) {

@@ -43,6 +43,7 @@ private:
     std::condition_variable changed_;
     bool woken_ = false;
     std::string principal_;
+    PrincipalPtr rights_;  ///< all: whoever can open the store is its operator
     std::unique_ptr<Runner> commits_, background_;
     std::unique_ptr<Engine> engine_;  // last: it uses the runners to its end
 };

@@ -32,6 +32,10 @@ void print_faults(const std::vector<Fault>& faults) {
     print_table({"SEGMENT", "OFFSET", "SEQS", "KIND", "DETAIL"}, rows);
 }
 
+std::string count_of(const std::vector<Fault>& faults) {
+    return fmt::format("{} fault{}", faults.size(), faults.size() == 1 ? "" : "s");
+}
+
 std::string range_of(const Fault& fault) {
     return fmt::format("{}-{}", fault.seq.value, std::max(fault.seq, fault.last).value);
 }

@@ -12,5 +12,7 @@ std::string faults_json(const std::vector<Fault>& faults);
 void print_faults(const std::vector<Fault>& faults);
 /// The seqs lost there, as --accept-loss takes them.
 std::string range_of(const Fault& fault);
+/// "1 fault", "2 faults"
+std::string count_of(const std::vector<Fault>& faults);
 
 }  // namespace se::statectl

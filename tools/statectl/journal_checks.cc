@@ -14,6 +14,7 @@
 #include "tools/statectl/embedded.h"
 #include "tools/statectl/faults.h"
 #include "tools/statectl/journal_search.h"
+#include "tools/statectl/store_facts.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -29,8 +30,10 @@ Outcome<int> verify_journal(Context& context, const VerifyFlags& flags) {
     SE_TRY_OK(context.need_files("journal verify"));
     SE_TRY_OK(context.need_store());
     Progress progress("verify", 1000);
+    SE_TRY(facts, store_facts(context));
     SE_TRY(report, verify(context.files, context.paths(),
                           {.hashes = !flags.no_hashes,
+                           .evidence = projection_evidence(facts),
                            .progress = [&](std::uint64_t done, std::uint64_t all) {
                                progress.at(all == 0 ? 1000 : done * 1000 / all, bytes_text(done));
                            }}));
@@ -58,15 +61,20 @@ Outcome<int> verify_journal(Context& context, const VerifyFlags& flags) {
             .integer("durable", report.durable.value)
             .integer("tornBytes", report.torn_bytes)
             .integer("repaired", report.repaired);
+        if (!report.store_file.empty()) json.text("storeFile", report.store_file);
         if (!flags.no_hashes) json.text("root", to_hex(report.root));
         json.close();
         print(text + "\n");
     }
-    if (report.faults.empty()) return kOk;
-    complain(fmt::format("{} faults in acknowledged history. First try to bring back the segments from "
+    if (!report.store_file.empty()) {
+        complain("damage: " + report.store_file +
+                 ". Bring it back from a backup: nothing opens the store without it");
+    }
+    if (report.faults.empty()) return report.store_file.empty() ? kOk : kDamage;
+    complain(fmt::format("{} in acknowledged history. First try to bring back the segments from "
                          "a backup; what is truly lost is given up with `statectl journal repair "
                          "--accept-loss {}`",
-                         report.faults.size(), range_of(report.faults.front())));
+                         count_of(report.faults), range_of(report.faults.front())));
     return kDamage;
 }
 
@@ -226,7 +234,9 @@ Outcome<int> repair(Context& context, const RepairOptions& options) {
     SE_TRY_OK(context.need_files("journal repair"));
     SE_TRY_OK(context.need_store());
     SE_TRY(range, parse_range(options.range));
-    SE_TRY(plan, plan_repair(context.files, context.paths(), range.first, range.second));
+    SE_TRY(facts, store_facts(context));
+    SE_TRY(plan, plan_repair(context.files, context.paths(), range.first, range.second,
+                             projection_evidence(facts)));
     explain(plan);
     std::string shown = to_json(plan, false);
     if (!options.dry_run) {

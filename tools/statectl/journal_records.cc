@@ -32,6 +32,10 @@ public:
         damaged_ = true;
         complain("damage, going on behind it: " + to_text(fault));
     }
+    void note_store_file(const std::string& why) {
+        damaged_ = true;
+        complain("damage: " + why);
+    }
     std::uint64_t count() const { return items_.count(); }
     int finish(int exit = kOk) {
         items_.finish();
@@ -99,7 +103,8 @@ Outcome<int> cat(Context& context, const CatOptions& options) {
             shower.show(record);
             return record.seq.value < options.to;
         },
-        [&](const Fault& fault) { shower.note(fault); }));
+        [&](const Fault& fault) { shower.note(fault); },
+        [&](const std::string& why) { shower.note_store_file(why); }));
     return shower.finish();
 }
 

@@ -4,9 +4,14 @@ namespace se::statectl {
 
 Outcome<Ok> for_each_record(Context& context, Seq from,
                             const std::function<bool(const RecordView&)>& visit,
-                            const std::function<void(const Fault&)>& on_fault) {
+                            const std::function<void(const Fault&)>& on_fault,
+                            const std::function<void(const std::string&)>& on_store_file) {
     SE_TRY_OK(context.need_store());
-    SE_TRY(reader, JournalReader::open(context.files, context.paths()));
+    std::string why;
+    SE_TRY(store, store_id_as_told(context.files, context.paths(), &why));
+    if (!why.empty() && !on_store_file) return Failure(kDamage, why);
+    if (!why.empty()) on_store_file(why);
+    auto reader = JournalReader::open_as(context.files, context.paths(), std::move(store));
     if (from > Seq{1}) {
         SE_TRY(durable, reader.durable());
         if (from > durable) return Ok{};

@@ -110,7 +110,9 @@ int run(int count, char** words) {
     add_importing(line);
     add_journal(line);
     add_operating(line);
+    add_token(line);
     add_doctor(line);
+    add_rules(line);
     add_completion(line);
     try {
         line.app.parse(count, words);

@@ -122,7 +122,10 @@ void show_preview(Context& context, const std::string& json) {
 Outcome<int> preview_here(Context& context, const Policy& next) {
     SE_TRY_OK(context.need_store());
     SE_TRY(in_force, policy_in_force(context));
-    show_preview(context, reload_preview(in_force.value_or(Policy{}), next));
+    Config now, then;
+    now.policy = in_force.value_or(Policy{});
+    then.policy = next;
+    show_preview(context, reload_preview(now, then));
     return kOk;
 }
 
@@ -192,7 +195,7 @@ std::string to_json(const Rebuild::Report& report) {
 Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
     SE_TRY_OK(context.need_files("rebuild"));
     SE_TRY_OK(context.need_store());
-    std::string shown;
+    std::string shown, damage;
     const Why why = why_of(options.why, "rebuild");
     SE_TRY(door, find_daemon(context));
     if (door) {
@@ -209,6 +212,7 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
         shown = to_json(std::get<Rebuild::Report>(preview));
     } else {
         SE_TRY(engine, open_waiting(context, std::nullopt, Pace::bulk, [] { return false; }));
+        if (engine->engine().damage()) damage = se::to_text(engine->engine().damage()->fault);
         std::optional<Result<Rebuild::Report>> report;
         engine->engine().rebuild(true,
                                  [&](Result<Rebuild::Report> told) { report = std::move(told); },
@@ -220,6 +224,13 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
     }
     show_object(context, shown);
     const auto json = parse_json(shown, 1000);
+    if (json && json->find("damage") != nullptr) damage = to_text(*json->find("damage"));
+    if (!damage.empty()) {
+        complain(fmt::format("acknowledged history is damaged ({}): only what lies before could be folded. "
+                             "See `statectl journal verify`",
+                             damage));
+        return kDamage;
+    }
     const Json* const equal = json ? json->find("equal") : nullptr;
     if (equal != nullptr && equal->is_bool() && equal->boolean()) return kOk;
     complain(options.dry_run

@@ -65,7 +65,13 @@ Outcome<int> history(Context& context, const HistoryOptions& options) {
     Items items = history_items(context.form(), options.key);
     for (const std::string& line : lines) items.add(line);
     items.finish();
-    return lines.empty() ? kNotFound : kOk;
+    if (!lines.empty()) return kOk;
+    SE_TRY(damaged, reads->ends_at_damage());
+    if (!damaged) return kNotFound;
+    complain(fmt::format("the journal is damaged, and nothing before that changed {}: what is behind it "
+                         "nobody knows. See `statectl journal verify`",
+                         options.key));
+    return kDamage;
 }
 
 }  // namespace

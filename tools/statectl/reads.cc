@@ -98,6 +98,13 @@ public:
         return all;
     }
 
+    Outcome<bool> ends_at_damage() override {
+        SE_TRY(reply, door_.get("/readyz"));
+        const auto json = parse_json(reply.body);
+        const Json* const status = json ? json->find("status") : nullptr;
+        return status != nullptr && status->is_string() && status->string() == "damaged";
+    }
+
 private:
     Door door_;
     bool moved_ = false;
@@ -109,6 +116,7 @@ public:
 
     Outcome<Ok> refresh() {
         SE_TRY(as_of, reader_.refresh());
+        ends_at_damage_ = as_of.damage.has_value();
         if (as_of.damage) {
             complain(fmt::format("damage: {}; what is shown is the state before it, as of seq {}. See "
                                  "`statectl journal verify`",
@@ -163,9 +171,12 @@ public:
         return lines;
     }
 
+    Outcome<bool> ends_at_damage() override { return ends_at_damage_; }
+
 private:
     Context& context_;
     StateReader reader_;
+    bool ends_at_damage_ = false;
 };
 
 }  // namespace

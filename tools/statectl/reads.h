@@ -28,6 +28,8 @@ public:
     virtual Outcome<Ok> list(const std::string& prefix, const Visit& visit) = 0;
     /// Record lines that changed `key`, oldest first; at most `limit`, the newest ones.
     virtual Outcome<std::vector<std::string>> history(const std::string& key, std::size_t limit) = 0;
+    /// Whether what is read ends at damage: then nobody knows what is behind it.
+    virtual Outcome<bool> ends_at_damage() = 0;
 };
 
 }  // namespace se::statectl

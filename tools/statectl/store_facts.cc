@@ -56,8 +56,8 @@ Outcome<StoreFacts> store_facts(Context& context) {
     SE_TRY_OK(context.need_store());
     StoreFacts facts;
     const StorePaths paths = context.paths();
-    SE_TRY(info, read_store(context.files, paths));
-    facts.store = info.store;
+    SE_TRY(store, store_id_as_told(context.files, paths, &facts.store_file));
+    facts.store = std::move(store);
     SE_TRY(head, read_head(context.files, paths.head()));
     facts.head = head;
     SE_TRY(locked, context.files.is_locked(paths.store_file()));
@@ -76,6 +76,11 @@ Outcome<StoreFacts> store_facts(Context& context) {
         }
     }
     return facts;
+}
+
+std::vector<Evidence> projection_evidence(const StoreFacts& facts) {
+    if (!facts.watermark) return {};
+    return {{.epoch = facts.watermark->epoch, .seq = facts.watermark->seq, .source = "projection"}};
 }
 
 }  // namespace se::statectl

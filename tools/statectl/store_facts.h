@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/evidence.h"
 #include "journal/head.h"
 #include "journal/journal_reader.h"
 #include "journal/quarantine.h"
@@ -15,6 +16,7 @@ namespace se::statectl {
 /// What the files of a store say, read without a lock: for status and doctor.
 struct StoreFacts {
     std::string store;
+    std::string store_file;              ///< why store.json does not hold; empty: it does
     std::optional<Head> head;
     bool locked = false;
     std::optional<Opener> opener;        ///< of the last run
@@ -33,5 +35,7 @@ struct StoreFacts {
 };
 
 Outcome<StoreFacts> store_facts(Context& context);
+/// What a projection that can be trusted has seen: evidence that the journal alone may lack (J4).
+std::vector<Evidence> projection_evidence(const StoreFacts& facts);
 
 }  // namespace se::statectl

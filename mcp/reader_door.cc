@@ -1,0 +1,97 @@
+#include "mcp/reader_door.h"
+
+namespace se::mcp {
+namespace {
+
+/// Where nobody has written anything yet.
+bool is_absent(const Error& error) { return error.code == Errc::not_found; }
+
+}  // namespace
+
+Result<JournalReader*> ReaderDoor::journal() {
+    if (!journal_) {
+        SE_TRY(opened, JournalReader::open(place_.files, place_.paths));
+        journal_.emplace(std::move(opened));
+    }
+    return &*journal_;
+}
+
+void ReaderDoor::release() {
+    if (reader_) reader_->release();
+}
+
+Result<StateDoor::AsOf> ReaderDoor::refresh() {
+    if (!reader_) {
+        auto opened = StateReader::open(place_, options_);
+        if (!opened && is_absent(opened.error())) return as_of_ = AsOf{};
+        if (!opened) return std::move(opened).error();
+        reader_.emplace(std::move(*opened));
+    }
+    auto now = reader_->refresh();
+    if (!now) {
+        // Whatever it was that failed: the next one begins anew, as a new process would.
+        reader_.reset();
+        journal_.reset();
+        return Error{Errc::unavailable, now.error().text};
+    }
+    as_of_ = {.epoch = now->epoch, .seq = now->seq, .stale = now->stale, .why_stale = now->why_stale};
+    return as_of_;
+}
+
+Result<std::optional<Entry>> ReaderDoor::get(std::string_view key) {
+    if (!reader_) return std::optional<Entry>();
+    return reader_->get(key);
+}
+
+Result<std::vector<std::pair<std::string, Entry>>> ReaderDoor::list(std::string_view prefix,
+                                                                    std::string_view after,
+                                                                    std::size_t limit) {
+    if (!reader_) return std::vector<std::pair<std::string, Entry>>();
+    return reader_->list(prefix, after, limit);
+}
+
+Result<std::vector<Seq>> ReaderDoor::history(std::string_view key, Seq before, std::size_t limit) {
+    if (!reader_) return std::vector<Seq>();
+    return reader_->history(key, before, limit);
+}
+
+Status ReaderDoor::records(Seq from, const std::function<bool(const RecordView&)>& take) {
+    if (from > as_of_.seq) return Ok{};
+    SE_TRY(reader, journal());
+    SE_TRY_OK(reader->seek(from));
+    for (;;) {
+        SE_TRY(next, reader->next());
+        if (next == nullptr || !take(*next)) return Ok{};
+    }
+}
+
+Status ReaderDoor::record(Seq seq, const std::function<void(const RecordView&)>& take) {
+    SE_TRY(reader, journal());
+    SE_TRY(found, reader->at(seq));
+    take(*found);
+    return Ok{};
+}
+
+Result<Changes> ReaderDoor::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {
+    if (cursor->epoch > as_of_.epoch || (cursor->epoch == as_of_.epoch && cursor->seq > as_of_.seq)) {
+        *cursor = {as_of_.epoch, as_of_.seq};  // of another store, or of a future that was lost
+        Changes changes;
+        changes.resync = true;
+        return changes;
+    }
+    if (as_of_.seq.value == 0) return Changes{};
+    SE_TRY(reader, journal());
+    return changes_from_journal(*reader, cursor, as_of_.seq, prefix, limit);
+}
+
+void ReaderDoor::look() {
+    if (!changed_) return;
+    const auto now = refresh();
+    if (!now) return;
+    const Cursor at{now->epoch, now->seq};
+    if (at == told_) return;
+    told_ = at;
+    changed_();
+}
+
+}  // namespace se::mcp

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "journal/base/json.h"
+#include "journal/base/result.h"
+#include "mcp/registry.h"
+
+namespace se::mcp {
+
+inline constexpr std::string_view kScopeRead = "bit:read";
+inline constexpr std::string_view kScopeOperateBit = "bit:operate";
+
+/// What the platform tools (bit.*, CONTRACTS 1.6) are about: the process. Each member is its maker's; one that is not
+/// set takes its tools away.
+struct Platform {
+    /// What a route of the daemon says, as JSON: /healthz, /readyz, /_debug/config. Secrets are redacted there.
+    std::function<Result<std::string>(std::string_view route)> document;
+    std::string service = "state-engine";
+    std::string version;
+    std::string profile;  ///< such as daemon
+    /// Every setting: {"name","default","meaning","environment"}, as JSON objects.
+    std::vector<std::string> settings_json;
+    /// debug, info, warn or error; Errc::malformed for anything else.
+    std::function<Status(const std::string& level)> set_log_level;
+    std::function<std::string()> log_level;
+    std::function<void()> drain;                         ///< no more proposals from now on; reads go on
+    std::function<void(bool restart)> stop;              ///< behind what is under way
+    std::function<void(std::string_view what, const Caller& by)> note;  ///< for the log of the process
+};
+
+/// In the order of CONTRACTS 1.6. `platform` outlives them.
+std::vector<Tool> platform_tools(Platform& platform);
+
+}  // namespace se::mcp

@@ -1,0 +1,204 @@
+#include "mcp/tools/state_resources.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/api/target.h"
+#include "engine/intake/proposal.h"
+#include "mcp/tools/records.h"
+
+namespace se::mcp {
+namespace {
+
+constexpr std::string_view kStateScheme = "state://";
+constexpr std::string_view kLogScheme = "state-log://";
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kLines = "application/x-ndjson";
+constexpr std::size_t kTrustedDepth = 1024;
+constexpr std::size_t kCompletions = 100;
+constexpr std::size_t kRecordsAtOnce = 256;
+
+std::string uri_of(std::string_view key) { return std::string(kStateScheme) + percent_encode(key); }
+
+std::optional<std::string> key_of(std::string_view uri, const Limits& limits) {
+    if (!uri.starts_with(kStateScheme)) return std::nullopt;
+    auto key = percent_decode(uri.substr(kStateScheme.size()));
+    if (!key || !key_problem(*key, limits).empty()) return std::nullopt;
+    return *std::move(key);
+}
+
+std::optional<Seq> seq_of(std::string_view uri) {
+    if (!uri.starts_with(kLogScheme)) return std::nullopt;
+    const std::string_view text = uri.substr(kLogScheme.size());
+    std::uint64_t seq = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seq);
+    if (problem != std::errc() || end != text.data() + text.size() || seq == 0) return std::nullopt;
+    return Seq{seq};
+}
+
+ResourceOutcome not_found() { return {.kind = ResourceOutcome::Kind::not_found, .contents = {}}; }
+
+ResourceOutcome fault(const Error& error) {
+    return {.kind = ResourceOutcome::Kind::fault, .contents = {}, .message = error.text};
+}
+
+}  // namespace
+
+Result<ResourcePage> StateResources::list(const Caller& caller, std::string_view after, std::size_t limit) {
+    if (!after.empty() && !key_problem(after, door_.limits()).empty())
+        return Error{Errc::malformed, "no such page"};
+    SE_TRY_OK(door_.refresh());
+    start_following();
+    SE_TRY(entries, list_seen(door_, caller, "", after, limit + 1));
+    ResourcePage page;
+    for (const auto& [key, entry] : entries) {
+        if (page.resources.size() == limit) {
+            page.next = page.resources.back().name;
+            break;
+        }
+        page.resources.push_back({.uri = uri_of(key), .name = key, .mime_type = std::string(kJson)});
+    }
+    return page;
+}
+
+void StateResources::read(ToolContextPtr context, std::string uri,
+                          std::function<void(ResourceOutcome)> done) {
+    if (const auto key = key_of(uri, door_.limits())) return done(read_state(*context, uri, *key));
+    if (const auto from = seq_of(uri)) return done(read_log(*context, uri, *from));
+    done(not_found());
+}
+
+ResourceOutcome StateResources::read_state(const ToolContext& context, const std::string& uri,
+                                           const std::string& key) {
+    if (!may_see(context.caller, key)) return not_found();
+    const auto as_of = door_.refresh();
+    if (!as_of) return fault(as_of.error());
+    const auto entry = door_.get(key);
+    if (!entry) return fault(entry.error());
+    if (!*entry || (*entry)->deleted) return not_found();
+    std::string text, meta;
+    append_entry_json(text, key, **entry);
+    JsonObject object(meta);
+    object.integer("version", (*entry)->version.value);
+    append_as_of(object, *as_of);
+    object.close();
+    return {.contents = {{.uri = uri,
+                          .mime_type = std::string(kJson),
+                          .text = indented(text),
+                          .meta_json = std::move(meta)}}};
+}
+
+ResourceOutcome StateResources::read_log(const ToolContext& context, const std::string& uri, Seq from) {
+    const auto as_of = door_.refresh();
+    if (!as_of) return fault(as_of.error());
+    std::string text;
+    std::size_t records = 0;
+    Seq next = from;
+    const auto read = door_.records(from, [&](const RecordView& record) {
+        if (record.seq > as_of->seq) return false;
+        text += may_see(context.caller, record) ? std::string(record.line) : withheld(record);
+        text += '\n';
+        next = record.seq.next();
+        return ++records < kLogRecords && text.size() < kLogBytes;
+    });
+    if (!read) return fault(read.error());
+    std::string meta;
+    JsonObject object(meta);
+    object.text("next", std::string(kLogScheme) + std::to_string(next.value));
+    object.boolean("more", next <= as_of->seq);
+    append_as_of(object, *as_of);
+    object.close();
+    return {.contents = {{.uri = uri,
+                          .mime_type = std::string(kLines),
+                          .text = std::move(text),
+                          .meta_json = std::move(meta)}}};
+}
+
+bool StateResources::may_subscribe(const Caller& caller, std::string_view uri) {
+    if (auto key = key_of(uri, door_.limits())) {
+        if (!may_see(caller, *key)) return false;
+        if (!every_key_ && keys_.size() >= kUrisFollowed) every_key_ = true;
+        if (!every_key_) keys_.insert(*std::move(key));
+    } else if (seq_of(uri)) {
+        if (logs_.size() < kUrisFollowed) logs_.emplace(uri);
+    } else {
+        return false;
+    }
+    start_following();
+    return true;
+}
+
+// --- changes
+
+void StateResources::start_following() {
+    if (following_ || announce_ == nullptr) return;
+    const auto as_of = door_.refresh();
+    if (!as_of) return;
+    following_ = true;
+    cursor_ = {as_of->epoch, as_of->seq};
+    door_.follow([this] { look_for_changes(); });
+}
+
+void StateResources::look_for_changes() {
+    const Cursor before = cursor_;
+    for (bool more = true; more;) {
+        const auto changes = door_.changes_since(&cursor_, "", kRecordsAtOnce);
+        if (!changes) {
+            // The journal does not read here. What was told so far is no longer all there is.
+            if (const auto as_of = door_.refresh()) cursor_ = {as_of->epoch, as_of->seq};
+            return announce_->resync();
+        }
+        for (const auto& event : changes->events) tell(*event);
+        if (changes->resync) announce_->resync();
+        more = changes->more;
+    }
+    if (cursor_ == before) return;
+    std::string meta;
+    JsonObject(meta).integer("epoch", cursor_.epoch.value).integer("seq", cursor_.seq.value).close();
+    const auto logs = logs_;
+    for (const std::string& uri : logs) announce_->resource_updated(uri, meta);
+}
+
+void StateResources::tell(const ChangeEvent& event) {
+    constexpr std::string_view kNew = ",\"previousVersion\":0,";
+    const bool gone = event.text.find("\"entry\":null") != std::string::npos;
+    if (gone || event.text.find(kNew) != std::string::npos) announce_->resources_changed();
+    if (!every_key_ && !keys_.contains(event.key)) return;
+    const auto told = parse_json(event.text, kTrustedDepth);
+    if (!told) return;
+    const Json* previous = told->find("previousVersion");
+    const Json* id = told->find("id");
+    std::string meta;
+    JsonObject object(meta);
+    object.integer("epoch", event.epoch.value).integer("seq", event.seq.value);
+    if (previous != nullptr && previous->is_integer())
+        object.integer("version", static_cast<std::uint64_t>(previous->integer()) + 1);
+    if (id != nullptr && id->is_string()) object.text("mutationId", id->string());
+    object.close();
+    const std::string uri = uri_of(event.key);
+    announce_->resource_updated(uri, meta);
+    // Whoever wrote the key as it is has subscribed to that.
+    if (const std::string plain = std::string(kStateScheme) + event.key; plain != uri)
+        announce_->resource_updated(plain, meta);
+}
+
+Completion complete_key(StateDoor& door, const Caller& caller, std::string_view typed) {
+    Completion completion;
+    if (!door.refresh()) return completion;
+    const auto entries = list_seen(door, caller, typed, "", kCompletions + 1);
+    if (!entries) return completion;
+    for (const auto& [key, entry] : *entries) completion.values.push_back(key);
+    completion.has_more = completion.values.size() > kCompletions;
+    if (completion.has_more) completion.values.pop_back();
+    for (const std::string& allowed : door.allowed_keys()) {
+        if (completion.values.size() == kCompletions) break;
+        const bool exact = !allowed.ends_with('*');
+        if (exact && allowed.starts_with(typed) && may_see(caller, allowed) &&
+            std::ranges::find(completion.values, allowed) == completion.values.end())
+            completion.values.push_back(allowed);
+    }
+    if (!completion.has_more) completion.total = completion.values.size();
+    return completion;
+}
+
+}  // namespace se::mcp

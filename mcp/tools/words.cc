@@ -1,0 +1,200 @@
+#include "mcp/tools/words.h"
+
+#include <algorithm>
+
+#include "journal/base/time_text.h"
+#include "journal/body.h"
+
+namespace se::mcp {
+namespace {
+
+std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+
+}  // namespace
+
+const Json* Arguments::find(std::string_view name) const {
+    const Json* member = object_.find(name);
+    return member != nullptr && member->is_null() ? nullptr : member;
+}
+
+std::optional<std::string> Arguments::text(std::string_view name) {
+    const Json* member = find(name);
+    if (member == nullptr) return std::nullopt;
+    if (member->is_string()) return member->string();
+    wrong(quoted(name) + " must be a string");
+    return std::nullopt;
+}
+
+std::string Arguments::needed_text(std::string_view name) {
+    if (find(name) == nullptr) wrong(quoted(name) + " is missing: a string");
+    return text(name).value_or("");
+}
+
+std::vector<std::string> Arguments::needed_texts(std::string_view name, std::size_t count_max) {
+    const Json* member = find(name);
+    std::vector<std::string> all;
+    const bool sound = member != nullptr && member->is_array() &&
+                       std::ranges::all_of(member->array(), [](const Json& one) { return one.is_string(); });
+    if (!sound) {
+        wrong(quoted(name) + (member == nullptr ? " is missing: a list of strings"
+                                                : " must be a list of strings"));
+        return all;
+    }
+    if (member->array().size() > count_max) {
+        wrong(quoted(name) + " has " + std::to_string(member->array().size()) + " items, at most " +
+              std::to_string(count_max) + " at once");
+        return all;
+    }
+    for (const Json& one : member->array()) {
+        if (std::ranges::find(all, one.string()) == all.end()) all.push_back(one.string());
+    }
+    return all;
+}
+
+std::uint64_t Arguments::integer(std::string_view name, std::uint64_t fallback, std::uint64_t min,
+                                 std::uint64_t max) {
+    const Json* member = find(name);
+    if (member == nullptr) return fallback;
+    if (member->is_integer() && member->integer() >= 0) {
+        const auto value = static_cast<std::uint64_t>(member->integer());
+        if (value >= min && value <= max) return value;
+    }
+    wrong(quoted(name) + " must be a whole number from " + std::to_string(min) +
+          (max >= INT64_MAX ? " on" : " to " + std::to_string(max)));
+    return fallback;
+}
+
+bool Arguments::boolean(std::string_view name, bool fallback) {
+    const Json* member = find(name);
+    if (member == nullptr) return fallback;
+    if (member->is_bool()) return member->boolean();
+    wrong(quoted(name) + " must be true or false");
+    return fallback;
+}
+
+bool may_see(const Caller& caller, std::string_view key) { return caller.may_read(key); }
+
+bool may_see(const Caller& caller, const RecordView& record) {
+    if (caller.reads_everything()) return true;
+    // What names no key (policy, notes, what never took shape) tells of the whole store.
+    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
+    if (record.changes.empty()) return false;
+    for (const RecordView::Change& change : record.changes)
+        if (!may_see(caller, change.key)) return false;
+    const auto body = parse_body(record.body);
+    if (!body) return false;  // erased: nobody can say any more what it named
+    return std::ranges::all_of(body->basis,
+                               [&](const Body::Basis& fact) { return may_see(caller, fact.key); });
+}
+
+Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, const Caller& caller,
+                                                             std::string_view prefix,
+                                                             std::string_view after,
+                                                             std::size_t limit) {
+    if (caller.reads_everything()) return door.list(prefix, after, limit);
+    // Range by range: what may not be read costs nothing, so time tells nothing of it.
+    std::vector<std::pair<std::string, Entry>> all;
+    for (const Patterns::Range& range : caller.rights->read.within(prefix)) {
+        if (all.size() >= limit) break;
+        if (range.alone) {
+            if (!after.empty() && range.text <= after) continue;
+            SE_TRY(entry, door.get(range.text));
+            if (entry && !entry->deleted) all.emplace_back(range.text, *std::move(entry));
+            continue;
+        }
+        SE_TRY(some, door.list(range.text, after, limit - all.size()));
+        std::ranges::move(some, std::back_inserter(all));
+    }
+    std::erase_if(all, [&](const auto& one) { return !may_see(caller, one.first); });
+    return all;
+}
+
+void append_snapshot(std::string& out, const EntryView& entry) {
+    JsonObject snapshot(out);
+    snapshot.raw("value", entry.value)
+        .text("updatedAt", to_text(entry.updated_at))
+        .text("updatedBy", entry.updated_by)
+        .integer("version", entry.version.value);
+    if (entry.ttl == 0) {
+        snapshot.null("ttl");
+    } else {
+        snapshot.integer("ttl", entry.ttl);
+    }
+    snapshot.raw("metadata", shown_metadata(entry.reason, entry.metadata)).close();
+}
+
+std::string indented(std::string_view compact_json) {
+    std::string out;
+    out.reserve(compact_json.size() * 2);
+    std::size_t depth = 0;
+    const auto new_line = [&] {
+        out += '\n';
+        out.append(2 * depth, ' ');
+    };
+    for (std::size_t i = 0; i < compact_json.size(); ++i) {
+        const char c = compact_json[i];
+        switch (c) {
+            case '"': {
+                const std::size_t begin = i;
+                for (++i; compact_json[i] != '"'; ++i)
+                    if (compact_json[i] == '\\') ++i;
+                out += compact_json.substr(begin, i + 1 - begin);
+                break;
+            }
+            case '{':
+            case '[':
+                out += c;
+                if (compact_json[i + 1] == (c == '{' ? '}' : ']')) {
+                    out += compact_json[++i];
+                } else {
+                    ++depth;
+                    new_line();
+                }
+                break;
+            case '}':
+            case ']':
+                --depth;
+                new_line();
+                out += c;
+                break;
+            case ',':
+                out += c;
+                new_line();
+                break;
+            case ':': out += ": "; break;
+            default: out += c;
+        }
+    }
+    return out;
+}
+
+void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of) {
+    JsonObject(out.member("asOf"))
+        .integer("epoch", as_of.epoch.value)
+        .integer("seq", as_of.seq.value)
+        .close();
+    out.text("bookmark", to_text(Cursor{as_of.epoch, as_of.seq}));
+    if (as_of.stale) out.boolean("stale", true).text("whyStale", as_of.why_stale);
+}
+
+ToolOutcome fault_of(const Error& error) {
+    std::string structured;
+    JsonObject(structured)
+        .text("code", se::to_text(Code::unavailable))
+        .text("message", error.text)
+        .text("next", "Nothing is wrong with your call: try the same again in a few seconds.")
+        .close();
+    const std::string text = indented(structured);
+    return ToolOutcome::fault(text, std::move(structured));
+}
+
+std::string joined(const std::vector<std::string>& parts, std::string_view between) {
+    std::string out;
+    for (const std::string& part : parts) {
+        if (!out.empty()) out += between;
+        out += part;
+    }
+    return out;
+}
+
+}  // namespace se::mcp

