@@ -66,20 +66,14 @@ std::size_t message_bytes(std::string_view text) {
     if (head == std::string_view::npos) return 0;
     std::size_t at = text.find("ontent-Length: ");
     if (at == std::string_view::npos) at = text.find("ontent-length: ");
-    const std::size_t body =
-        at < head ? std::strtoull(text.data() + at + 15, nullptr, 10) : 0;
+    const std::size_t body = at < head ? std::strtoull(text.data() + at + 15, nullptr, 10) : 0;
     return text.size() >= head + 4 + body ? head + 4 + body : 0;
 }
 
-struct Connection {
-    int fd = -1;
-    std::string received;
-    double sent_at = 0;
-};
-
 void send_all(int fd, std::string_view bytes) {
     while (!bytes.empty()) {
-        const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t n =
+            ::write(fd, bytes.data(), bytes.size());  // to a pipe too; SIGPIPE is ignored
         if (n <= 0) give_up("a connection broke while sending");
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }
@@ -146,8 +140,8 @@ Daemon::Daemon(const std::string& bin, const std::string& data) {
         const std::string program = bin + "/state-engine";
         const int nothing = ::open("/dev/null", O_WRONLY);
         ::dup2(nothing, 2);
-        ::execl(program.c_str(), program.c_str(), "--data", data.c_str(), "--config", config.c_str(),
-                "--port", std::to_string(port_).c_str(), nullptr);
+        ::execl(program.c_str(), program.c_str(), "--data", data.c_str(), "--config",
+                config.c_str(), "--port", std::to_string(port_).c_str(), nullptr);
         ::_exit(127);
     }
     for (;;) {
@@ -166,13 +160,16 @@ Daemon::Daemon(const std::string& bin, const std::string& data) {
     seconds_to_ready_ = seconds_now() - start;
 }
 
-Daemon::~Daemon() { end_process(pid_); }
+Daemon::~Daemon() {
+    end_process(pid_);
+}
 
 std::uint64_t Daemon::anonymous_bytes() const {
     std::ifstream status(fmt::format("/proc/{}/status", pid_));
     std::string line;
     while (std::getline(status, line)) {
-        if (line.starts_with("RssAnon:")) return std::strtoull(line.c_str() + 8, nullptr, 10) * 1024;
+        if (line.starts_with("RssAnon:"))
+            return std::strtoull(line.c_str() + 8, nullptr, 10) * 1024;
     }
     return 0;
 }
@@ -184,17 +181,22 @@ TrivialServer::TrivialServer(std::uint64_t body_bytes) {
     ::close(listener);
 }
 
-TrivialServer::~TrivialServer() { end_process(pid_); }
+TrivialServer::~TrivialServer() {
+    end_process(pid_);
+}
 
-Load http_load(std::uint16_t port, unsigned connections, std::uint64_t count,
-               const std::function<std::string(unsigned)>& request) {
-    std::vector<Connection> all(connections);
+Load load(const std::vector<Channel>& channels, std::uint64_t count,
+          const std::function<std::string(unsigned)>& request,
+          const std::function<std::size_t(std::string_view)>& answer_bytes) {
+    struct Client {
+        std::string received;
+        double sent_at = 0;
+    };
+    std::vector<Client> clients(channels.size());
     const int poll = ::epoll_create1(EPOLL_CLOEXEC);
-    for (unsigned i = 0; i < connections; ++i) {
-        all[i].fd = connect_to(port);
-        if (all[i].fd < 0) give_up("cannot connect");
+    for (unsigned i = 0; i < channels.size(); ++i) {
         epoll_event event{EPOLLIN, {.u32 = i}};
-        ::epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
+        ::epoll_ctl(poll, EPOLL_CTL_ADD, channels[i].in, &event);
     }
     std::vector<double> took;
     took.reserve(count);
@@ -203,36 +205,51 @@ Load http_load(std::uint16_t port, unsigned connections, std::uint64_t count,
         if (sent == count) return;
         ++sent;
         const std::string text = request(i);
-        all[i].sent_at = seconds_now();
-        send_all(all[i].fd, text);
+        clients[i].sent_at = seconds_now();
+        send_all(channels[i].out, text);
     };
     const double start = seconds_now();
-    for (unsigned i = 0; i < connections; ++i) send_next(i);
+    for (unsigned i = 0; i < channels.size(); ++i) send_next(i);
     std::vector<epoll_event> events(256);
     std::vector<char> buffer(1 << 18);
     while (took.size() < count) {
-        const int ready = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), 10'000);
+        const int ready =
+            ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), 10'000);
         if (ready <= 0) give_up("no answer for 10 s");
         for (int e = 0; e < ready; ++e) {
             const unsigned i = events[static_cast<std::size_t>(e)].data.u32;
-            Connection& connection = all[i];
-            const ssize_t n = ::read(connection.fd, buffer.data(), buffer.size());
+            Client& client = clients[i];
+            const ssize_t n = ::read(channels[i].in, buffer.data(), buffer.size());
             if (n <= 0) give_up("a connection broke");
-            connection.received.append(buffer.data(), static_cast<std::size_t>(n));
-            const std::size_t bytes = message_bytes(connection.received);
+            client.received.append(buffer.data(), static_cast<std::size_t>(n));
+            const std::size_t bytes = answer_bytes(client.received);
             if (bytes == 0) continue;
-            if (connection.received.substr(9, 3) != "200") give_up(connection.received);
-            connection.received.erase(0, bytes);
-            took.push_back(seconds_now() - connection.sent_at);
+            client.received.erase(0, bytes);
+            took.push_back(seconds_now() - client.sent_at);
             send_next(i);
         }
     }
     const double seconds = seconds_now() - start;
-    for (const Connection& connection : all) ::close(connection.fd);
     ::close(poll);
     std::ranges::sort(took);
     return {static_cast<double>(count) / seconds, took[took.size() / 2] * 1e6,
             took[took.size() * 99 / 100] * 1e6};
+}
+
+Load http_load(std::uint16_t port, unsigned connections, std::uint64_t count,
+               const std::function<std::string(unsigned)>& request) {
+    std::vector<Channel> channels(connections);
+    for (Channel& channel : channels) {
+        channel.in = channel.out = connect_to(port);
+        if (channel.in < 0) give_up("cannot connect");
+    }
+    const Load figures = load(channels, count, request, [](std::string_view text) {
+        const std::size_t bytes = message_bytes(text);
+        if (bytes != 0 && text.substr(9, 3) != "200") give_up(std::string(text));
+        return bytes;
+    });
+    for (const Channel& channel : channels) ::close(channel.in);
+    return figures;
 }
 
 }  // namespace se::bench

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace se::bench {
 
-/// A daemon of ours on a folder and a free port of 127.0.0.1; ends it (SIGTERM, by its process id) when
-/// it goes.
+/// A daemon of ours on a folder and a free port of 127.0.0.1; ends it (SIGTERM, by its process id)
+/// when it goes.
 class Daemon {
 public:
     /// `bin` is the folder of the programs. Waits until it is ready.
@@ -30,13 +32,26 @@ struct Load {
     double p50_us = 0, p99_us = 0;
 };
 
+/// Where a client of a load reads and where it writes: twice the same for a socket.
+struct Channel {
+    int in = -1;
+    int out = -1;
+};
+
+/// `count` requests over the channels, each with one under way. `request(channel)` is the next
+/// whole request; `answer_bytes(text)` is the length of the first whole answer in `text`, 0 when it
+/// is not all there yet.
+Load load(const std::vector<Channel>& channels, std::uint64_t count,
+          const std::function<std::string(unsigned channel)>& request,
+          const std::function<std::size_t(std::string_view text)>& answer_bytes);
+
 /// `count` requests over `connections` kept-alive connections, each with one under way.
 /// `request(connection)` is the next whole HTTP request; every answer must be a 200.
 Load http_load(std::uint16_t port, unsigned connections, std::uint64_t count,
                const std::function<std::string(unsigned connection)>& request);
 
-/// The same against a server that answers every request with one fixed 200 and does nothing else: what
-/// sockets and this client cost by themselves.
+/// The same against a server that answers every request with one fixed 200 and does nothing else:
+/// what sockets and this client cost by themselves.
 class TrivialServer {
 public:
     TrivialServer(std::uint64_t body_bytes);

@@ -8,7 +8,9 @@
 #include "bench/disk.h"
 #include "bench/http_load.h"
 #include "bench/journal_rows.h"
+#include "bench/mcp_rows.h"
 #include "bench/rows.h"
+#include "bench/rule_rows.h"
 #include "bench/state_rows.h"
 #include "bench/store.h"
 
@@ -98,7 +100,7 @@ int main(int argc, char** argv) {
     using namespace se::bench;
     ::signal(SIGPIPE, SIG_IGN);
     CLI::App app{"Measures the engine against what the machine itself can do, in interleaved rounds."};
-    std::string parent = ".", json_file, only;
+    std::string parent = ".", json_file, only, oracle, sdk;
     std::string bin = std::filesystem::path(argv[0]).parent_path().string();
     unsigned rounds = 5;
     double scale = 1;
@@ -107,7 +109,10 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", rounds, "Rounds; medians are shown")->check(CLI::Range(1, 100));
     app.add_option("--scale", scale, "Length of each measurement, 1 is normal")
         ->check(CLI::Range(0.001, 100.0));
-    app.add_option("--only", only, "One part: commits, http, reads, journal, size");
+    app.add_option("--only", only, "One part: commits, http, mcp, reads, journal, rules, size");
+    app.add_option("--json-logic-js", oracle,
+                   "Folder that holds it, to run beside ours (tests/rules/differential.sh --install)");
+    app.add_option("--mcp-sdk", sdk, "Folder that holds the TypeScript SDK's packages (build/mcp-tests)");
     app.add_option("--json", json_file, "Also write all figures there");
     app.add_flag("--small", small, "100k keys at most instead of 1M, 100k records instead of more");
     CLI11_PARSE(app, argc, argv);
@@ -127,6 +132,11 @@ int main(int argc, char** argv) {
         http.emplace(bin, folder.path() + "/http");
         add_http_rows(rows, *http, scale);
     }
+    std::optional<McpWorld> mcp;
+    if (wanted("mcp")) {
+        mcp.emplace(bin, folder.path() + "/mcp");
+        add_mcp_rows(rows, *mcp, sdk, scale);
+    }
     std::optional<ReadWorld> reads;
     if (wanted("reads")) {
         reads.emplace(folder.path());
@@ -142,6 +152,7 @@ int main(int argc, char** argv) {
         journal.emplace(folder.path(), 100'000);
         add_journal_rows(rows, *journal, scale);
     }
+    if (wanted("rules")) add_rule_rows(rows, oracle, scale);
     const std::vector<Result> results = run_rounds(rows, rounds);
     fmt::print("{}", as_table(results));
     if (!json_file.empty()) std::ofstream(json_file) << as_json(results);

@@ -109,6 +109,8 @@ void append_answer_json(std::string& out, const Answer& answer) {
     if (answer.current) object.raw("current", *answer.current);
     if (answer.tombstone) object.raw("tombstone", *answer.tombstone);
     if (!answer.entries.empty()) append_texts(object.member("entries"), answer.entries);
+    if (!answer.fired.empty()) object.raw("fired", answer.fired);
+    if (!answer.derived.empty()) object.raw("derived", answer.derived);
     if (answer.retry_after_ms) object.integer("retryAfterMs", *answer.retry_after_ms);
     if (answer.in_doubt) object.boolean("inDoubt", true);
     object.close();

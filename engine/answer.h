@@ -41,6 +41,8 @@ struct Answer {
     std::optional<std::string> current;    ///< JSON: entry, or null; conflicts carry it
     std::optional<std::string> tombstone;  ///< JSON {"version","seq"} of what was deleted
     std::vector<std::string> entries;      ///< dry run: JSON of each resulting entry, or null
+    std::string fired;      ///< dry run: JSON list of the rules that matched, or empty
+    std::string derived;    ///< dry run: JSON list of the mutations that would follow, decided; or empty
     std::optional<std::uint64_t> retry_after_ms;
     bool in_doubt = false;
 };

@@ -31,10 +31,37 @@ std::string cause_of(const Proposal& proposal, const Caller& caller) {
 struct Touched {
     Version before;  // what the key stood at, a tombstone's included
     bool was_live = false;
+    std::optional<std::string> old;  // the value before, where a rule looks at the key
     Decision::Change change;
 
     /// What a client calls its version: an absent key has none, whatever its tombstone remembers.
     std::uint64_t visible() const { return was_live ? before.value : 0; }
+};
+
+/// What the head of a record takes at most, beside its keys; names of members included.
+constexpr std::uint64_t kHeadBytes = 128u << 10;
+constexpr std::uint64_t kOpBytes = 256;  ///< names of members and numbers of an op
+
+/// The state with the changes of a decision over it.
+class StateAfter final : public StateAsOf {
+public:
+    StateAfter(View& view, const std::vector<Decision::Change>& changes)
+        : view_(view), changes_(changes) {}
+
+    Result<std::optional<std::string>> value_of(std::string_view key) override {
+        const auto changed = std::ranges::find(changes_, key, &Decision::Change::key);
+        if (changed != changes_.end()) return value(changed->entry);
+        SE_TRY(found, view_.get(key));
+        return found ? value(*found) : std::nullopt;
+    }
+
+private:
+    static std::optional<std::string> value(const Entry& entry) {
+        return entry.deleted ? std::nullopt : std::optional(entry.value);
+    }
+
+    View& view_;
+    const std::vector<Decision::Change>& changes_;
 };
 
 /// Applies the ops of one proposal, one after the other, to what the view shows.
@@ -56,6 +83,7 @@ public:
         SE_TRY_OK(check_basis());
         if (decision_.code != Code::none) return std::move(decision_);
         accept();
+        SE_TRY_OK(fire_rules());
         return std::move(decision_);
     }
 
@@ -133,6 +161,7 @@ private:
         if (found) {
             touched.before = found->version;
             touched.was_live = !found->deleted;
+            if (touched.was_live && policy_.rules->looks_at(key)) touched.old = found->value;
             touched.change.entry = std::move(*found);
         } else {
             touched.change.entry.deleted = true;
@@ -187,6 +216,51 @@ private:
             }
             decision_.changes.push_back(std::move(touched.change));
         }
+    }
+
+    Status fire_rules() {
+        const RuleSet& rules = *policy_.rules;
+        if (std::ranges::none_of(decision_.changes, [&](const Decision::Change& change) {
+                return rules.looks_at(change.key);
+            }))
+            return Ok{};
+        std::vector<ChangeSeen> seen;
+        std::uint64_t bytes = record_bytes_of_proposal();
+        for (std::size_t i = 0; i < decision_.changes.size(); ++i) {
+            const Decision::Change& change = decision_.changes[i];
+            const Touched& touched = touched_[i];
+            bytes += change.key.size() + change.entry.value.size() + change.entry.metadata.size();
+            seen.push_back({.key = change.key,
+                            .op = to_text(change.op),
+                            .value = change.entry.deleted ? std::nullopt
+                                                          : std::optional<std::string_view>(change.entry.value),
+                            .old = touched.old,
+                            .version = change.entry.version.value,
+                            .old_version = touched.visible(),
+                            .actor = caller_.actor,
+                            .reason = proposal_.reason,
+                            .metadata = change.entry.metadata,
+                            .ts = now_});
+        }
+        // What rules fire must never be what makes a record too long.
+        const std::uint64_t room = bytes < kRecordBytesMax ? kRecordBytesMax - bytes : 0;
+        StateAfter state(view_, decision_.changes);
+        SE_TRY(fired, fire(rules, seen, state, {.id = proposal_.id, .trace = caller_.trace},
+                           {.steps = policy_.limits.rule_steps,
+                            .bytes = std::min(policy_.limits.fired_bytes, room)}));
+        decision_.fired = std::move(fired);
+        return Ok{};
+    }
+
+    /// What a record takes at most but for its post-images and what fired. Of nothing that the record does not
+    /// keep: a replay must come to the same.
+    std::uint64_t record_bytes_of_proposal() const {
+        std::uint64_t bytes = kHeadBytes + json_string_bytes_max(proposal_.reason) + proposal_.metadata.size() +
+                              caller_.claim.size();
+        for (const Op& op : proposal_.ops)
+            bytes += kOpBytes + op.key.size() + op.value_text.size() + op.metadata.size();
+        for (const Body::Basis& fact : proposal_.basis) bytes += kOpBytes + 2 * fact.key.size();
+        return bytes;
     }
 
     Status refuse(Code code, const std::string& key, std::string message) {
@@ -256,7 +330,8 @@ Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& vi
 }
 
 RecordDraft to_draft(const Proposal& proposal, const Caller& caller, const Decision& decision,
-                     const std::string& content, const std::string& decided, Time now) {
+                     const std::string& content, const std::string& decided, Time now,
+                     const RecordPlace& place) {
     RecordDraft draft;
     draft.ts = now;
     draft.kind = decision.accepted ? Kind::accepted : Kind::rejected;
@@ -293,6 +368,7 @@ RecordDraft to_draft(const Proposal& proposal, const Caller& caller, const Decis
             body.ops = ops_of_accepted(proposal, decision);
         else if (!argument.empty() && argument != body.values[0])
             body.args.push_back(argument);
+        body.fired = fired_text(decision.fired, place);
     } else {
         draft.changes = changes_of_rejected(proposal);
         if (!proposal.single)

@@ -8,6 +8,7 @@
 #include "engine/intake/proposal.h"
 #include "engine/policy/policy.h"
 #include "engine/policy/principals.h"
+#include "engine/rules/firing.h"
 #include "journal/record.h"
 #include "projection/entry.h"
 
@@ -58,6 +59,7 @@ struct Decision {
     std::optional<std::size_t> op_index;  ///< which op of a list said no; the message says so too
     std::string key;               ///< the key that said no
     std::optional<std::uint64_t> found;   ///< the version that stood, for a conflict: 0 when absent
+    std::vector<Fired> fired;      ///< the rules that matched, or failed; accepted only
 };
 
 /// A caller whose rights are narrowed is first asked for all it names: each key allowed, each key one that it
@@ -73,12 +75,14 @@ struct Decision {
 /// - What a delete leaves is an entry with `deleted` and a version, all else empty.
 /// - With an accepted basis, `cause` is the caller's with a member `basis`.
 /// - A deadline is recorded whether it is enforced or not.
+/// - The policy's rules see the state as of the record, its own changes included. They block nothing.
 Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& view, const Policy& policy,
                         Time now);
 
 /// The record of a decision (journal/body.h says what goes where). A rejected one keeps the whole
-/// proposal, the message and the version found.
+/// proposal, the message and the version found. `place` names what fired: where the record will stand.
 RecordDraft to_draft(const Proposal& proposal, const Caller& caller, const Decision& decision,
-                     const std::string& content, const std::string& decided, Time now);
+                     const std::string& content, const std::string& decided, Time now,
+                     const RecordPlace& place = {});
 
 }  // namespace se

@@ -73,6 +73,30 @@ std::string rebuilt_body(const Rebuild::Report& report) {
     return body;
 }
 
+/// Tells the tracer what became of a proposal, from its way in to its answer.
+Engine::Done traced(const Engine::Doors& doors, const Proposal& proposal, const Caller& caller,
+                    Engine::Done done) {
+    auto open = OpenSpan::begin(doors.tracer, doors.clock, doors.random, caller.trace, "mutation",
+                                Span::Kind::internal);
+    if (!open) return done;
+    auto& attributes = open->span().attributes;
+    attributes.emplace_back("state.op", std::string(to_text(proposal.ops[0].kind)));
+    attributes.emplace_back("state.key", proposal.ops[0].key);
+    attributes.emplace_back("state.principal", caller.principal);
+    attributes.emplace_back("state.door", caller.door);
+    return [open = std::move(*open), done = std::move(done)](Answer&& answer) mutable {
+        auto& told = open.span().attributes;
+        told.emplace_back("state.id", answer.id);
+        told.emplace_back("state.seq", static_cast<std::int64_t>(answer.seq.value));
+        told.emplace_back("state.accepted", answer.status == Answer::Status::accepted);
+        if (answer.duplicate) told.emplace_back("state.duplicate", true);
+        if (answer.code != Code::none) told.emplace_back("state.code", std::string(to_text(answer.code)));
+        open.span().failed = answer.code == Code::unavailable || answer.code == Code::outcome_unknown;
+        std::move(open).end();
+        done(std::move(answer));
+    };
+}
+
 std::string damage_text(const Damage& damage) {
     return "acknowledged history is damaged: seqs " + std::to_string(damage.from.value) + " to " +
            std::to_string(damage.to.value) + " (" + to_text(damage.fault) + "; proven by " +
@@ -111,6 +135,7 @@ Result<std::unique_ptr<Engine>> Engine::open(Doors doors, const Settings& settin
     s.policy = journaled ? *journaled : Policy{};
     s.decided = s.policy.digest();
     SE_TRY_OK(s.adopt_unprojected(unprojected, behind));
+    if (s.writable()) s.recover_derived();
 
     if (const auto& damage = s.journal->report().damage) {
         s.why_not_ready = damage_text(*damage);
@@ -181,6 +206,7 @@ Status Engine::State::adopt_unprojected(const std::vector<std::string>& lines,
 void Engine::submit(Proposal&& proposal, Caller&& caller, Done done) {
     State& s = *state_;
     complete(caller);
+    if (s.doors.tracer != nullptr) done = traced(s.doors, proposal, caller, std::move(done));
     Waiting waiting{.what = std::move(proposal),
                     .caller = std::move(caller),
                     .done = std::move(done),
@@ -276,8 +302,9 @@ void Engine::step() {
     s.finish();  // what was written here and now, and answers that need no record
     s.step_rebuild();
     s.upkeep();
-    s.blocked = !s.queue.empty() && s.writable() &&
-                (!s.has_room() || s.journal->room(s.wanted_bytes) == Journal::Room::disk_full);
+    s.blocked = (!s.queue.empty() || !s.derived.empty()) && s.writable() &&
+                (!s.has_room() || s.journal->room(s.wanted_bytes) == Journal::Room::disk_full ||
+                 (s.derives_next() && s.doors.clock.monotonic() < s.derive_again));
 }
 
 void Engine::State::deliver() {
@@ -338,7 +365,7 @@ bool Engine::work_waits() const {
     if (!s.failed && s.projection_due()) return true;
     if (!s.writable()) return false;
     if (s.journal->group_open() && !s.journal->group_running()) return true;
-    if (!s.queue.empty()) {
+    if (!s.queue.empty() || !s.derived.empty()) {
         // Blocked: when the group at the disk is back, or by the time of the journal's next upkeep.
         return !s.blocked || (!s.journal->group_running() && s.doors.clock.monotonic() >= s.tick_at);
     }
@@ -374,7 +401,7 @@ void Engine::drain() { state_->draining = true; }
 
 bool Engine::idle() const {
     const State& s = *state_;
-    return s.queue.size() == s.opening_left && s.building.items.empty() && s.outbox.empty() &&
+    return s.queue.size() == s.opening_left && s.derived.empty() && s.building.items.empty() && s.outbox.empty() &&
            s.told_outbox.empty() && s.groups.answered == s.groups.waiting.size();
 }
 
@@ -413,8 +440,9 @@ Status Engine::close() {
     if (s.writable()) flushed = s.journal->flush();
     do s.finish();
     while (!s.failed && s.projection_due());
-    // What is in LMDB was durable before, whatever became of the journal since.
-    const Status projection_closed = s.projection->close();
+    // `clean` says that LMDB has all there was. Of a journal that failed nobody can say that: what it wrote last
+    // may be on the disk, and may have been shown.
+    const Status projection_closed = s.failed ? Status(Ok{}) : s.projection->close();
     if (s.failed) return Error{Errc::io, s.why_not_ready};
     SE_TRY_OK(flushed);
     SE_TRY_OK(projection_closed);

@@ -13,6 +13,7 @@
 #include "engine/decide.h"
 #include "engine/intake/proposal.h"
 #include "engine/policy/config.h"
+#include "engine/tracing.h"
 #include "journal/base/clock.h"
 #include "journal/base/log.h"
 #include "journal/base/random.h"
@@ -61,6 +62,7 @@ public:
         Runner& background;
         FileSystem& cache_files;       ///< ProjectionPlace
         std::string cache_directory;   ///< empty: <data>/projection
+        Tracer* tracer = nullptr;      ///< of each proposal a span; null: none
     };
     struct Writer {
         std::string host;   ///< for the `opened` note

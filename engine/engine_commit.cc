@@ -9,7 +9,7 @@ namespace se {
 void Engine::State::hand_over() {
     if (failed || !journal->group_open() || journal->group_running()) return;
     // Nobody else waits: a hand-over to the other thread and back would only cost time.
-    const bool alone = building.items.size() == 1 && queue.empty();
+    const bool alone = building.items.size() == 1 && queue.empty() && derived.empty();
     building.behind = journal->position();
     building.submitted = doors.clock.monotonic();
     meters.group(building.items.size());
@@ -195,6 +195,7 @@ void Engine::State::fail(const std::string& why) {
     }
     for (Item& item : building.items) answer_unknown(item);
     building = Group{};
+    derived.clear();  // the next open finds in the journal what follows from what is there
     groups.waiting.erase(lost, groups.waiting.end());
     groups.answered = std::min(groups.answered, groups.waiting.size());
     unprojected_bytes = 0;

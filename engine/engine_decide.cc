@@ -69,8 +69,18 @@ void Engine::State::decide_waiting() {
     if (!writable()) return;
     // Time may stand still or go back; a record's never does.
     const Time now = std::max(doors.clock.wall(), journal->last_ts());
-    if (opening_left == 0) expire(now);
-    while (!queue.empty() && has_room()) {
+    if (opening_left == 0 && derived.empty()) expire(now);
+    while ((derives_next() || !queue.empty()) && has_room()) {
+        if (derives_next()) {
+            if (doors.clock.monotonic() < derive_again) return;
+            const Taken taken = take_derived(now);
+            if (taken == Taken::no_room) return;
+            if (taken == Taken::disk_full) {
+                return refuse_queue("disk_full", "the disk is full; reads go on, try again later");
+            }
+            wanted_bytes = 0;
+            continue;
+        }
         const Taken taken = take(queue.front(), now);
         if (taken == Taken::no_room) return;
         if (taken == Taken::disk_full) {
@@ -140,7 +150,8 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     }
 
     Item item;
-    item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now);
+    const RecordPlace place = next_place();
+    item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now, place);
     if (decision->accepted || binds_identity(decision->code)) item.identity = identity;
     if (decision->code == Code::version_conflict || decision->code == Code::basis_conflict) {
         Answer answer;
@@ -160,7 +171,12 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
                               .key = proposal.ops[0].key},
                       now);
     }
-    if (taken == Taken::yes) building.items.back().done = std::move(waiting.done);
+    if (taken != Taken::yes) return taken;
+    building.items.back().done = std::move(waiting.done);
+    if (!decision->fired.empty()) {
+        tell_warnings(decision->fired, place.seq);
+        derived.begin(decision->fired, place, caller.trace);
+    }
     return taken;
 }
 
@@ -368,9 +384,14 @@ void Engine::State::expire(Time now) {
         SE_ASSERT(decision->accepted);
         const Identity identity = identity_for(proposal, caller);
         Item item;
-        item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now);
+        const RecordPlace place = next_place();
+        item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now, place);
         item.identity = identity;
         if (append(item, std::move(decision->changes)) != Taken::yes) return;
+        if (decision->fired.empty()) continue;
+        tell_warnings(decision->fired, place.seq);
+        derived.begin(decision->fired, place, caller.trace);
+        if (!derived.empty()) return;  // these come first
     }
 }
 
@@ -442,7 +463,7 @@ void Engine::State::refuse_queue(std::string_view reason, const std::string& mes
             answer_now(waiting, unavailable(waiting.id(), reason, message));
         }
     }
-    if (queue.empty()) wanted_bytes = 0;
+    if (queue.empty() && derived.empty()) wanted_bytes = 0;
 }
 
 }  // namespace se

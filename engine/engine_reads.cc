@@ -142,6 +142,10 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
             append_entry_json(text, change.key, entry);
         }
     }
+    // What a rule resolved may hold values of any key.
+    if (decision->fired.empty() || !caller.reads_everything()) return answer;
+    answer.fired = fired_text(decision->fired, {});
+    answer.derived = preview_derived(*decision, view, s.policy, caller.trace, now).json;
     return answer;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/change_feed.h"
+#include "engine/derived.h"
 #include "engine/engine.h"
 #include "engine/engine_meters.h"
 #include "engine/group.h"
@@ -24,6 +25,7 @@ inline constexpr std::uint64_t kRebuiltPerStep = 2'048;       ///< records of a 
 inline constexpr std::chrono::milliseconds kRetryFirst{10};   ///< after LMDB failed; doubled up to…
 inline constexpr std::chrono::milliseconds kRetryMax{1'000};
 inline constexpr std::chrono::milliseconds kIdleMax{1'000};   ///< step() is wanted this often at least
+inline constexpr std::chrono::milliseconds kDeriveRetry{100};  ///< a derived mutation that could not be decided
 inline constexpr std::uint64_t kQueuedOverheadBytes = 512;    ///< what a proposal takes beside its text
 
 inline constexpr std::string_view kExpiryActor = "system:ttl";
@@ -77,6 +79,8 @@ struct Engine::State {
     std::uint64_t wanted_bytes = 0;      ///< the head of the queue waits for this much room; 0: not
     bool blocked = false;                ///< there was no such room when the last step ended
     std::size_t opening_left = 0;        ///< at the head of the queue: what must come before all else
+    PendingDerived derived;              ///< comes before all of the queue but the notes of an open
+    std::chrono::nanoseconds derive_again{};  ///< not before this, after a failed read
     std::vector<std::pair<Done, Answer>> outbox;
     std::vector<std::pair<std::function<void(Result<Seq>)>, Result<Seq>>> told_outbox;
 
@@ -136,6 +140,7 @@ struct Engine::State {
     Taken take_note(Waiting& waiting, Time now);
     Taken take_policy(Waiting& waiting, Time now);
     Taken refuse(Waiting& waiting, Refusal&& refusal, Time now);
+
     enum class Known : std::uint8_t { no, answered, in_flight, other_content };
     Identity identity_for(const Proposal& proposal, const Caller& caller) const;
     Result<Known> look_up(const Identity& identity);
@@ -147,6 +152,14 @@ struct Engine::State {
     bool may_journal_refusal(const std::string& principal, Time now);
     void answer_now(Waiting& waiting, Answer&& answer);
     void refuse_queue(std::string_view reason, const std::string& message);
+
+    // --- engine_derive.cc
+    void recover_derived();
+    bool derives_next() const;
+    Taken take_derived(Time now);
+    Taken refuse_derived(const Derived& next, Code code, std::string message, bool end, Time now);
+    RecordPlace next_place() const;
+    void tell_warnings(const std::vector<Fired>& fired, Seq seq);
 
     // --- engine_commit.cc
     void hand_over();

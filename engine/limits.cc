@@ -11,7 +11,7 @@ struct Member {
     std::uint64_t Limits::*value;
 };
 
-constexpr std::array<Member, 12> kMembers = {{
+constexpr std::array<Member, 16> kMembers = {{
     {"key_bytes", &Limits::key_bytes},
     {"id_bytes", &Limits::id_bytes},
     {"actor_bytes", &Limits::actor_bytes},
@@ -24,6 +24,10 @@ constexpr std::array<Member, 12> kMembers = {{
     {"ttl_seconds", &Limits::ttl_seconds},
     {"expiries_per_step", &Limits::expiries_per_step},
     {"refusals_journaled_per_minute", &Limits::refusals_journaled_per_minute},
+    {"rule_steps", &Limits::rule_steps},
+    {"fired_bytes", &Limits::fired_bytes},
+    {"derived_depth", &Limits::derived_depth},
+    {"derived_count", &Limits::derived_count},
 }};
 // A limit that a decision reads and that no `config` record names would make replays differ.
 static_assert(sizeof(Limits) == (kMembers.size() + 1) * sizeof(std::uint64_t),

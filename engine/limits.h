@@ -24,6 +24,11 @@ struct Limits {
     bool ttl_enforce = true;                    ///< engine.ttl: enforce (true) or record (false)
     std::uint64_t expiries_per_step = 256;      ///< more wait for the next step
     std::uint64_t refusals_journaled_per_minute = 600;  ///< per principal: refusals that bind no id
+    // What rules may do. Without rules no decision reads them, and the policy does not name them.
+    std::uint64_t rule_steps = 10'000;     ///< of one rule; more: it fails, a warning
+    std::uint64_t fired_bytes = 128u << 10;  ///< of one record; rules over it: a warning
+    std::uint64_t derived_depth = 8;       ///< of derived mutations by derived ones; deeper: depth_limit
+    std::uint64_t derived_count = 64;      ///< behind one proposal; the next: depth_limit, the rest given up
 
     Json to_json() const;
     static Result<Limits> from_json(const Json& json);

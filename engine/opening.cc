@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kBatchRecords = 4096;
 constexpr std::size_t kBatchBytes = 4u << 20;
-constexpr std::size_t kPolicyDepth = 64;
+constexpr std::size_t kPolicyDepth = 1000;
 
 Result<Policy> policy_of(const RecordView& record) {
     const auto refuse = [&](const Error& why) {

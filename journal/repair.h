@@ -33,6 +33,9 @@ struct RepairPlan {
 Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to,
                                std::vector<Evidence> evidence = {});
 
+/// {"done":…,"from":…,"to":…,"pieces":[…],"headers":[…],"goodLost":[…]}
+std::string to_json(const RepairPlan& plan, bool done);
+
 /// Copies those bytes to quarantine/, syncs file and folder, takes STAMP away, blanks them in place, syncs.
 /// The `repaired` note is appended by the next open (Journal::notes()). Needs the hold.
 Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold, const RepairPlan& plan);

@@ -21,7 +21,7 @@ struct Visit {
 
 struct HttpDoor::State : std::enable_shared_from_this<HttpDoor::State> {
     explicit State(HttpDoor::Host the_host)
-        : host(std::move(the_host)), sessions(host.server, host.clock, host.random) {}
+        : host(std::move(the_host)), sessions(host.server, host.clock, host.random, host.streams) {}
 
     HttpDoor::Host host;
     Sessions sessions;

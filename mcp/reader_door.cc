@@ -20,6 +20,11 @@ void ReaderDoor::release() {
     if (reader_) reader_->release();
 }
 
+void ReaderDoor::close() {
+    reader_.reset();
+    journal_.reset();
+}
+
 Result<StateDoor::AsOf> ReaderDoor::refresh() {
     if (!reader_) {
         auto opened = StateReader::open(place_, options_);
@@ -30,8 +35,7 @@ Result<StateDoor::AsOf> ReaderDoor::refresh() {
     auto now = reader_->refresh();
     if (!now) {
         // Whatever it was that failed: the next one begins anew, as a new process would.
-        reader_.reset();
-        journal_.reset();
+        close();
         return Error{Errc::unavailable, now.error().text};
     }
     as_of_ = {.epoch = now->epoch, .seq = now->seq, .stale = now->stale, .why_stale = now->why_stale};

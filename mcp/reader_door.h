@@ -35,6 +35,9 @@ public:
     bool followed() const { return static_cast<bool>(changed_); }
     /// Lets go of the state: LMDB reuses no page while one is held. For the end of a turn.
     void release();
+    /// Closes all files of the store, until the next refresh(): before this process opens it to write, and before it
+    /// closes it again. LMDB's files can be open only once in a process.
+    void close();
 
     Result<AsOf> refresh() override;
     Result<std::optional<Entry>> get(std::string_view key) override;

@@ -238,6 +238,8 @@ public:
     virtual Result<ResourcePage> list(const Caller& caller, std::string_view after, std::size_t limit) = 0;
     /// Tells `done` once. What may not be read is `not_found`, as what is not there.
     virtual void read(ToolContextPtr context, std::string uri, std::function<void(ResourceOutcome)> done) = 0;
+    /// Whether the caller would find it in its list, if it is there.
+    virtual bool may_list(const Caller& caller, std::string_view uri) = 0;
     /// Whether the caller may hear of changes of it: of resources that are not there yet, too.
     virtual bool may_subscribe(const Caller& caller, std::string_view uri) = 0;
 };
@@ -288,7 +290,10 @@ struct Completion {
 struct Announcements {
     std::function<void()> tools_changed = [] {};
     std::function<void()> prompts_changed = [] {};
-    std::function<void()> resources_changed = [] {};
+    /// These have come or gone: whoever may read one of them hears once that the list is another. Nobody else
+    /// does: that there is something new tells of it, too.
+    std::function<void(const std::vector<std::string>& uris)> resources_changed =
+        [](const std::vector<std::string>&) {};
     /// Whoever subscribed to `uri` hears of it. `meta_json` is the notification's `_meta`, an object: for state
     /// {"epoch":…,"seq":…,"version":…,"mutationId":…}. Cheap when nobody has subscribed.
     std::function<void(std::string_view uri, std::string_view meta_json)> resource_updated =

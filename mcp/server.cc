@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/api/target.h"
+#include "engine/tracing.h"
 #include "mcp/server_state.h"
 
 namespace se::mcp {
@@ -89,14 +89,15 @@ std::optional<Revision> revision_from_text(std::string_view text) {
 
 // --- what every answer says
 
-std::string ServerState::capabilities() const {
+std::string ServerState::capabilities(bool legacy_sse) const {
     std::string out;
     JsonObject all(out);
-    const std::string_view changes = registry.lists_change ? R"({"listChanged":true})" : "{}";
+    const bool lists_change = registry.lists_change && !legacy_sse;
+    const std::string_view changes = lists_change ? R"({"listChanged":true})" : "{}";
     all.raw("tools", changes);
     std::string resources;
     JsonObject of_resources(resources);
-    if (registry.lists_change) of_resources.boolean("listChanged", true);
+    if (lists_change) of_resources.boolean("listChanged", true);
     if (registry.resources_change) of_resources.boolean("subscribe", true);
     of_resources.close();
     all.raw("resources", resources).raw("prompts", changes);
@@ -239,7 +240,7 @@ void ServerState::initialize(Asked&& asked) {
     std::string members;
     JsonObject result(members);
     result.text("protocolVersion", to_text(asked.era))
-        .raw("capabilities", capabilities())
+        .raw("capabilities", capabilities(asked.legacy_sse()))
         .raw("serverInfo", server_info(asked.era));
     if (!registry.instructions.empty()) result.text("instructions", registry.instructions);
     answer(asked, std::string_view(members).substr(1));
@@ -249,7 +250,7 @@ void ServerState::discover(Asked&& asked) {
     std::string members;
     JsonObject result(members);
     result.raw("supportedVersions", "[\"" + std::string(kModernRevision) + "\"]")
-        .raw("capabilities", capabilities());
+        .raw("capabilities", capabilities(false));
     if (!registry.instructions.empty()) result.text("instructions", registry.instructions);
     result.integer("ttlMs", registry.lists_cache.ttl_ms)
         .text("cacheScope", registry.lists_cache.is_public ? "public" : "private");
@@ -285,10 +286,12 @@ ConversationPtr ServerState::open(const Caller& caller, bool legacy_sse,
     auto conversation = std::make_shared<Conversation>();
     conversation->legacy_sse_ = legacy_sse;
     conversation->subscription_ = ++next_subscription;
+    // The clients of the legacy door know nothing of lists that change: on their one stream stands what they
+    // asked for.
     subscriptions[conversation->subscription_] = {.caller = caller,
-                                                  .tools = true,
-                                                  .prompts = true,
-                                                  .resources = true,
+                                                  .tools = !legacy_sse,
+                                                  .prompts = !legacy_sse,
+                                                  .resources = !legacy_sse,
                                                   .uris = {},
                                                   .id_json = {},
                                                   .tell = std::move(tell),
@@ -321,8 +324,13 @@ Server::Server(Registry& registry, Clock& clock, Random& random)
         .prompts_changed =
             [state] { state->lists_changed(&Subscription::prompts, "notifications/prompts/list_changed"); },
         .resources_changed =
-            [state] {
-                state->lists_changed(&Subscription::resources, "notifications/resources/list_changed");
+            [state](const std::vector<std::string>& uris) {
+                state->lists_changed(&Subscription::resources, "notifications/resources/list_changed",
+                                     [&](const Caller& caller) {
+                                         return std::ranges::any_of(uris, [&](const std::string& uri) {
+                                             return state->registry.resources->may_list(caller, uri);
+                                         });
+                                     });
             },
         .resource_updated = [state](std::string_view uri,
                                     std::string_view meta) { state->resource_updated(uri, meta); },

@@ -104,7 +104,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     void take_notice(const ConversationPtr& conversation, const RpcMessage& message);
     void end(const ConversationPtr& conversation);
     void resync(const ConversationPtr& conversation);
-    std::string capabilities() const;
+    std::string capabilities(bool legacy_sse) const;
     std::string server_info(Revision era) const;
     /// A result: `members` are what it says of itself, without braces.
     std::string result_of(Revision era, std::string_view members) const;
@@ -141,7 +141,9 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     void subscribe(Asked&& asked);
     void unsubscribe(Asked&& asked);
     void close_subscription(std::uint64_t number);
-    void lists_changed(bool Subscription::*which, std::string_view method);
+    /// Tells whoever listens and `may` know.
+    void lists_changed(bool Subscription::*which, std::string_view method,
+                       const std::function<bool(const Caller&)>& may = {});
     void resource_updated(std::string_view uri, std::string_view meta_json);
     void tell_updated(const Subscription& subscription, std::string_view uri, std::string_view meta_json) const;
     void resync(std::uint64_t number);

@@ -129,12 +129,13 @@ void ServerState::close_subscription(std::uint64_t number) {
     subscriptions.erase(found);
 }
 
-void ServerState::lists_changed(bool Subscription::*which, std::string_view method) {
+void ServerState::lists_changed(bool Subscription::*which, std::string_view method,
+                                const std::function<bool(const Caller&)>& may) {
     if (!registry.lists_change) return;
     // Telling may close a subscription: whoever is cut for being slow is gone.
     std::vector<std::uint64_t> numbers;
     for (const auto& [number, subscription] : subscriptions) {
-        if (subscription.*which) numbers.push_back(number);
+        if (subscription.*which && (!may || may(subscription.caller))) numbers.push_back(number);
     }
     for (const std::uint64_t number : numbers) {
         const auto found = subscriptions.find(number);

@@ -56,17 +56,36 @@ void Session::trim() {
     }
 }
 
+Sessions::Sessions(Server& server, Clock& clock, Random& random, std::size_t streams)
+    : server_(server), clock_(clock), random_(random), of_one_max_(std::max(streams, kSessionsMin)) {}
+
 Sessions::~Sessions() { end_all(); }
 
+/// Most clients never say that they are done.
+bool Sessions::make_room(const std::string& principal) {
+    SessionPtr oldest;
+    for (const auto& [id, session] : sessions_) {
+        const bool busy = session->connected() || session->conversation->calls_in_flight() != 0;
+        if (busy || session->principal != principal) continue;
+        if (oldest == nullptr || session->last_used < oldest->last_used) oldest = session;
+    }
+    if (oldest == nullptr) return false;
+    end(oldest);
+    return true;
+}
+
 Result<SessionPtr> Sessions::open(const Caller& caller, bool legacy_sse) {
-    const auto full = [](std::size_t limit, std::string_view whose) {
+    const auto held = of_principal_.find(caller.principal);
+    const bool mine_full = held != of_principal_.end() && held->second >= of_one_max_;
+    const bool full = sessions_.size() >= kSessionsFactor * of_one_max_;
+    if ((mine_full || full) && !make_room(caller.principal)) {
         return Error{Errc::unavailable,
-                     "all " + std::to_string(limit) + " sessions " + std::string(whose) + " are taken"};
-    };
-    if (sessions_.size() >= kSessionsMax) return full(kSessionsMax, "of this server");
-    std::size_t& mine = of_principal_[caller.principal];
-    if (mine >= kSessionsOfPrincipal) return full(kSessionsOfPrincipal, "of " + caller.principal);
-    ++mine;
+                     mine_full ? "all " + std::to_string(of_one_max_) + " sessions of " + caller.principal +
+                                     " are taken (as many as http.streams)"
+                               : "all " + std::to_string(kSessionsFactor * of_one_max_) +
+                                     " sessions are taken (four times http.streams)"};
+    }
+    ++of_principal_[caller.principal];
     auto session = std::make_shared<Session>();
     session->id = make_uuid(random_);
     session->principal = caller.principal;

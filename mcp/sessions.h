@@ -15,8 +15,8 @@
 namespace se::mcp {
 
 // Limits of the sessions of all clients, each with what happens at it.
-inline constexpr std::size_t kSessionsMax = 1024;          ///< no new one: overloaded
-inline constexpr std::size_t kSessionsOfPrincipal = 256;   ///< likewise
+inline constexpr std::size_t kSessionsMin = 64;            ///< of one principal, however small http.streams is
+inline constexpr std::size_t kSessionsFactor = 4;          ///< of all principals: so many times those of one
 inline constexpr std::chrono::minutes kSessionIdle{10};    ///< without a request or a connection: ended
 inline constexpr std::size_t kStreamsKept = 16;            ///< of a session, without a connection: the oldest goes
 inline constexpr std::size_t kStreamBytesKept = 1u << 20;  ///< likewise
@@ -42,10 +42,12 @@ using SessionPtr = std::shared_ptr<Session>;
 
 class Sessions {
 public:
-    Sessions(Server& server, Clock& clock, Random& random) : server_(server), clock_(clock), random_(random) {}
+    /// `streams`: http.streams. One principal has as many sessions.
+    Sessions(Server& server, Clock& clock, Random& random, std::size_t streams);
     ~Sessions();
 
-    /// Errc::unavailable with the limit's name when there are too many.
+    /// Over a limit the one of the same principal that has been idle longest ends: its client begins anew. Where
+    /// none is idle, Errc::unavailable with the limit's name.
     Result<SessionPtr> open(const Caller& caller, bool legacy_sse);
     /// Whoever asks for another's session hears what they hear of one that is not there.
     SessionPtr find(std::string_view id, const Caller& caller, bool legacy_sse);
@@ -56,9 +58,12 @@ public:
     std::size_t size() const { return sessions_.size(); }
 
 private:
+    bool make_room(const std::string& principal);
+
     Server& server_;
     Clock& clock_;
     Random& random_;
+    const std::size_t of_one_max_;
     std::unordered_map<std::string, SessionPtr> sessions_;
     std::unordered_map<std::string, std::size_t> of_principal_;
 };

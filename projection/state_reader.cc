@@ -232,8 +232,7 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
     if (!stamp)
         return std::optional<std::string>(
             "the last run was not closed; no writer has opened since");
-    // What LMDB had in the end is all there was; with LMDB gone, STAMP alone does not know (a writer whose
-    // journal failed closes it as well).
+    // What LMDB had in the end is all there was; with LMDB gone, STAMP alone does not know how far that was.
     if (stamp->clean && stamp->epoch == head_epoch && snapshot) return fresh;
     SE_TRY(now, place.files.identity(place.paths.store_file()));
     if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see

@@ -108,13 +108,18 @@ public:
           offers_(state_, {.version = SE_VERSION,
                            .profile = mcp::profile_from_text(options.profile).value_or(mcp::Profile::state)}),
           server_(offers_.registry(), clock_, random_),
-          door_(server_, host(), [this] { offers_.registry().announce.resync(); }) {}
+          door_(server_, host(), [this] { offers_.registry().announce.resync(); }) {
+        decider_.on_store = [this] { state_.close(); };
+    }
 
     int run() {
         while (!over()) {
             const auto wait = work();
             if (over()) break;
-            if (!wait_for(wait)) return 1;
+            if (!wait_for(wait)) {
+                decider_.close();
+                return 1;
+            }
         }
         decider_.close();
         write_out();

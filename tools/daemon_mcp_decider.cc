@@ -190,6 +190,7 @@ void StoreDecider::open_store() {
         commits_ = std::make_unique<ThreadRunner>(wake_);
         background_ = std::make_unique<ThreadRunner>(wake_);
     }
+    on_store();
     auto opened = Engine::open({.files = world_.files,
                                 .clock = world_.clock,
                                 .random = world_.random,
@@ -227,6 +228,7 @@ void StoreDecider::hand_to_engine() {
 }
 
 void StoreDecider::let_go_of_store() {
+    on_store();
     policy_ = engine_->policy();
     policy_read_ = world_.clock.monotonic();
     if (const Status closed = engine_->close(); !closed) {

@@ -32,6 +32,10 @@ public:
                  std::function<void()> wake);
     ~StoreDecider() override;
 
+    /// Called before this process opens the store, and before it closes it: whoever reads it here closes
+    /// it then (ReaderDoor::close).
+    std::function<void()> on_store = [] {};
+
     void propose(Json proposal, Caller caller, bool dry_run,
                  std::function<void(mcp::Decided)> done) override;
     const Policy& policy() override;

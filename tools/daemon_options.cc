@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 
+#include "engine/adapters/http_client.h"
 #include "engine/adapters/http_server.h"
 #include "engine/adapters/posix_filesystem.h"
 
@@ -122,6 +123,10 @@ Result<Config> load_config(const DaemonOptions& options) {
     config.settings.config_path = path;
     if (const auto principals = config.settings.auth.who_may_come_in(); !principals)
         return principals.error();
+    if (const std::string& endpoint = config.settings.otlp.endpoint; !endpoint.empty()) {
+        if (const auto address = HttpClient::address_of_url(endpoint); !address)
+            return Error{Errc::malformed, "otlp.endpoint: " + address.error().text};
+    }
     return config;
 }
 

@@ -45,39 +45,13 @@ JsonLogOptions log_options(const Settings& settings) {
             .secrets = {settings.auth.token}};
 }
 
-std::string to_json(const RepairPlan& plan, bool done) {
-    std::string out;
-    JsonObject json(out);
-    json.boolean("done", done).integer("from", plan.from.value).integer("to", plan.to.value);
-    std::string& pieces = json.member("pieces");
-    pieces += '[';
-    for (const RepairPiece& piece : plan.pieces) {
-        if (pieces.back() != '[') pieces += ',';
-        JsonObject(pieces)
-            .integer("segment", piece.segment.value)
-            .integer("offset", piece.offset)
-            .integer("bytes", piece.bytes)
-            .text("sha256", piece.sha256)
-            .text("quarantined", piece.quarantined)
-            .close();
-    }
-    pieces += ']';
-    std::string& headers = json.member("headers");
-    headers += '[';
-    for (const Seq segment : plan.headers) {
-        if (headers.back() != '[') headers += ',';
-        append_integer(headers, segment.value);
-    }
-    headers += ']';
-    std::string& lost = json.member("goodLost");
-    lost += '[';
-    for (const std::string& id : plan.good_lost) {
-        if (lost.back() != '[') lost += ',';
-        append_json_string(lost, id);
-    }
-    lost += ']';
-    json.close();
-    return out;
+std::unique_ptr<OtlpExporter> make_tracer(const Settings& settings, Log& log) {
+    if (settings.otlp.endpoint.empty()) return nullptr;
+    return std::make_unique<OtlpExporter>(OtlpExporter::Options{.endpoint = settings.otlp.endpoint,
+                                                                .service = settings.service_name,
+                                                                .version = SE_VERSION,
+                                                                .queue = settings.otlp.queue},
+                                          log);
 }
 
 }  // namespace
@@ -87,6 +61,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
       config_(std::move(config)),
       paths_{config_.settings.data},
       log_(clock_, log_options(config_.settings)),
+      tracer_(make_tracer(config_.settings, log_)),
       commits_([this] { loop_.post([this] { step(); }); }),
       background_([this] { loop_.post([this] { step(); }); }),
       api_({.config = config_,
@@ -95,7 +70,11 @@ Daemon::Daemon(DaemonOptions options, Config config)
             .version = SE_VERSION,
             .pid = static_cast<std::uint64_t>(::getpid()),
             .load_config = [this](bool dry_run) { return load_config(dry_run); },
-            .extra_metrics = [this] { return server_.metrics() + mcp_door_.metrics(); },
+            .extra_metrics =
+                [this] {
+                    return server_.metrics() + mcp_door_.metrics() +
+                           (tracer_ != nullptr ? tracer_->metrics() : "");
+                },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
                 [this](Api::RepairRange range, std::function<void(Result<std::string>)> done) {
@@ -113,6 +92,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
       server_(
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
+              if (tracer_ != nullptr) reply = traced(request, std::move(reply));
               if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
               } else {
@@ -159,6 +139,26 @@ Daemon::~Daemon() = default;
 void Daemon::changes_applied() {
     api_.changes_applied();
     state_.changes_applied();
+}
+
+/// Tells of a request from its arrival to its answer; of a stream, until it begins.
+Api::Reply Daemon::traced(const Request& request, Api::Reply reply) {
+    std::string route(Api::route_of(request.target));
+    if (route.empty() && mcp::HttpDoor::serves(request.target))
+        route = request.target.substr(0, request.target.find('?'));
+    auto open = OpenSpan::begin(tracer_.get(), clock_, random_, request.header("traceparent"),
+                                request.method + (route.empty() ? "" : " " + route), Span::Kind::server);
+    if (!open) return reply;
+    auto& attributes = open->span().attributes;
+    attributes.emplace_back("http.request.method", request.method);
+    if (!route.empty()) attributes.emplace_back("http.route", std::move(route));
+    return [open = std::move(*open), reply = std::move(reply)](Response&& response) mutable {
+        open.span().attributes.emplace_back("http.response.status_code",
+                                            std::int64_t{response.status});
+        open.span().failed = response.status >= 500;
+        std::move(open).end();
+        reply(std::move(response));
+    };
 }
 
 /// The process, for the tools of an operator. What stops it happens behind the answer.
@@ -291,7 +291,8 @@ Result<std::unique_ptr<Engine>> Daemon::open_engine() {
                               .commits = commits_,
                               .background = background_,
                               .cache_files = files_,
-                              .cache_directory = {}};
+                              .cache_directory = {},
+                              .tracer = tracer_.get()};
     auto opened = Engine::open(world, config_.settings, config_.policy,
                                {.host = host_name(),
                                 .pid = static_cast<std::uint64_t>(::getpid()),

@@ -8,6 +8,7 @@
 
 #include "engine/adapters/http_loop.h"
 #include "engine/adapters/http_server.h"
+#include "engine/adapters/otlp_exporter.h"
 #include "engine/adapters/posix_clock.h"
 #include "engine/adapters/posix_filesystem.h"
 #include "engine/adapters/posix_log.h"
@@ -62,6 +63,7 @@ private:
     void reload();
     Result<Config> load_config(bool dry_run);
     void changes_applied();
+    Api::Reply traced(const Request& request, Api::Reply reply);
     mcp::Platform platform();
     std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);
@@ -73,6 +75,7 @@ private:
     PosixFileSystem files_;
     PosixRandom random_;
     JsonLog log_;
+    const std::unique_ptr<OtlpExporter> tracer_;  ///< null: no collector
     HttpLoop loop_;
     ThreadRunner commits_, background_;
     Api api_;

@@ -80,15 +80,15 @@ threads() {
 }
 daemon_threads='SIGTERM|SIGHUP|a long wait|requests while|kill -9|a damaged store|after a failed write'
 
-# The official suites of the Model Context Protocol: each run of a suite is a test.
-conformance() {
-    local log=$results/conformance.log status=0
-    tests/mcp/conformance.sh build/release/bin | tee "$log" || status=$?
-    python3 - "$log" "$results/conformance.xml" <<'END'
+# mcp SCRIPT: one of tests/mcp that prints a line for each test, PASSED or FAILED.
+mcp() {
+    local log=$results/$1.log status=0
+    "tests/mcp/$1.sh" build/release/bin | tee "$log" || status=$?
+    python3 - "$log" "$results/$1.xml" <<'END'
 import sys
 import xml.etree.ElementTree as xml
 
-suite, case = xml.Element("testsuite", name="conformance"), None
+suite, case = xml.Element("testsuite", name="mcp"), None
 for line in open(sys.argv[1]):
     word = line.split(" ", 1)[0]
     if word in ("PASSED", "FAILED", "SKIP:"):
@@ -97,7 +97,7 @@ for line in open(sys.argv[1]):
         if word == "FAILED":
             xml.SubElement(case, "failure", message=line.strip())
 if case is None:
-    sys.exit("tests/mcp/conformance.sh said nothing")
+    sys.exit(f"{sys.argv[1]}: not one test")
 xml.ElementTree(suite).write(sys.argv[2])
 END
     # What failed is counted by the summary, if it is there.
@@ -162,7 +162,8 @@ if $fast; then
     part "dev: fast" build_and_test dev fast
 else
     part "release: fast, daemon, simulator" build_and_test release 'fast|daemon|sim'
-    part "MCP: the official conformance suites" conformance
+    part "MCP: the official conformance suites" mcp conformance
+    part "MCP: official clients" mcp clients
     part "address and undefined behaviour sanitizers" memory
     part "thread sanitizer" threads
     if compgen -G 'tests/fuzz/*.cc' >/dev/null; then

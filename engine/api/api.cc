@@ -101,6 +101,14 @@ std::vector<std::pair<std::string_view, std::string_view>> Api::routes() {
     return all;
 }
 
+std::string_view Api::route_of(std::string_view target) {
+    const std::string_view path = without_authority(target).substr(0, without_authority(target).find('?'));
+    std::string_view argument;
+    const auto found = std::ranges::find_if(
+        kRoutes, [&](const Route& route) { return fits(route, path, &argument); });
+    return found == kRoutes.end() ? std::string_view() : found->path;
+}
+
 void Api::attach(Engine* engine, std::string why) {
     state_->engine = engine;
     state_->why_detached = std::move(why);

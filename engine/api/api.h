@@ -93,6 +93,8 @@ public:
     ~Api();
     /// Every method and path there is, `{key}` for an argument; docs/openapi.yaml is held against them.
     static std::vector<std::pair<std::string_view, std::string_view>> routes();
+    /// The path, as routes() has it, that `target` is of; empty: none.
+    static std::string_view route_of(std::string_view target);
     /// From now on this engine answers; null: none does, `why` is what readyz and refusals say.
     void attach(Engine* engine, std::string why = "starting");
     /// From now on these principals come in; change feeds that others were let in to are ended, each with a

@@ -4,8 +4,8 @@
 #include <cctype>
 
 #include "engine/api/gate.h"
-#include "engine/api/target.h"
 #include "engine/intake/utf8.h"
+#include "engine/tracing.h"
 #include "journal/base/assert.h"
 #include "journal/base/json.h"
 

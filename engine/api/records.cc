@@ -16,7 +16,7 @@ void append_line(std::string& array, std::string_view line) {
 }
 
 /// Whether the caller may read every key that the record names. One that names none (policy, notes, what
-/// never took shape) tells of the whole store.
+/// never took shape), or on which rules fired, tells of the whole store.
 bool may_read(const Caller& caller, const RecordView& record) {
     if (caller.reads_everything()) return true;
     if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
@@ -25,6 +25,7 @@ bool may_read(const Caller& caller, const RecordView& record) {
         if (!caller.may_read(change.key)) return false;
     const auto body = parse_body(record.body);
     if (!body) return false;  // erased: nobody can say any more what it named
+    if (!body->fired.empty()) return false;  // what a rule resolved may hold values of any key
     return std::ranges::all_of(body->basis, [&](const Body::Basis& fact) {
         return caller.may_read(fact.key);
     });

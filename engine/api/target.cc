@@ -63,19 +63,6 @@ Result<std::string> percent_decode(std::string_view text) {
     return out;
 }
 
-bool is_traceparent(std::string_view text) {
-    if (text.size() < 55) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (i == 2 || i == 35 || i == 52) {
-            if (c != '-') return false;
-        } else if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) && i < 55) {
-            return false;
-        }
-    }
-    return text.size() == 55 && text.substr(0, 2) != "ff";
-}
-
 std::string percent_encode(std::string_view text) {
     constexpr std::string_view kHex = "0123456789ABCDEF";
     std::string out;

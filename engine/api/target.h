@@ -19,9 +19,6 @@ Result<std::string> percent_decode(std::string_view text);
 /// The other way, for everything but unreserved characters (RFC 3986).
 std::string percent_encode(std::string_view text);
 
-/// W3C trace context: version-traceid-parentid-flags in lower-case hex. Anything else is no trace.
-bool is_traceparent(std::string_view text);
-
 /// Parameters of a request, in order, decoded.
 class Query {
 public:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "engine/policy/settings.h"
@@ -13,8 +14,9 @@ namespace {
 /// Settings sections of the design that this version does not have yet.
 constexpr std::array<std::string_view, 3> kLaterSections = {"nats", "firestore", "checkpoint"};
 /// Members of a policy, likewise.
-constexpr std::array<std::string_view, 2> kLaterPolicy = {"keys", "rules"};
+constexpr std::array<std::string_view, 1> kLaterPolicy = {"keys"};
 constexpr std::string_view kAllowedKeys = "allowedKeys";
+constexpr std::string_view kRules = "rules";
 
 bool is_one_of(std::string_view name, auto const& names) {
     return std::ranges::find(names, name) != names.end();
@@ -30,6 +32,7 @@ std::vector<std::string> names_in(std::string_view section) {
     std::vector<std::string> names;
     if (section.empty()) {
         names.emplace_back(kAllowedKeys);
+        names.emplace_back(kRules);
         names.insert(names.end(), kLaterPolicy.begin(), kLaterPolicy.end());
         names.insert(names.end(), kLaterSections.begin(), kLaterSections.end());
     }
@@ -91,6 +94,7 @@ private:
     Status read_member(const std::string& member, const Json& value) {
         const std::string pointer = "/" + member;
         if (member == kAllowedKeys) return read_allowed_keys(value);
+        if (member == kRules) return read_rules(value);
         if (is_one_of(member, kLaterPolicy)) {
             if (says_nothing(value)) return Ok{};
             return at(pointer, member +
@@ -136,6 +140,30 @@ private:
             config_.policy.allowed_keys.push_back(pattern.string());
         }
         return Ok{};
+    }
+
+    Status read_rules(const Json& value) {
+        if (value.is_null()) return Ok{};
+        auto rules = RuleSet::compile(value);
+        if (!rules) return at("/rules" + rules.error().pointer, "rules" + rule_name(value, rules.error()));
+        config_.has_policy = true;
+        config_.policy.rules = std::move(*rules);
+        return Ok{};
+    }
+
+    /// "[2] (on_start): …", as far as there is a rule at that pointer.
+    static std::string rule_name(const Json& rules, const Error& error) {
+        std::size_t index = 0;
+        const char* const begin = error.pointer.data();
+        if (!rules.is_array() || error.pointer.empty() ||
+            std::from_chars(begin + 1, begin + error.pointer.size(), index).ec != std::errc{})
+            return ": " + error.text;
+        std::string name = "[" + std::to_string(index) + "]";
+        const Json* const id = rules.array()[index].find("id");
+        if (id != nullptr && id->is_string()) name += " (" + id->string() + ")";
+        const std::size_t below = error.pointer.find('/', 1);
+        if (below != std::string::npos) name += error.pointer.substr(below);
+        return name + ": " + error.text;
     }
 
     Status set(const std::string& dotted, const std::string& pointer, const Json& value) {
@@ -238,6 +266,7 @@ Json redacted(const Config& config) {
     }
     shown.set(std::string(kAllowedKeys),
               Json::Array(config.policy.allowed_keys.begin(), config.policy.allowed_keys.end()));
+    shown.set(std::string(kRules), config.policy.rules->source());
     return shown;
 }
 
@@ -263,6 +292,7 @@ std::string reload_preview(const Config& in_force, const Config& next) {
         return Json(Json::Array(policy.allowed_keys.begin(), policy.allowed_keys.end()));
     };
     compare(std::string(kAllowedKeys), keys(before.policy), keys(after.policy));
+    compare(std::string(kRules), before.policy.rules->source(), after.policy.rules->source());
     for (const Setting& setting : settings_table()) {
         const Json from = setting.get(before), to = setting.get(after);
         if (!setting.secret) {

@@ -54,6 +54,11 @@ struct Settings {
         bool full = false;                     ///< mcp.profile: state or full
     } mcp;
 
+    struct Otlp {
+        std::string endpoint;                  ///< http://host[:port][/base]; empty: no spans
+        std::uint64_t queue = 2048;
+    } otlp;
+
     struct EngineSettings {
         std::uint64_t in_flight_bytes = 64u << 20;
         std::uint64_t queue = 65'536;         ///< proposals waiting; more: unavailable, overloaded
@@ -70,12 +75,12 @@ struct Settings {
 struct Config {
     Policy policy;
     Settings settings;
-    bool has_policy = false;  ///< the file named allowedKeys (or there is no file)
+    bool has_policy = false;  ///< the file named allowedKeys or rules
 };
 
 /// Reads the YAML text over the defaults. Errors say line, path and remedy; an unknown key names the
-/// nearest known one. A file without allowedKeys leaves the defaults, `allowedKeys: []` allows nothing.
-/// `keys` and `rules` are not understood by this version: non-empty ones are an error that says so, since
+/// nearest known one. A file without allowedKeys leaves the defaults, `allowedKeys: []` allows nothing; so it
+/// is with rules. `keys` are not understood by this version: non-empty ones are an error that says so, since
 /// ignoring a permission would allow what it forbids; so are the sections nats, firestore, checkpoint.
 /// Sizes and durations may have a unit (`64MiB`, `10s`); plain numbers are in the base unit.
 Result<Config> parse_config(std::string_view yaml, const std::string& name);

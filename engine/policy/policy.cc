@@ -16,9 +16,16 @@ bool Policy::allows(std::string_view key) const {
 
 Json Policy::to_json() const {
     Json::Array keys(allowed_keys.begin(), allowed_keys.end());
-    return Json(Json::Object{{"allowedKeys", std::move(keys)},
-                             {"decider", kDeciderVersion},
-                             {"limits", limits.to_json()}});
+    Json shown_limits = limits.to_json();
+    if (rules->empty()) {
+        for (const char* name : {"rule_steps", "fired_bytes", "derived_depth", "derived_count"})
+            shown_limits.erase(name);
+    }
+    Json json(Json::Object{{"allowedKeys", std::move(keys)},
+                           {"decider", rules->empty() ? 1 : kDeciderVersion},
+                           {"limits", std::move(shown_limits)}});
+    if (!rules->empty()) json.set("rules", rules->source());
+    return json;
 }
 
 Result<Policy> Policy::from_json(const Json& json) {
@@ -35,6 +42,7 @@ Result<Policy> Policy::from_json(const Json& json) {
     }
 
     Policy policy;
+    policy.rules = RuleSet::none();
     if (const Json* keys = json.find("allowedKeys")) {
         if (!keys->is_array())
             return Error{Errc::malformed, "allowedKeys must be a list", "/allowedKeys"};
@@ -56,6 +64,15 @@ Result<Policy> Policy::from_json(const Json& json) {
             return error;
         }
         policy.limits = *read;
+    }
+    if (const Json* rules = json.find("rules")) {
+        auto compiled = RuleSet::compile(*rules);
+        if (!compiled) {
+            Error error = std::move(compiled).error();
+            error.pointer.insert(0, "/rules");
+            return error;
+        }
+        policy.rules = std::move(*compiled);
     }
     return policy;
 }

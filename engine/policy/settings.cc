@@ -250,7 +250,7 @@ void add_http(Table& table) {
     table.number("http.connections", count, {1, 1'000'000}, SE_FIELD(settings.http.connections),
                  "Connections at once; more: 503, closed.");
     table.number("http.streams", count, {0, 1'000'000}, SE_FIELD(settings.http.streams),
-                 "Change feeds at once; more: 503.");
+                 "Change feeds at once, and MCP streams at once; more: 503.");
     table.number("http.pipeline", count, {1, 65'536}, SE_FIELD(settings.http.pipeline),
                  "Requests of one connection under way at once; more wait in its socket.");
     table.number("http.header_timeout", milliseconds, {1, kYearMilliseconds},
@@ -285,6 +285,15 @@ void add_mcp(Table& table) {
     table.choice<bool>("mcp.profile", {{"state", false}, {"full", true}}, SE_FIELD(settings.mcp.full),
                        "What language models are offered. state: the tools of the state. full: list_prefixes "
                        "and, by their scopes, the platform tools too.");
+}
+
+void add_otlp(Table& table) {
+    Setting& endpoint = table.text(
+        "otlp.endpoint", 0, SE_FIELD(settings.otlp.endpoint),
+        "Collector that spans are sent to (OTLP/HTTP, JSON): http://host:port. Empty: none are made.");
+    endpoint.environment.push_back("OTEL_EXPORTER_OTLP_ENDPOINT");
+    table.number("otlp.queue", Unit::count, {1, 1u << 20}, SE_FIELD(settings.otlp.queue),
+                 "Spans waiting to be sent; more are dropped and counted.");
 }
 
 void add_engine(Table& table) {
@@ -338,6 +347,14 @@ void add_limits(Table& table) {
     table.number("engine.refusals_journaled_per_minute", count, {0, 1u << 20},
                  SE_FIELD(policy.limits.refusals_journaled_per_minute),
                  "Refusals that bind no id, for each principal; more are only counted.");
+    table.number("engine.rule_steps", count, {100, 1'000'000}, SE_FIELD(policy.limits.rule_steps),
+                 "Steps of one rule; more: it fails, which is a warning in the record.");
+    table.number("engine.fired_bytes", bytes, {4096, 512u << 10}, SE_FIELD(policy.limits.fired_bytes),
+                 "What the rules of one record may fire; those over it are a warning.");
+    table.number("engine.derived_depth", count, {1, 64}, SE_FIELD(policy.limits.derived_depth),
+                 "Mutations derived from derived ones, one behind the other; deeper: depth_limit.");
+    table.number("engine.derived_count", count, {1, 4096}, SE_FIELD(policy.limits.derived_count),
+                 "Mutations derived from one proposal; the next: depth_limit, and the rest is given up.");
 }
 
 void add_storage(Table& table) {
@@ -384,6 +401,7 @@ std::vector<Setting> make_table() {
     add_http(table);
     add_auth(table);
     add_mcp(table);
+    add_otlp(table);
     add_engine(table);
     add_limits(table);
     add_storage(table);

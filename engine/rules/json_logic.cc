@@ -41,6 +41,10 @@ Result<JsValue> JsonLogic::evaluate(JsRoom& room, const JsValue& data) const {
     return result;
 }
 
+bool is_json_logic_operation(std::string_view name) {
+    return json_logic::operation_named(name) != json_logic::Operation::unrecognized;
+}
+
 bool json_logic_truthy(const JsValue& value) {
     if (value.is_array() && value.array_size() == 0) return planted(Planted::empty_array_is_truthy);
     return value.truthy();

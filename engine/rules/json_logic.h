@@ -54,6 +54,9 @@ private:
     JsonLogicLimits limits_;
 };
 
+/// Whether json-logic-js has an operation of that name.
+bool is_json_logic_operation(std::string_view name);
+
 /// What JsonLogic calls true: JavaScript's truthiness, but an empty array is false. (Whether a
 /// rule's `when` matched is JavaScript's alone: JsValue::truthy.)
 bool json_logic_truthy(const JsValue& value);

@@ -110,11 +110,6 @@ bool has_inner_dot(std::string_view name) {
     return dot != name.npos && dot > 0;
 }
 
-Operation operation_named(std::string_view name) {
-    if (const Name* known = find_name(name)) return known->operation;
-    return has_inner_dot(name) ? resolve_dotted(name).operation : Operation::unrecognized;
-}
-
 class Compiler {
 public:
     explicit Compiler(std::size_t depth_max) : depth_max_(depth_max) {}
@@ -174,6 +169,11 @@ private:
 };
 
 }  // namespace
+
+Operation operation_named(std::string_view name) {
+    if (const Name* known = find_name(name)) return known->operation;
+    return has_inner_dot(name) ? resolve_dotted(name).operation : Operation::unrecognized;
+}
 
 Result<Program> compile(const JsValue& rule, std::size_t depth_max) {
     return Compiler(depth_max).run(rule);

@@ -73,6 +73,9 @@ struct Program {
 /// what it finds in the data.
 Result<Program> compile(const JsValue& rule, std::size_t depth_max);
 
+/// What a name means, `unrecognized` if nothing.
+Operation operation_named(std::string_view name);
+
 /// RFC 6901: where the node stands in the rule.
 std::string pointer_to(const Program& program, std::uint32_t node);
 

@@ -114,6 +114,11 @@ ResourceOutcome StateResources::read_log(const ToolContext& context, const std::
                           .meta_json = std::move(meta)}}};
 }
 
+bool StateResources::may_list(const Caller& caller, std::string_view uri) {
+    const auto key = key_of(uri, door_.limits());
+    return key && may_see(caller, *key);
+}
+
 bool StateResources::may_subscribe(const Caller& caller, std::string_view uri) {
     if (auto key = key_of(uri, door_.limits())) {
         if (!may_see(caller, *key)) return false;
@@ -148,7 +153,12 @@ void StateResources::look_for_changes() {
             if (const auto as_of = door_.refresh()) cursor_ = {as_of->epoch, as_of->seq};
             return announce_->resync();
         }
-        for (const auto& event : changes->events) tell(*event);
+        std::vector<std::string> other;
+        for (const auto& event : changes->events) {
+            tell(*event);
+            if (comes_or_goes(*event)) other.push_back(uri_of(event->key));
+        }
+        if (!other.empty()) announce_->resources_changed(other);
         if (changes->resync) announce_->resync();
         more = changes->more;
     }
@@ -159,10 +169,13 @@ void StateResources::look_for_changes() {
     for (const std::string& uri : logs) announce_->resource_updated(uri, meta);
 }
 
+/// A key whose tombstone had a version is new again, too: told as another list once too often rather than not.
+bool StateResources::comes_or_goes(const ChangeEvent& event) {
+    return event.text.find("\"entry\":null") != std::string::npos ||
+           event.text.find(",\"previousVersion\":0,") != std::string::npos;
+}
+
 void StateResources::tell(const ChangeEvent& event) {
-    constexpr std::string_view kNew = ",\"previousVersion\":0,";
-    const bool gone = event.text.find("\"entry\":null") != std::string::npos;
-    if (gone || event.text.find(kNew) != std::string::npos) announce_->resources_changed();
     if (!every_key_ && !keys_.contains(event.key)) return;
     const auto told = parse_json(event.text, kTrustedDepth);
     if (!told) return;

@@ -23,6 +23,7 @@ public:
 
     Result<ResourcePage> list(const Caller& caller, std::string_view after, std::size_t limit) override;
     void read(ToolContextPtr context, std::string uri, std::function<void(ResourceOutcome)> done) override;
+    bool may_list(const Caller& caller, std::string_view uri) override;
     bool may_subscribe(const Caller& caller, std::string_view uri) override;
 
     /// Whom to tell of changes. Nothing is followed before somebody has listed or subscribed.
@@ -34,6 +35,7 @@ private:
     void start_following();
     void look_for_changes();
     void tell(const ChangeEvent& event);
+    static bool comes_or_goes(const ChangeEvent& event);
 
     StateDoor& door_;
     Announcements* announce_ = nullptr;

@@ -33,7 +33,7 @@ Json value_of(const Config& config, std::string_view name) {
 /// A text that the setting takes and that is not its default.
 std::string other_value(const Setting& setting) {
     for (const char* text : {"record", "never", "debug", "true", "7s", "5MiB", "300MiB", "77",
-                             "4KiB", "other", "8KiB", "100", "2GiB", R"([{"name":"a"}])", "full"}) {
+                             "9", "4KiB", "other", "8KiB", "100", "2GiB", R"([{"name":"a"}])", "full", "http://127.0.0.1:4318"}) {
         Config config;
         if (setting.set(&config, text) && setting.get(config) != setting.get(Config{})) return text;
     }
@@ -123,7 +123,7 @@ TEST_CASE("what is wrong in a file is said with line, name and remedy") {
         {"allowedKeys: ['']\n", "line 1: allowedKeys[0] must be a text that is not empty"},
         {"keys:\n - pattern: a\n", "line 1: keys: this version does not understand them"},
         {"allowedKeys: []\nrules:\n - id: a\n",
-         "line 2: rules: this version does not understand them"},
+         "line 3: rules[0] (a): a rule has exactly one of `actions`"},
         {"nats: {url: x}\n", "line 1: nats: not in this version"},
         {"firestore: {a: 1}\n", "line 1: firestore: not in this version"},
         {"checkpoint: on\n", "line 1: checkpoint: not in this version"},

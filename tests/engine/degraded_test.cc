@@ -1,5 +1,7 @@
 // When LMDB fails, and when answers do not wait for the disk.
 
+#include "projection/stamp.h"
+#include "projection/state_reader.h"
 #include "tests/engine/engine_world.h"
 
 using namespace se;
@@ -166,6 +168,42 @@ TEST_CASE("fsync never: answers come after the write, followers wait for the syn
         world.open();
         world.check_reads_are_the_fold();
     }
+}
+
+TEST_CASE("what a failed journal leaves in LMDB is not taken for all there was") {
+    bool hidden = false;
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        CAPTURE(seed);
+        EngineWorld world(seed);
+        world.open();
+        world.set("k", "1");
+        const auto before = world.engine->journal().last();
+        // The group gets to the disk, and what HEAD says of it may or may not.
+        world.disk.fail_after(2, DiskFault::hiccup);
+        world.submit(EngineWorld::set_text("k", "2"));
+        world.settle();
+        REQUIRE(world.engine->state() == EngineState::failed);
+        REQUIRE_FALSE(world.engine->close());
+        const StorePaths paths{world.settings.data};
+        const auto stamp = decode_stamp(world.disk.content(stamp_path(paths)).value_or(""));
+        REQUIRE(stamp);
+        CHECK_FALSE(stamp->clean);
+        world.leave();
+        world.disk.power_cut();
+
+        {
+            auto reader = StateReader::open({world.disk, paths, world.cache_files, world.cache.path()},
+                                            {.map_bytes_max = 1u << 30});
+            REQUIRE(reader);
+            const auto as_of = reader->refresh();
+            REQUIRE(as_of);
+            hidden = hidden || as_of->seq <= before;
+            CHECK(as_of->stale);
+        }
+        world.open();
+        CHECK(world.value_of("k") == "2");
+    }
+    CHECK(hidden);
 }
 
 TEST_CASE("fsync never is said loudly in the journal") {

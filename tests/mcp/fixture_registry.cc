@@ -460,6 +460,8 @@ void FixtureRegistry::read(ToolContextPtr, std::string uri, std::function<void(R
     done(std::move(outcome));
 }
 
+bool FixtureRegistry::may_list(const Caller&, std::string_view) { return true; }
+
 bool FixtureRegistry::may_subscribe(const Caller&, std::string_view uri) {
     return uri.starts_with("test://") && uri != "test://secret";
 }

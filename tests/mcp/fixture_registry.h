@@ -20,6 +20,7 @@ public:
 
     Result<ResourcePage> list(const Caller& caller, std::string_view after, std::size_t limit) override;
     void read(ToolContextPtr context, std::string uri, std::function<void(ResourceOutcome)> done) override;
+    bool may_list(const Caller& caller, std::string_view uri) override;
     bool may_subscribe(const Caller& caller, std::string_view uri) override;
 
 private:

@@ -160,4 +160,17 @@ TEST_CASE("a legacy session ends with its stream, and is nobody else's") {
     CHECK(legacy.post(ping).status == 404);
 }
 
+TEST_CASE("lists that change are told to sessions, not on the legacy stream") {
+    McpWorld world;
+    const Response legacy = world.ask("GET", "/sse");
+    CHECK(pull(legacy).starts_with("event: endpoint\n"));
+    const Response stream = world.listen(world.open_session());
+    const Announcements& announce = world.fixture.registry.announce;
+    announce.tools_changed();
+    announce.prompts_changed();
+    announce.resources_changed({"test://some"});
+    CHECK(pull(legacy).empty());
+    CHECK(messages_in(pull(stream)).size() == 3);
+}
+
 }  // namespace se::mcp::test

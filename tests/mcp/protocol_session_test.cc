@@ -200,7 +200,7 @@ TEST_CASE("a call that is taken back is not answered, and its id is free again")
     CHECK(world.post(session, call("wait_for_ever", "7"))->empty());
 }
 
-TEST_CASE("calls, subscriptions and sessions have limits that are told by name") {
+TEST_CASE("calls and subscriptions have limits that are told by name") {
     McpWorld world;
     const std::string session = world.open_session();
     std::vector<std::shared_ptr<std::vector<Response>>> open;
@@ -216,11 +216,41 @@ TEST_CASE("calls, subscriptions and sessions have limits that are told by name")
                          std::to_string(i) + "\"}}");
         CHECK(is_code(json_of(replies->front().body), RpcCode::invalid_params) == (i == kUrisSubscribed));
     }
+}
 
-    std::size_t sessions = 0;
-    while (!world.open_session("2025-11-25", "mallory").empty()) REQUIRE(++sessions < 2000);
-    CHECK(sessions == kSessionsOfPrincipal);
-    CHECK(!world.open_session("2025-11-25", "bob").empty());
+TEST_CASE("over the limit the longest idle session of the same principal ends, one in use never does") {
+    McpWorld world(kSessionsMin);
+    const std::string of_bob = world.open_session("2025-11-25", "bob");
+    std::vector<std::string> sessions;
+    for (std::size_t i = 0; i < kSessionsMin; ++i) {
+        sessions.push_back(world.open_session("2025-11-25", "mallory"));
+        REQUIRE(!sessions.back().empty());
+        world.pass(std::chrono::milliseconds(1));
+    }
+    std::vector<std::shared_ptr<std::vector<Response>>> open;
+    open.push_back(world.post(sessions[0], call("wait_for_ever"), "mallory"));
+    const auto status = [&](const std::string& session, const std::string& who) {
+        return world.post(session, kPing, who)->front().status;
+    };
+    CHECK(status(sessions[1], "mallory") == 200);
+    sessions.push_back(world.open_session("2025-11-25", "mallory"));
+    CHECK(status(sessions[0], "mallory") == 200);
+    CHECK(status(sessions[1], "mallory") == 200);
+    CHECK(status(sessions[2], "mallory") == 404);
+    CHECK(status(of_bob, "bob") == 200);
+
+    for (const std::string& session : sessions) {
+        if (session == sessions[0] || session == sessions[2]) continue;
+        open.push_back(world.post(session, call("wait_for_ever"), "mallory"));
+    }
+    const Response full = world.ask(
+        "POST", "/mcp",
+        R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",)"
+        R"("capabilities":{},"clientInfo":{"name":"t","version":"1"}}})",
+        {{"who", "mallory"}});
+    CHECK(full.status == 503);
+    CHECK(full.body.find("sessions of mallory are taken (as many as http.streams)") != std::string::npos);
+    CHECK(status(of_bob, "bob") == 200);
 }
 
 TEST_CASE("a session that is left alone ends, one with a stream stays") {

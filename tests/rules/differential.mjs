@@ -132,6 +132,7 @@ if (options.canaries) {
   for (const name of names) waiting.set(name, planted(name));
 }
 const caught = [];
+let latest = 0;  // the case that the hardest of them needed
 
 for (let begin = 0; begin < options.cases; begin += kChunk) {
   const lines = [];
@@ -154,6 +155,7 @@ for (let begin = 0; begin < options.cases; begin += kChunk) {
     if (at < 0) continue;
     waiting.delete(name);
     caught.push(name);
+    latest = Math.max(latest, begin + at);
     say(`caught: ${name}`);
     show(command, begin + at, lines[at]);
   }
@@ -165,5 +167,5 @@ for (const name of waiting.keys()) say(`NOT CAUGHT: ${name}`);
 if (too_many_limits) say("FAILED: too many cases met a limit");
 say(`${options.cases} cases of seed ${options.seed}: ${counts.results} equal results, ${counts.errors} equal errors, ` +
   `${counts.limits} at a limit, ${counts.differences} differences` +
-  (options.canaries ? `; ${caught.length} of ${caught.length + waiting.size} planted mistakes caught` : ""));
+  (options.canaries ? `; ${caught.length} of ${caught.length + waiting.size} planted mistakes caught, the last at case ${latest}` : ""));
 process.exitCode = counts.differences > 0 || waiting.size > 0 || too_many_limits ? 1 : 0;

@@ -58,6 +58,8 @@ export function data(c) {
   if (c.once_in(4)) object.rule = rule(c, 2);
   if (c.once_in(4)) object.rules = [rule(c, 1), c.pick(kPaths), rule(c, 1)];
   if (c.once_in(6)) object[c.pick(kMembers)] = value(c, 2);
+  // What is there and says nothing: var and missing take null and "" for different things.
+  if (c.once_in(4)) object[c.pick(["a", "b", "c", "x"])] = c.pick([null, "", null, "", [null, ""], { b: null }, { b: "" }]);
   return object;
 }
 
@@ -69,8 +71,30 @@ const kUnknown = ["not", "val", "exists", "??", "try", "throw", "a", "", ".", ".
   "var.length", "<.name", "substr.name.0", "substr.name.9", "cat.name.length", "var.prototype",
   "var.prototype.constructor", "+.prototype.constructor", "var.length.x", "hasOwnProperty", "method", "=", "IF"];
 
+// Texts whose order, length and pieces differ between bytes, characters and JavaScript's units.
+const kWideTexts = ["\u{1f600}", "\uff5e", "\ue000", "\ud7ff", "z\u{10ffff}", "z\uffee", "a\u{1f600}b\u{1f601}", "\u00e9",
+  "e\u0301", "\u{1f600}\u{1f601}", "\u00fcber", "\u20ac 5"];
+
+/** Corners that chance alone hardly finds: where an evaluator goes wrong and most data does not show it. */
+function corner(c, depth) {
+  const some = () => (c.once_in(3) ? rule(c, depth - 1) : c.pick(kNumbers));
+  switch (c.below(5)) {
+    case 0:
+      return { [c.pick(["<", "<=", ">", ">="])]: [c.pick(kWideTexts), c.pick(kWideTexts)] };
+    case 1:
+      return { substr: [c.pick(kWideTexts), c.pick([0, 1, 2, -1, -2]), ...(c.once_in(2) ? [c.pick([1, 2, -1, null])] : [])] };
+    case 2:
+      return { var: [c.pick(["a", "b", "c", "x", "b.0", "a.b"]), c.pick(["default", 7, [], false])] };
+    case 3:
+      return { missing: [c.pick(["a", "b", "c", "x"]), c.pick(["b.1", "a.b", "x", "c"])] };
+    default:
+      return { [c.pick(["<", "<="])]: [some(), some(), some()] };
+  }
+}
+
 /** A rule, at most so deep; a constant when there is nothing left. */
 export function rule(c, depth) {
+  if (depth > 0 && c.once_in(12)) return corner(c, depth);
   if (depth <= 0 || c.once_in(7)) return c.once_in(3) ? { var: c.pick(kPaths) } : value(c, 1);
   if (c.once_in(12)) return Array.from({ length: c.below(4) }, () => rule(c, depth - 1));
   if (c.once_in(40)) return { [c.pick(kUnknown)]: list(c, depth) };
@@ -112,10 +136,26 @@ function loop(c, depth) {
   return { [name]: c.once_in(20) ? [items] : [items, body] };
 }
 
+/** A rule and data made for each other, where a rule alone mostly asks for what is not there. */
+function pair(c) {
+  const name = c.pick(["a", "b", "c"]);
+  const inner = [
+    () => ({ var: [name, c.pick(["default", 7, true, []])] }),
+    () => ({ missing: [name, c.pick(kPaths)] }),
+    () => ({ missing_some: [c.pick([1, 2]), [name, c.pick(kPaths)]] }),
+    () => ({ reduce: [{ var: name }, { [c.pick(["+", "*", "cat", "max", "merge"])]: [{ var: "accumulator" }, { var: "current" }] }] }),
+    () => ({ [c.pick(["<", "<=", ">", ">="])]: [c.pick(kWideTexts), c.pick(kWideTexts)] }),
+  ][c.below(5)]();
+  const around = [(x) => x, (x) => [x], (x) => ({ "!!": [x] }), (x) => ({ cat: [x, "."] }), (x) => ({ if: [x, 1, 2] })];
+  const found = c.once_in(4) ? value(c, 2) : c.pick([null, null, "", "", 0, [], [1, 2], [3], ["1", "2"]]);
+  return { rule: c.pick(around)(inner), data: { [name]: found, x: value(c, 1) } };
+}
+
 /** Case `number` of a seed, as the line that both sides read. */
 export function line(seed, number) {
   const c = chance(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
   for (let i = 0; i < 4; ++i) c.below(2);
+  if (c.once_in(7)) return JSON.stringify(pair(c));
   const row = { rule: rule(c, 1 + c.below(4)) };
   if (!c.once_in(50)) row.data = data(c);
   return JSON.stringify(row);

@@ -17,6 +17,7 @@
 #include "journal/base/assert.h"
 #include "journal/base/canary.h"
 #include "tests/sim/sim_cache_directory.h"
+#include "tests/sim/sim_heap.h"
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_shrink.h"
 
@@ -33,9 +34,13 @@ namespace {
 
 using Number = unsigned long long;
 
-constexpr unsigned kSecondsMax = 300;
+constexpr unsigned kSecondsMax = 120;  ///< of one life; a longer one goes round for ever
 /// What is left of a life of hundreds of steps when it is shrunk is no more than this.
 constexpr std::size_t kShrunkStepsMax = 30;
+
+struct Range {
+    Number first = 1, count = 300;
+};
 
 struct Planted {
     se::Canary canary;
@@ -56,16 +61,18 @@ constexpr Planted kPlanted[] = {
 };
 
 /// The first seed that breaks a promise, told as a line into `out`.
-void live(const Planted& planted, Number seeds, bool shrink, se::sim::RunOptions options, int out) {
+void live(const Planted& planted, Range seeds, bool shrink, se::sim::RunOptions options, int out) {
     se::planted = planted.canary;
     options.moments = [](std::function<void()> look) { se::canary_moment = std::move(look); };
     se::PosixFileSystem real;
     const se::sim::CacheDirectory cache(real);
-    for (Number seed = 1; seed <= seeds; ++seed) {
+    for (Number seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
+        ::alarm(kSecondsMax);
         const auto report = se::sim::run(seed, options, real, cache.path());
         if (!report.broken) continue;
         std::string shrunk;
         if (shrink) {
+            ::alarm(0);  // that is many lives
             const auto least = se::sim::shrink_quietly(seed, options, report, real, cache.path());
             const std::size_t steps = least.report.faults.size() + least.report.operations.size();
             if (steps > kShrunkStepsMax) return;
@@ -79,7 +86,7 @@ void live(const Planted& planted, Number seeds, bool shrink, se::sim::RunOptions
 }
 
 /// What it was caught by; nothing: it was not.
-std::optional<std::string> caught_by(const Planted& planted, Number seeds, bool shrink,
+std::optional<std::string> caught_by(const Planted& planted, Range seeds, bool shrink,
                                      const se::sim::RunOptions& options) {
     int ends[2];
     SE_ASSERT(::pipe(ends) == 0);
@@ -88,7 +95,6 @@ std::optional<std::string> caught_by(const Planted& planted, Number seeds, bool 
     SE_ASSERT(child >= 0);
     if (child == 0) {
         ::close(ends[0]);
-        ::alarm(kSecondsMax);  // going round for ever is being caught, too
         live(planted, seeds, shrink, options, ends[1]);
         std::fflush(stderr);
         ::_exit(0);
@@ -104,6 +110,7 @@ std::optional<std::string> caught_by(const Planted& planted, Number seeds, bool 
     SE_ASSERT(::waitpid(child, &status, 0) == child);
     if (!told.empty()) return told.substr(0, told.find('\n'));
     if (WIFSIGNALED(status)) {
+        // Going round for ever is being caught, too.
         return "the program itself: " + std::string(::strsignal(WTERMSIG(status)));
     }
     return std::nullopt;
@@ -112,13 +119,15 @@ std::optional<std::string> caught_by(const Planted& planted, Number seeds, bool 
 }  // namespace
 
 int main(int argc, char** argv) {
+    se::sim::keep_heap();
     CLI::App app{"Plants one bug after the other; the simulator must catch each."};
     std::string only;
-    Number seeds = 300;
+    Range seeds;
     bool shrink = false;
     se::sim::RunOptions options;
     app.add_option("--canary", only, "this one alone");
-    app.add_option("--seeds", seeds, "how many lives each gets")->capture_default_str();
+    app.add_option("--seeds", seeds.count, "how many lives each gets")->capture_default_str();
+    app.add_option("--from", seeds.first, "the first of them")->capture_default_str();
     app.add_option("--steps", options.steps, "of each life")->capture_default_str();
     app.add_flag("--swarm", options.swarm, "as the simulator");
     app.add_flag("--shrink", shrink, "also shrink it: caught means to at most 30 steps");

@@ -422,6 +422,7 @@ void World::repair_first(const std::vector<Fault>& faults, const std::vector<Evi
 bool World::mend_wound(SimRandom& chance) {
     SE_ASSERT(wound_ && engine == nullptr);
     heal();
+    answers_.clear();  // of the writer that did not know where its bytes had landed
     const auto seen = verify(disk, kPaths, {.threads = 1});
     must(static_cast<bool>(seen), "J4", [&] { return "verify: " + seen.error().text; });
     must(!wound_->named || !seen->faults.empty(), "J4",

@@ -21,12 +21,13 @@ enum class Misfortune : std::uint8_t {
     bit_rot,         ///< in what was acknowledged
     bit_rot_beside,  ///< in what can be made anew: HEAD, index files, STAMP, `next`
     write_misdirected,
-    second_writer,  ///< somebody starts another one over the same store
+    second_writer,    ///< somebody starts another one over the same store
+    dies_after_roll,  ///< with the power, just when the next segment has its name
 };
-inline constexpr std::array<std::string_view, 12> kMisfortuneNames = {
-    "call_fails", "dies",           "dies_with_power",   "killed",
-    "power_cut",  "clock_jumps",    "disk_full",         "cache_fails",
-    "bit_rot",    "bit_rot_beside", "write_misdirected", "second_writer"};
+inline constexpr std::array<std::string_view, 13> kMisfortuneNames = {
+    "call_fails",        "dies",          "dies_with_power", "killed",  "power_cut",
+    "clock_jumps",       "disk_full",     "cache_fails",     "bit_rot", "bit_rot_beside",
+    "write_misdirected", "second_writer", "dies_after_roll"};
 
 enum class Operation : std::uint8_t {
     submit,
@@ -55,7 +56,7 @@ struct Mix {
 
     static Mix usual(SimRandom& random) {
         Mix mix;
-        mix.misfortunes = {6, 6, 6, 2, 2, 2, 2, 2, 1, 1, 1, 1};
+        mix.misfortunes = {6, 6, 6, 2, 2, 2, 2, 2, 1, 1, 1, 1, 4};
         mix.operations = {45, 12, 3, 2, 1, 5, 4, 28};
         mix.fault_percent = random.below(16);
         mix.slow_disk = random.chance(30);

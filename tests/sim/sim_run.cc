@@ -1,9 +1,11 @@
 #include "tests/sim/sim_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
 #include "journal/verify.h"
+#include "tests/sim/sim_clients.h"
 #include "tests/sim/sim_world.h"
 
 namespace se::sim {
@@ -11,7 +13,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kRoundsToRest = 5'000;  ///< in the end, at 10 ms each
+/// In the end, at 10 ms each: so many in which nothing gets nearer are too many.
+constexpr int kRoundsInVain = 2'000;
+
+/// How long it may take depends on how much is left; that it goes on is what counts.
+class Patience {
+public:
+    /// `nearer` grows with what is done, and not for ever.
+    bool left(std::uint64_t nearer) {
+        rounds_ = nearer > reached_ ? 0 : rounds_ + 1;
+        reached_ = std::max(reached_, nearer);
+        return rounds_ < kRoundsInVain;
+    }
+
+private:
+    int rounds_ = 0;
+    std::uint64_t reached_ = 0;
+};
 
 /// The simulated disk as it is now, onto the real one.
 void keep_tree(SimFileSystem& disk, const std::string& from, FileSystem& real,
@@ -40,6 +58,7 @@ public:
           random_(seed ^ 0x6C696665),
           mix_(options.swarm ? Mix::swarm(random_) : Mix::usual(random_)),
           world_(seed, mix_, real, cache_directory),
+          clients_(mix_, world_.model),
           report_(report) {
         if (options.moments) options.moments([this] { world_.check_cache(); });
         if (!options.trace) return;
@@ -97,8 +116,9 @@ public:
             world_.leave();
             world_.mend_wound(random_);
         }
-        for (int round = 0;; ++round, ++report_.step) {
-            must(round < kRoundsToRest, "liveness", "it does not come to rest: " + waits_for());
+        for (Patience patience;; ++report_.step) {
+            must(patience.left(answered()), "liveness",
+                 [&] { return "it does not come to rest: " + waits_for(); });
             world_.clock.advance(10ms);
             if (world_.engine == nullptr) {
                 must(world_.open(std::nullopt), "liveness",
@@ -113,7 +133,8 @@ public:
             for (const Request& request : world_.model.requests) {
                 if (request.final) continue;
                 all = false;
-                if (request.under_way == 0) world_.submit(request.number);
+                if (request.under_way > 0 || world_.told_early(request.number)) continue;
+                world_.submit(request.number);
             }
             go_on();
             world_.check();
@@ -121,8 +142,10 @@ public:
         }
         world_.history.check();
         world_.clock.advance(std::chrono::hours{24 * 3});  // every ttl, and every jump of the clock
-        for (int round = 0; world_.model.overdue(world_.clock.wall()); ++round, ++report_.step) {
-            must(round < kRoundsToRest, "liveness", "what is due does not expire");
+        for (Patience patience; const auto overdue = world_.model.overdue(world_.clock.wall());
+             ++report_.step) {
+            must(patience.left(world_.model.changes().size()), "liveness",
+                 [&] { return *overdue + " is due and does not expire"; });
             world_.clock.advance(10ms);
             go_on();
             world_.check();
@@ -153,6 +176,7 @@ private:
         if (which == kMisfortuneNames.size()) return;
         // Together with damage a power cut mostly ends what can be checked: now and then is enough.
         const bool power = which == static_cast<std::size_t>(Misfortune::dies_with_power) ||
+                           which == static_cast<std::size_t>(Misfortune::dies_after_roll) ||
                            which == static_cast<std::size_t>(Misfortune::power_cut);
         if (power && world_.wounded() && chance.chance(80)) return;
         const auto count = [&] { ++tally().faults[kMisfortuneNames[which]]; };
@@ -171,6 +195,9 @@ private:
             case Misfortune::dies_with_power:
                 count();
                 return world_.die_in(soon(), World::Death::power_cut);
+            case Misfortune::dies_after_roll:
+                // Not yet counted: it may be dead before a segment is full.
+                return world_.die_after_roll(1 + chance.below(4));
             case Misfortune::killed:
                 count();
                 world_.trace("killed");
@@ -236,7 +263,8 @@ private:
             world_.delete_cache();
         }
         std::optional<Policy> policy;
-        if (world_.model.last() == Seq{} || random_.chance(20)) policy = some_policy();
+        if (world_.model.last() == Seq{} || random_.chance(20))
+            policy = clients_.some_policy(random_);
         if (world_.open(std::move(policy)) || random_.chance(50)) return;
         // Somebody looks after it.
         disk_full_ = cache_broken_ = false;
@@ -289,7 +317,7 @@ private:
             case Operation::submit_again:
                 return submit_again();
             case Operation::reload: {
-                Policy policy = some_policy();
+                Policy policy = clients_.some_policy(random_);
                 world_.trace("reload");
                 return world_.reload(std::move(policy));
             }
@@ -305,7 +333,7 @@ private:
                 return;
             }
             case Operation::dry_run:
-                if (!world_.wounded()) world_.dry_run(some_request(""));
+                if (!world_.wounded()) world_.dry_run(clients_.some_request(random_, ""));
                 return;
             case Operation::wait:
                 return world_.clock.advance(std::chrono::milliseconds{random_.below(4'000)});
@@ -348,7 +376,7 @@ private:
             // Somebody takes an id that has been used, or is about to be.
             if (!requests.empty() && random_.chance(4))
                 id = requests[random_.below(requests.size())].id;
-            requests.push_back(some_request(std::move(id)));
+            requests.push_back(clients_.some_request(random_, std::move(id)));
             world_.submit(requests.back().number);
         }
     }
@@ -363,88 +391,13 @@ private:
         world_.submit(newest - back);
     }
 
-    Policy some_policy() {
-        Policy policy;
-        policy.allowed_keys = {"a*", "b*", "c*", "d*"};
-        if (random_.chance(50)) policy.allowed_keys.push_back("e*");
-        policy.limits.expiries_per_step = 1 + random_.below(3);
-        return policy;
-    }
-
-    Value some_value(Value::Kind kind, bool patch) {
-        Value value;
-        value.kind = kind;
-        const auto number = [this] { return static_cast<std::int64_t>(random_.below(200)) - 100; };
-        value.number = kind == Value::Kind::number ? number() : 0;
-        for (std::uint64_t i = random_.below(4); i > 0 && kind != Value::Kind::number; --i) {
-            if (kind == Value::Kind::list) {
-                value.list.push_back(number());
-            } else {
-                const std::string name(1, static_cast<char>('a' + random_.below(5)));
-                value.object[name] =
-                    patch && random_.chance(30) ? std::nullopt : std::optional(number());
-            }
-        }
-        return value;
-    }
-
-    RequestOp some_op() {
-        using enum Value::Kind;
-        static const std::string kKeys[] = {"a", "b", "b.1", "b.2", "c", "d", "e"};
-        RequestOp op;
-        op.key = kKeys[random_.below(std::min<std::uint64_t>(mix_.keys, std::size(kKeys)))];
-        switch (random_.below(7)) {
-            case 0:
-            case 1:
-                op.op = "set";
-                op.value = some_value(static_cast<Value::Kind>(random_.below(3)), false);
-                break;
-            case 2:
-                op.op = "delete";
-                break;
-            case 3:
-            case 4:
-                op.op = "increment";
-                op.value = some_value(number, false);
-                break;
-            case 5:
-                op.op = "push";
-                op.value = some_value(number, false);
-                break;
-            default:
-                op.op = "merge";
-                op.value = some_value(object, true);
-        }
-        if (op.op != "delete" && random_.chance(15)) op.ttl = 1 + random_.below(20);
-        if (random_.chance(25)) op.expected_version = version_of(op.key);
-        return op;
-    }
-
-    /// Right, or wrong by a little, or out of date by the time it is decided.
-    std::uint64_t version_of(const std::string& key) {
-        const Entry* entry = world_.model.as_of(key, world_.model.last());
-        const std::uint64_t version = entry == nullptr || entry->deleted ? 0 : entry->version.value;
-        return random_.chance(75) ? version : version + random_.below(2);
-    }
-
-    Request some_request(std::string id) {
-        Request request;
-        request.number = world_.model.requests.size();
-        request.principal = random_.chance(50) ? "alice" : "bob";
-        request.id = std::move(id);
-        for (std::uint64_t i = random_.chance(25) ? 1 + random_.below(4) : 1; i > 0; --i) {
-            request.ops.push_back(some_op());
-        }
-        if (random_.chance(15)) {
-            const RequestOp about = some_op();
-            const Entry* entry = world_.model.as_of(about.key, world_.model.last());
-            const Seq seq = entry == nullptr ? Seq{} : entry->seq;
-            request.basis.emplace_back(about.key, random_.chance(80) ? seq : Seq{seq.value / 2});
-        }
-        return request;
-    }
-
     // --- The end
+
+    std::uint64_t answered() const {
+        return static_cast<std::uint64_t>(std::ranges::count_if(
+            world_.model.requests,
+            [](const Request& request) { return request.final.has_value(); }));
+    }
 
     std::string waits_for() const {
         for (const Request& request : world_.model.requests) {
@@ -456,9 +409,10 @@ private:
 
     /// Not only answers: the watermark reaches the head.
     void project_all() {
-        for (int round = 0;; ++round, ++report_.step) {
-            if (world_.engine->projection().watermark().seq >= world_.engine->durable()) return;
-            must(round < kRoundsToRest, "liveness", "LMDB does not reach the head");
+        for (Patience patience;; ++report_.step) {
+            const Seq watermark = world_.engine->projection().watermark().seq;
+            if (watermark >= world_.engine->durable()) return;
+            must(patience.left(watermark.value), "liveness", "LMDB does not reach the head");
             world_.clock.advance(10ms);
             go_on();
             world_.check();
@@ -504,6 +458,7 @@ private:
     SimRandom random_;
     const Mix mix_;
     World world_;
+    Clients clients_;
     RunReport& report_;
     bool disk_full_ = false, cache_broken_ = false, closed_ = false;
 };

@@ -85,6 +85,7 @@ void World::die_in(std::uint64_t calls, Death how) {
 void World::heal() {
     fails_in_.reset();
     death_ = Death::no;
+    dies_after_roll_.reset();
     cache_.broken = misdirecting_ = false;
     disk.set_capacity(1ull << 40);
 }
@@ -141,6 +142,12 @@ void World::note_call(const SimFileSystem::Call& call) {
         call.offset > 0) {
         misdirect(call);
     }
+    const bool rolls =
+        call.operation == SimFileSystem::Operation::rename && call.path == kPaths.next();
+    if (rolls && dies_after_roll_ && death_ == Death::no) {
+        ++tally().faults["dies_after_roll"];
+        die_in(*std::exchange(dies_after_roll_, {}), Death::power_cut);
+    }
 }
 
 /// Another process reads while ours is in the midst of something.
@@ -160,6 +167,7 @@ void World::leave() {
         wound_->to = wound_->decided_on = std::max(wound_->decided_on, engine->journal().last());
     }
     misdirecting_ = false;
+    dies_after_roll_.reset();
     follower.die();
     commits.drop();
     background.drop();
@@ -283,6 +291,11 @@ void World::submit(std::uint64_t number) {
         --model.requests.at(number).under_way;
         answers_.emplace_back(number, std::move(answer));
     });
+}
+
+bool World::told_early(std::uint64_t number) const {
+    return std::ranges::find(early_, number, &std::pair<std::uint64_t, Answer>::first) !=
+           early_.end();
 }
 
 void World::dry_run(const Request& request) {

@@ -62,7 +62,7 @@ private:
 struct Excused {
     std::string_view by;  ///< one of these
 };
-inline constexpr std::string_view kExcusePowerCut = "J2_power_cut";      ///< the one that DESIGN names
+inline constexpr std::string_view kExcusePowerCut = "J2_power_cut";  ///< the one that DESIGN names
 inline constexpr std::string_view kExcuseHeadSync = "failed_head_sync";  ///< the cache forgot it
 inline constexpr std::string_view kExcuseHeadRotted = "HEAD_rotted_too";
 
@@ -91,6 +91,8 @@ public:
     enum class Death : std::uint8_t { no, crash, power_cut };
     void fail_in(std::uint64_t calls, DiskFault fault, Errc code, bool reads);
     void die_in(std::uint64_t calls, Death how);
+    /// The machine goes down that many calls after the next segment got its name.
+    void die_after_roll(std::uint64_t calls) { dies_after_roll_ = calls; }
     void break_cache(bool broken) { cache_.broken = broken; }
     void mend() { fails_in_.reset(); }
     void heal();
@@ -113,6 +115,8 @@ public:
     void step_follower(SimRandom& chance);
     bool rebuilding() const { return rebuilding_; }
     bool reloading() const { return reloading_; }
+    /// FsyncMode::never: it has an answer, of a record that is not shown yet.
+    bool told_early(std::uint64_t number) const;
 
     // --- Damage (sim_damage.cc)
 
@@ -144,11 +148,11 @@ public:
 
 private:
     struct Wound {
-        Seq from, to;          ///< seqs that may be lost
-        Seq decided_on;        ///< what was decided up to here may rest on what is lost
-        bool named = true;     ///< it must be noticed
+        Seq from, to;                  ///< seqs that may be lost
+        Seq decided_on;                ///< what was decided up to here may rest on what is lost
+        bool named = true;             ///< it must be noticed
         std::string_view excuse = {};  ///< why it may look torn: HEAD does not vouch for it
-        bool rolled = false;   ///< it is in a segment of which HEAD was synced since
+        bool rolled = false;           ///< it is in a segment of which HEAD was synced since
     };
 
     void note_call(const SimFileSystem::Call& call);
@@ -193,6 +197,7 @@ private:
     bool fault_in_reads_ = false;
     std::uint64_t dies_in_ = 0;
     Death death_ = Death::no;
+    std::optional<std::uint64_t> dies_after_roll_;
     bool dead_ = false;
     bool head_may_lag_ = false;     // some of it was lost, and no writer has opened since
     std::optional<Broken> broken_;  // by something seen from within a call

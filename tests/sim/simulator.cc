@@ -6,6 +6,7 @@
 
 #include "engine/adapters/posix_filesystem.h"
 #include "tests/sim/sim_cache_directory.h"
+#include "tests/sim/sim_heap.h"
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_shrink.h"
 
@@ -46,6 +47,7 @@ void tell_broken(std::uint64_t seed, const se::sim::RunReport& report) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    se::sim::keep_heap();
     CLI::App app{"Lives of a store, each from one seed: clients, faults, crashes, and then rest."};
     app.footer(kFooter);
     Lives lives;

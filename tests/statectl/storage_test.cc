@@ -200,6 +200,45 @@ TEST_CASE("damage refuses writes, shows the fold before it, and repair brings th
     CHECK(statectl.must({"doctor"}).find(seq + "-" + seq) != std::string::npos);
 }
 
+TEST_CASE("a rebuild says that it could not get past damage, and so does its dry run") {
+    const SmallStore store;
+    const Tool& statectl = store.statectl;
+    store.flip(store.lines[store.lines.size() - 3].first + 40, 3);
+    const Ran dry = statectl({"rebuild", "--dry-run"});
+    CHECK(dry.exit == 4);
+    CHECK(dry.err.find("damage") != std::string::npos);
+    const std::string damaged = slurp(store.segment);
+    std::filesystem::remove_all(statectl.data + "/projection");
+    CHECK(statectl({"rebuild", "--dry-run"}).exit == 4);
+    CHECK(statectl({"rebuild"}).exit == 4);
+    CHECK(slurp(store.segment) == damaged);
+    // A history that damage may have cut short is not "not found".
+    CHECK(statectl({"history", "user.fact.nowhere"}).exit == 4);
+    CHECK(statectl({"history", "user.fact.k1"}).exit == 0);
+    spill(store.segment, store.bytes);
+    CHECK(statectl({"history", "user.fact.nowhere"}).exit == 5);
+    CHECK(statectl({"rebuild"}).exit == 0);
+}
+
+TEST_CASE("with a store.json that cannot be read the records can still be looked at") {
+    const SmallStore store;
+    const Tool& statectl = store.statectl;
+    spill(statectl.data + "/store.json", "{");
+    const Ran verified = statectl({"journal", "verify", "-o", "json"});
+    CHECK(verified.exit == 4);
+    CHECK(member(verified.out, "faults") == "[]");
+    CHECK(member(verified.out, "records") == std::to_string(store.lines.size()));
+    CHECK(member(verified.out, "storeFile").find("store.json") != std::string::npos);
+    const Ran cat = statectl({"journal", "cat"});
+    CHECK(cat.exit == 4);
+    CHECK(lines_of(cat.out).size() == store.lines.size());
+    const Ran doctor = statectl({"doctor", "-o", "json"});
+    CHECK(doctor.exit == 4);
+    CHECK(doctor.out.find("bring it back from a backup") != std::string::npos);
+    CHECK(statectl({"set", "user.fact.new", "1"}).exit != 0);
+    CHECK(slurp(store.segment) == store.bytes);
+}
+
 TEST_CASE("a file of proposals is imported line by line, whatever its lines are") {
     for (const bool with_daemon : {false, true}) {
         CAPTURE(with_daemon);

@@ -3,6 +3,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "engine/derived.h"
 #include "engine/identity.h"
 #include "engine/intake/proposal.h"
 #include "journal/index_file.h"
@@ -96,6 +97,12 @@ private:
             return answer;
         }
         answer.status = Answer::Status::accepted;
+        DerivedPreview derived;
+        if (!decision->fired.empty()) {
+            derived = preview_derived(*decision, view_, policy_, "", context_.clock.wall());
+            answer.fired = fired_text(decision->fired, {});
+            answer.derived = derived.json;
+        }
         for (Decision::Change& change : decision->changes) {
             answer.changes.push_back({.key = change.key,
                                       .version = change.entry.version,
@@ -108,6 +115,7 @@ private:
             }
             view_.put(change.key, std::move(change.entry));
         }
+        for (Decision::Change& change : derived.changes) view_.put(change.key, std::move(change.entry));
         return answer;
     }
 

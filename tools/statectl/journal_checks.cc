@@ -14,6 +14,7 @@
 #include "tools/statectl/embedded.h"
 #include "tools/statectl/faults.h"
 #include "tools/statectl/journal_search.h"
+#include "tools/statectl/replay_check.h"
 #include "tools/statectl/store_facts.h"
 #include "tools/statectl/terminal.h"
 
@@ -84,10 +85,18 @@ struct ReplayOptions {
     std::string prefix;
     std::optional<std::uint64_t> to_seq;
     std::string to_time;
+    bool verify = false;
+    std::string policy;
 };
 
 Outcome<int> replay(Context& context, const ReplayOptions& options) {
     SE_TRY_OK(context.need_files("journal replay"));
+    if (options.verify) {
+        if (!options.prefix.empty() || options.to_seq || !options.to_time.empty())
+            return Failure(kUsage, "--verify looks at the whole journal: leave PREFIX, --to-seq and --to-time out");
+        return verify_replay(context, options.policy);
+    }
+    if (!options.policy.empty()) return Failure(kUsage, "--policy goes with --verify");
     if (options.to_seq && !options.to_time.empty())
         return Failure(kUsage, "--to-seq or --to-time, not both");
     std::optional<Time> to_time;
@@ -162,41 +171,6 @@ Outcome<std::pair<Seq, Seq>> parse_range(std::string_view text) {
     if (!good || from == 0 || to < from)
         return Failure(kUsage, fmt::format("--accept-loss {}: it takes two seqs, as in 17-20", text));
     return std::pair(Seq{from}, Seq{to});
-}
-
-std::string to_json(const RepairPlan& plan, bool done) {
-    std::string text;
-    JsonObject json(text);
-    json.boolean("done", done).integer("from", plan.from.value).integer("to", plan.to.value);
-    std::string& pieces = json.member("pieces");
-    pieces += '[';
-    for (const RepairPiece& piece : plan.pieces) {
-        if (pieces.back() != '[') pieces += ',';
-        JsonObject(pieces)
-            .text("segment", StorePaths::segment_name(piece.segment))
-            .integer("offset", piece.offset)
-            .integer("bytes", piece.bytes)
-            .text("sha256", piece.sha256)
-            .text("quarantined", piece.quarantined)
-            .close();
-    }
-    pieces += ']';
-    std::string& headers = json.member("headers");
-    headers += '[';
-    for (const Seq first : plan.headers) {
-        if (headers.back() != '[') headers += ',';
-        append_json_string(headers, StorePaths::segment_name(first));
-    }
-    headers += ']';
-    std::string& lost = json.member("goodLost");
-    lost += '[';
-    for (const std::string& id : plan.good_lost) {
-        if (lost.back() != '[') lost += ',';
-        append_json_string(lost, id);
-    }
-    lost += ']';
-    json.close();
-    return text;
 }
 
 void explain(const RepairPlan& plan) {
@@ -282,11 +256,17 @@ void add_journal_checks(CommandLine& line, CLI::App* journal) {
             "  statectl journal replay\n"
             "  statectl journal replay --to-seq 4711 user.\n"
             "  statectl journal replay --to-time 2026-11-21T02:00:00Z\n"
-            "Entries are shown as `list` shows them. Holds all keys in memory.");
+            "  statectl journal replay --verify\n"
+            "  statectl journal replay --verify --policy next.yaml\n"
+            "Entries are shown as `list` shows them. Holds all keys in memory. --verify decides every proposal\n"
+            "again, under the policy, the limits and the rules of its time, and shows the first record that says\n"
+            "otherwise, exit code 4; with --policy all that this file would have decided or fired otherwise.");
         command->add_option("PREFIX", options->prefix, "Only keys that begin so");
         command->add_option("--to-seq", options->to_seq, "After this record")->type_name("SEQ");
         command->add_option("--to-time", options->to_time, "After all records up to then; or how long ago")
             ->type_name("TIME");
+        command->add_flag("--verify", options->verify, "Decide everything again, and compare");
+        command->add_option("--policy", options->policy, "With --verify: another policy file")->type_name("FILE");
         line.on(command, options, replay);
     }
     {

@@ -77,7 +77,13 @@ Status compare(const MemoryState& state, const Snapshot& snapshot, Rebuild::Repo
 Outcome<std::variant<Rebuild::Report, std::string>> preview_rebuild(Context& context) {
     using Preview = std::variant<Rebuild::Report, std::string>;
     SE_TRY(facts, store_facts(context));
-    if (!facts.watermark) return Preview(facts.why_not_trusted);
+    if (!facts.watermark) {
+        // A rebuild would still have to get through all of the journal.
+        std::uint64_t records = 0;
+        SE_TRY(state, fold_up_to(context, Seq{UINT64_MAX}, &records));
+        static_cast<void>(state);
+        return Preview(facts.why_not_trusted);
+    }
     SE_TRY(env, lmdb::Env::open_reader(
                     generation_directory(context.paths().projection(), facts.generation),
                     ProjectionOptions{}.map_bytes_max));

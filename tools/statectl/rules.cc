@@ -4,6 +4,7 @@
 #include "tools/statectl/commands.h"
 #include "tools/statectl/line_source.h"
 #include "tools/statectl/output.h"
+#include "tools/statectl/rule_commands.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -75,6 +76,8 @@ void add_rules(CommandLine& line) {
     command->add_option("DATA", options->data, "What var sees, as JSON; without it: undefined");
     command->add_flag("--batch", options->batch, "Read {\"rule\":...,\"data\":...} lines from stdin");
     line.on(command, options, eval);
+    add_rule_cases(line, rules);
+    add_rule_graph(line, rules);
 }
 
 }  // namespace se::statectl

@@ -1,0 +1,182 @@
+// Everything decided once more comes out the same (E1); what was changed in the file is found.
+
+#include "engine/replay.h"
+
+#include <algorithm>
+
+#include "engine/policy/config.h"
+#include "tests/engine/engine_world.h"
+
+using namespace se;
+using namespace se::test;
+
+namespace {
+
+Policy with_rules(const std::string& rules) {
+    const auto config = parse_config("allowedKeys: ['*']\nrules:\n" + rules, "test.yaml");
+    REQUIRE_MESSAGE(config, config.error().text);
+    return config->policy;
+}
+
+const std::string kRules = R"(
+  - { id: copy, when: { key: a }, then: [ { action: mutate, args: { key: b, value: "{ value }" } },
+                                          { action: obs.show, args: { what: "{ old }" } } ] }
+  - { id: gone, when: { key: t, op: delete }, then: [ { action: mutate, args: { key: "b/", value: 1 } } ] }
+  - { id: ring, when: { key: "r.*" }, then: [ { action: mutate, args: { key: "r.{ value }", value: x } } ] }
+)";
+
+/// Two policies, every kind of proposal, expiries, derived mutations, a loop, refusals, a crash.
+void live(EngineWorld& world) {
+    world.settings.engine.group_records = 2;
+    world.open(with_rules(kRules));
+    world.set("a", "1");
+    world.set("a", R"({"x":[1,2.5,null]})", R"(,"metadata":{"m":1},"ttl":1000)");
+    world.ask(R"({"op":"increment","key":"n","value":2,"reason":"r","ttl":50})");
+    world.ask(R"({"op":"increment","key":"n","value":3,"reason":"r"})");
+    world.ask(R"({"op":"increment","key":"a","value":3,"reason":"r"})");
+    world.ask(R"({"op":"push","key":"l","value":{"k":1},"reason":"r"})");
+    world.ask(R"({"op":"merge","key":"a","value":{"x":null,"y":1},"reason":"r"})");
+    world.ask(R"({"ops":[{"op":"set","key":"a","value":7},{"op":"push","key":"l","value":2},
+        {"op":"increment","key":"n","value":1},{"op":"delete","key":"b"}],"reason":"several","metadata":{"z":0}})");
+    world.ask(
+        R"({"ops":[{"op":"set","key":"q","value":7},{"op":"delete","key":"none"}],"reason":"no"})");
+    world.set("a", "1", R"(,"expectedVersion":99)");
+    world.set("c", "1", R"(,"basis":[{"key":"a","seq":1}])");
+    world.set("c", "1", R"(,"basis":[{"key":"a","seq":99999}],"id":"based")");
+    world.ask(R"({"op":"set","key":"bad key","value":1,"reason":"r"})");
+    world.set("t", "1", R"(,"ttl":10)");
+    world.set("r.x", "\"x\"");
+    world.clock.advance(std::chrono::seconds{60});
+    world.settle();
+    world.submit(world.set_text("a", "2"));
+    world.engine->step();
+    world.commits.run();
+    world.crash();
+    Policy narrow = with_rules("\n  - { id: other, on: \"a == 3\", do: [ { action: obs.go } ] }\n");
+    narrow.allowed_keys = {"a"};
+    world.open(narrow);
+    world.set("a", "3");
+    world.set("zz", "3");
+    world.ask(R"({"op":"delete","key":"a","reason":"r"})");
+}
+
+struct Replayed {
+    std::optional<Replay::Difference> first;
+    std::size_t differences = 0;
+    Replay::Counts counts;
+};
+
+Replayed replayed(const std::vector<std::string>& lines, const std::string& store,
+                  std::optional<Policy> other = {}) {
+    Replay replay(store, std::move(other));
+    Replayed result;
+    RecordView view;
+    for (const std::string& line : lines) {
+        const Status parsed = parse_record(line, &view);
+        REQUIRE_MESSAGE(parsed, parsed.error().text);
+        const auto next = replay.next(view);
+        REQUIRE_MESSAGE(next, next.error().text);
+        if (!*next) continue;
+        if (!result.first) result.first = **next;
+        ++result.differences;
+    }
+    result.counts = replay.counts();
+    return result;
+}
+
+std::vector<std::string> lines_of(EngineWorld& world) {
+    std::vector<std::string> lines;
+    world.each_record([&](const RecordView& record) { lines.emplace_back(record.line); });
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a store with rules, derived mutations, expiries and two policies is replayed without a "
+    "difference (E1)") {
+    EngineWorld world;
+    live(world);
+    const Replayed result = replayed(lines_of(world), world.engine->store().store);
+    if (result.first)
+        FAIL_CHECK(result.first->seq.value << " " << result.first->what << "\n"
+                                           << result.first->recorded << "\n"
+                                           << result.first->recomputed);
+    CHECK(result.counts.decided > 30);
+    CHECK(result.counts.derived > 12);
+}
+
+TEST_CASE(
+    "one decision, one computed value or one fired action that was changed is found at its seq") {
+    EngineWorld world;
+    live(world);
+    const std::string store = world.engine->store().store;
+    const std::vector<std::string> good = lines_of(world);
+    const std::tuple<const char*, const char*, const char*> changes[] = {
+        {R"("key":"n","op":"increment","version":2)", R"("values":[5])", R"("values":[6])"},
+        {R"("code":"absent")", R"("kind":"rejected")", R"("kind":"rejected")"},
+        {R"("fired":[{"rule":"copy")", R"("type":"mutate"})", R"("type":"mutatd"})"},
+        {R"("rule":"other")", R"("action":"go")", R"("action":"no")"},
+        {R"("actor":"rule:copy")", R"("n":0)", R"("n":1)"},
+        {R"("code":"version_conflict")", R"("found":)", R"("found":1)"},
+        {R"("kind":"config")", R"("rule_steps":10000)", R"("rule_steps":10001)"},
+    };
+    for (const auto& [where, from, to] : changes) {
+        INFO(where);
+        std::vector<std::string> lines = good;
+        Seq changed;
+        for (std::string& line : lines) {
+            if (line.find(where) == std::string::npos || line.find(from) == std::string::npos)
+                continue;
+            line.replace(line.find(from), std::string_view(from).size(), to);
+            RecordView view;
+            REQUIRE(parse_record(line, &view));
+            changed = view.seq;
+            break;
+        }
+        REQUIRE(changed != Seq{});
+        const Replayed result = replayed(lines, store);
+        if (std::string_view(from) == to) {
+            CHECK_FALSE(result.first);
+            continue;
+        }
+        REQUIRE(result.first);
+        CHECK(result.first->seq == changed);
+    }
+}
+
+TEST_CASE("a derived mutation that is missing from the journal is found where it should stand") {
+    EngineWorld world;
+    world.open(with_rules(kRules));
+    world.set("a", "1");
+    world.set("z", "1");
+    std::vector<std::string> lines = lines_of(world);
+    const auto derived = std::ranges::find_if(
+        lines, [](const std::string& line) { return line.find("rule:copy") != std::string::npos; });
+    REQUIRE(derived != lines.end());
+    // Another record in its place, as if it had never been.
+    std::string other = lines.back();
+    RecordView view;
+    REQUIRE(parse_record(*derived, &view));
+    const Seq seq = view.seq;
+    const std::string number = std::to_string(seq.value);
+    other.replace(7, other.find(',') - 7, number);
+    lines.erase(derived, lines.end());
+    lines.push_back(other);
+    const Replayed result = replayed(lines, world.engine->store().store);
+    REQUIRE(result.first);
+    CHECK(result.first->seq == seq);
+    CHECK(result.first->what == "before it should stand what rule copy derived");
+}
+
+TEST_CASE("another policy tells what it would have decided and fired") {
+    EngineWorld world;
+    live(world);
+    Policy other =
+        with_rules("\n  - { id: quiet, when: { key: never }, then: [ { action: obs.go } ] }\n");
+    other.allowed_keys = {"a", "n", "b", "l", "t", "c", "q", "r.*"};
+    const Replayed result = replayed(lines_of(world), world.engine->store().store, other);
+    CHECK(result.differences > 5);
+    CHECK(result.first->what == "the other policy decides or fires otherwise");
+    CHECK(result.first->recomputed.find("fired") == std::string::npos);
+}
