@@ -55,7 +55,8 @@ Result<Json> ops_of(const RecordView& record, const Body& body) {
         for (std::size_t i = 0; i < body.values.size() && i < record.changes.size(); ++i) {
             if (record.changes[i].key != key->string()) continue;
             SE_TRY(value, parse_json(body.values[i], kTrustedDepth));
-            op.set("value", std::move(value));
+            op.set("value", std::move(value));  // moves its members: `kind` and `key` are gone
+            break;                              // a record names a key once
         }
     }
     return std::move(list);
