@@ -4,6 +4,7 @@
 
 #include "engine/api/core.h"
 #include "engine/intake/proposal.h"
+#include "engine/record_rights.h"
 #include "journal/base/json.h"
 #include "journal/body.h"
 
@@ -13,22 +14,6 @@ namespace {
 void append_line(std::string& array, std::string_view line) {
     if (array.back() != '[') array += ",\n";
     array += line;
-}
-
-/// Whether the caller may read every key that the record names. One that names none (policy, notes, what
-/// never took shape), or on which rules fired, tells of the whole store.
-bool may_read(const Caller& caller, const RecordView& record) {
-    if (caller.reads_everything()) return true;
-    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
-    if (record.changes.empty()) return false;
-    for (const RecordView::Change& change : record.changes)
-        if (!caller.may_read(change.key)) return false;
-    const auto body = parse_body(record.body);
-    if (!body) return false;  // erased: nobody can say any more what it named
-    if (!body->fired.empty()) return false;  // what a rule resolved may hold values of any key
-    return std::ranges::all_of(body->basis, [&](const Body::Basis& fact) {
-        return caller.may_read(fact.key);
-    });
 }
 
 /// The record, or that there is one: seqs stay dense, and paging goes on by them.

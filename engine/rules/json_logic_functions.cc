@@ -195,8 +195,10 @@ JsValue call_function(JsRoom& room, Operation operation, Arguments arguments) {
         case Operation::merge:
             return merge(room, arguments);
         default:
-            SE_ASSERT(!"an operation that needs more than its arguments");
+            break;
     }
+    constexpr bool needs_no_more_than_its_arguments = false;
+    SE_ASSERT(needs_no_more_than_its_arguments);
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/intake/proposal.h"
+#include "engine/record_rights.h"
 #include "mcp/tools/records.h"
 #include "mcp/tools/state_tools.h"
 
@@ -135,7 +136,7 @@ ToolOutcome explain(StateDoor& door, const ToolContext& context) {
         Step step;
         bool may = false;
         const auto read = door.record(fact.seq, [&](const RecordView& record) {
-            may = may_see(context.caller, record);
+            may = may_read(context.caller, record);
             if (may) step = read_step(record, fact);
         });
         if (!read && read.error().code != Errc::not_found) return fault_of(read.error());

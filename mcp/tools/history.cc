@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/intake/proposal.h"
+#include "engine/record_rights.h"
 #include "mcp/tools/records.h"
 #include "mcp/tools/state_tools.h"
 
@@ -42,7 +43,7 @@ ToolOutcome get_history(StateDoor& door, const ToolContext& context) {
         }
         const auto read = door.record(seq, [&](const RecordView& record) {
             // Another key in the same record, or in its basis, may be none of the caller's business.
-            auto told = may_see(context.caller, record) ? told_change(record, key, with_values)
+            auto told = may_read(context.caller, record) ? told_change(record, key, with_values)
                                                         : std::optional(withheld(record));
             if (!told) return;
             if (structured.back() != '[') structured += ',';

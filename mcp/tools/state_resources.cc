@@ -5,6 +5,7 @@
 
 #include "engine/api/target.h"
 #include "engine/intake/proposal.h"
+#include "engine/record_rights.h"
 #include "mcp/tools/records.h"
 
 namespace se::mcp {
@@ -96,7 +97,7 @@ ResourceOutcome StateResources::read_log(const ToolContext& context, const std::
     Seq next = from;
     const auto read = door_.records(from, [&](const RecordView& record) {
         if (record.seq > as_of->seq) return false;
-        text += may_see(context.caller, record) ? std::string(record.line) : withheld(record);
+        text += may_read(context.caller, record) ? std::string(record.line) : withheld(record);
         text += '\n';
         next = record.seq.next();
         return ++records < kLogRecords && text.size() < kLogBytes;

@@ -74,19 +74,6 @@ bool Arguments::boolean(std::string_view name, bool fallback) {
 
 bool may_see(const Caller& caller, std::string_view key) { return caller.may_read(key); }
 
-bool may_see(const Caller& caller, const RecordView& record) {
-    if (caller.reads_everything()) return true;
-    // What names no key (policy, notes, what never took shape) tells of the whole store.
-    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
-    if (record.changes.empty()) return false;
-    for (const RecordView::Change& change : record.changes)
-        if (!may_see(caller, change.key)) return false;
-    const auto body = parse_body(record.body);
-    if (!body) return false;  // erased: nobody can say any more what it named
-    return std::ranges::all_of(body->basis,
-                               [&](const Body::Basis& fact) { return may_see(caller, fact.key); });
-}
-
 Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, const Caller& caller,
                                                              std::string_view prefix,
                                                              std::string_view after,

@@ -41,8 +41,6 @@ private:
 
 /// Whether the caller may know anything of a key. Every tool, resource and subscription asks here.
 bool may_see(const Caller& caller, std::string_view key);
-/// Whether it may know all that a record says: every key that it changes or was based on.
-bool may_see(const Caller& caller, const RecordView& record);
 /// StateDoor::list() of what the caller may see.
 Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, const Caller& caller,
                                                              std::string_view prefix,

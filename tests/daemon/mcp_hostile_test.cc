@@ -76,7 +76,11 @@ struct Others {
 };
 
 TEST_CASE("what a principal may not read shows through no tool, resource, list or subscription") {
-    Served served({"--set", "mcp.profile=full"});
+    // A rule copies what narrow may not read into the record of a key that it may.
+    Served served({"--set", "mcp.profile=full"},
+                  team() +
+                      "rules:\n  - {id: tell, when: {key: user.told}, then: [{action: obs.say, "
+                      "args: {text: \"{ state.veiled.key }\"}}]}\n");
     HttpClient good = served.client();
     HttpClient bad = served.client();
     const auto change = [&](const std::string& arguments) {
@@ -91,6 +95,8 @@ TEST_CASE("what a principal may not read shows through no tool, resource, list o
         R"({"key":"user.open","op":"set","value":2}]})");
     change(R"({"key":"user.open","value":3,"reason":"r","basis":[{"key":"veiled.key","seq":5}]})");
 
+    change(R"({"key":"user.told","value":1,"reason":"r"})");
+
     // Nothing that narrow hears names the value or, unless narrow did so first, the key.
     const auto quiet = [&](const HttpAnswer& answer, bool asked_for_it) {
         CAPTURE(answer.body);
@@ -100,7 +106,9 @@ TEST_CASE("what a principal may not read shows through no tool, resource, list o
     for (const auto& [tool, arguments] : std::vector<std::pair<std::string, std::string>>{
              {"get_state_prefix", R"({"prefix":""})"},
              {"get_history", R"({"key":"user.open"})"},
+             {"get_history", R"({"key":"user.told"})"},
              {"explain", R"({"key":"user.open"})"},
+             {"explain", R"({"key":"user.told"})"},
              {"explain", R"({"key":"user.open","version":1})"},
              {"changes_since", R"({"since":"1.0"})"},
              {"list_prefixes", "{}"}}) {

@@ -365,6 +365,34 @@ TEST_CASE("records that name a key that may not be read are withheld, and stay c
     CHECK(w.get("/v1/records", as("admin")).body.find("withheld") == std::string::npos);
 }
 
+TEST_CASE("a record on which rules fired is for who reads every key") {
+    TeamWorld w;
+    const auto rules = parse_config(
+        R"({"allowedKeys":["*"],"rules":[{"id":"tell","when":{"key":"user.told"},"then":[)"
+        R"({"action":"obs.say","args":{"text":"{ state.secret.a }"}}]}]})",
+        "rules");
+    REQUIRE_MESSAGE(rules, rules.error().text);
+    w.reloaded = rules->policy;
+    w.api.reload(Caller{.principal = "test", .actor = "test", .door = "test"}, [](Result<Seq>) {});
+    w.world.settle();
+    w.put("admin", "secret.a", "\"treasure\"");
+    w.put("user", "user.told", "1");
+    w.put("user", "user.quiet", "1");
+    for (const char* target : {"/v1/records", "/v1/history/user.told"}) {
+        CHECK(w.get(target, as("admin")).body.find("treasure") != std::string::npos);
+        CHECK(w.get(target, as("user")).body.find("treasure") == std::string::npos);
+    }
+    CHECK(w.get("/v1/history/user.told", as("user")).body.find("withheld") != std::string::npos);
+    CHECK(w.get("/v1/history/user.quiet", as("user")).body.find("withheld") == std::string::npos);
+    // Nor does a dry run tell it.
+    const std::string proposal = EngineWorld::set_text("user.told", "2");
+    const auto dry = [&](const std::string& who) {
+        return w.ask("POST", "/v1/mutations?dryRun=1", proposal, as(who)).body;
+    };
+    CHECK(dry("admin").find("treasure") != std::string::npos);
+    CHECK(dry("user").find("treasure") == std::string::npos);
+}
+
 TEST_CASE("two stores that differ only in what may not be read look the same, byte by byte") {
     const auto everything_seen = [](const std::string& key, const std::string& value) {
         TeamWorld w;

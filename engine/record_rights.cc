@@ -1,0 +1,22 @@
+#include "engine/record_rights.h"
+
+#include <algorithm>
+
+#include "journal/body.h"
+
+namespace se {
+
+bool may_read(const Caller& caller, const RecordView& record) {
+    if (caller.reads_everything()) return true;
+    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return false;
+    if (record.changes.empty()) return false;
+    for (const RecordView::Change& change : record.changes)
+        if (!caller.may_read(change.key)) return false;
+    const auto body = parse_body(record.body);
+    if (!body) return false;  // erased: nobody can say any more what it named
+    if (!body->fired.empty()) return false;
+    return std::ranges::all_of(body->basis,
+                               [&](const Body::Basis& fact) { return caller.may_read(fact.key); });
+}
+
+}  // namespace se
