@@ -135,7 +135,7 @@ Result<std::unique_ptr<Engine>> Engine::open(Doors doors, const Settings& settin
     s.policy = journaled ? *journaled : Policy{};
     s.decided = s.policy.digest();
     SE_TRY_OK(s.adopt_unprojected(unprojected, behind));
-    if (s.writable()) s.recover_derived();
+    if (s.writable()) SE_TRY_OK(s.recover_derived());
 
     if (const auto& damage = s.journal->report().damage) {
         s.why_not_ready = damage_text(*damage);

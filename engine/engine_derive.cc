@@ -128,12 +128,15 @@ Engine::State::Taken Engine::State::refuse_derived(const Derived& next, Code cod
 }
 
 /// Finds what waited when the last writer went: back to the last record that no rule derived, and
-/// on from there.
-void Engine::State::recover_derived() {
-    const auto go_without = [this](const Error& why) {
+/// on from there. A disk that does not read now keeps the store from being opened: what waits must not
+/// be forgotten for that. What nobody can read any more (erased, taken by a repair) is done without.
+Status Engine::State::recover_derived() {
+    const auto go_without = [this](const Error& why) -> Status {
+        if (why.code == Errc::io) return why;
         derived.clear();
         doors.log.write(
             {Severity::error, "state-engine.rule.recovery_failed", {{"error", why.text}}});
+        return Ok{};
     };
     // One of its own: the notes of this open, that explain gaps, are not written yet, and a reader
     // that began before them would go on without.
@@ -147,7 +150,7 @@ void Engine::State::recover_derived() {
         if (!record) return go_without(record.error());
         // A clean close waits for all of them; and behind a gap that a repair left nobody knows
         // what waited.
-        if ((*record)->note == kClosedNote || (*record)->seq != root) return;
+        if ((*record)->note == kClosedNote || (*record)->seq != root) return Ok{};
         if (is_root(**record)) break;
     }
     for (Seq seq = root; seq != Seq{} && seq <= last; seq = seq.next()) {
@@ -155,11 +158,12 @@ void Engine::State::recover_derived() {
         const Status followed = record ? derived.follow(**record) : Status(record.error());
         if (!followed) return go_without(followed.error());
     }
-    if (derived.empty()) return;
+    if (derived.empty()) return Ok{};
     doors.log.write(
         {Severity::info,
          "state-engine.rule.recovered",
          {{"pending", std::to_string(derived.size())}, {"root", std::to_string(root.value)}}});
+    return Ok{};
 }
 
 }  // namespace se

@@ -154,7 +154,7 @@ struct Engine::State {
     void refuse_queue(std::string_view reason, const std::string& message);
 
     // --- engine_derive.cc
-    void recover_derived();
+    Status recover_derived();
     bool derives_next() const;
     Taken take_derived(Time now);
     Taken refuse_derived(const Derived& next, Code code, std::string message, bool end, Time now);

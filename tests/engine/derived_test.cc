@@ -155,6 +155,41 @@ TEST_CASE("a crash at any moment leaves every derived mutation there once, in it
     CHECK(crashed_between >= 3);
 }
 
+TEST_CASE("a call of the disk that fails while the store is opened forgets no derived mutation") {
+    int failed_opens = 0;
+    bool any_failed = true;
+    for (std::uint64_t calls = 0; any_failed; ++calls) {
+        CAPTURE(calls);
+        EngineWorld world;
+        world.settings.engine.group_records = 1;
+        world.open(with_rules(kTree));
+        world.submit(world.set_text("a", "1"));
+        for (int i = 0; i < 4; ++i) {
+            world.engine->step();
+            if (i % 2 == 1) world.commits.run();
+        }
+        world.crash();
+        world.disk.count_reads(true);
+        world.disk.fail_after(calls, DiskFault::hiccup);
+        const Status opened = world.try_open(with_rules(kTree));
+        any_failed = world.disk.failed();
+        world.disk.mend();
+        world.disk.count_reads(false);
+        if (!opened) {
+            ++failed_opens;
+            REQUIRE(world.try_open(with_rules(kTree)));
+        }
+        world.settle();
+        if (world.engine->state() == EngineState::failed) world.open(with_rules(kTree));
+        std::vector<std::string> keys;
+        for (const Told& one : told(world)) keys.push_back(one.kind + " " + one.key);
+        CHECK(keys ==
+              std::vector<std::string>{"accepted a", "accepted b", "accepted c", "accepted d"});
+        world.check_reads_are_the_fold();
+    }
+    CHECK(failed_opens > 10);
+}
+
 TEST_CASE(
     "what waits at a crash is decided under the policy of what fired it, then the new one is in "
     "force") {
