@@ -128,8 +128,9 @@ Engine::State::Taken Engine::State::refuse_derived(const Derived& next, Code cod
 }
 
 /// Finds what waited when the last writer went: back to the last record that no rule derived, and
-/// on from there. A disk that does not read now keeps the store from being opened: what waits must not
-/// be forgotten for that. What nobody can read any more (erased, taken by a repair) is done without.
+/// on from there. A disk that does not read now keeps the store from being opened: what waits must
+/// not be forgotten for that. What nobody can read any more (erased, taken by a repair) is done
+/// without.
 Status Engine::State::recover_derived() {
     const auto go_without = [this](const Error& why) -> Status {
         if (why.code == Errc::io) return why;

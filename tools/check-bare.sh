@@ -132,6 +132,10 @@ passed_on=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOM
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY TERM; do
     if [[ -n ${!name:-} ]]; then passed_on+=("$name=${!name}"); fi
 done
+if [[ -s /etc/ssl/certs/ca-certificates.crt ]]; then
+    cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/certificates-outside.crt"
+    passed_on+=(NODE_EXTRA_CA_CERTS=/etc/certificates-outside.crt)
+fi
 arguments=()
 if $quick; then arguments+=(--fast); fi
 

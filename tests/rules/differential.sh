@@ -11,29 +11,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-skip() {
-    echo "SKIP: rules/differential: $1"
-    exit 77
-}
+source "$here/../npm.sh"
 
 install_oracle() {
-    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        skip "there is no node or no npm (tools/install-deps.sh --all)"
+    if ! command -v node >/dev/null; then
+        echo "SKIP: rules/differential: there is no node (tools/install-deps.sh --all)"
+        exit 77
     fi
-    mkdir -p "$work"
-    if cmp -s "$here/package-lock.json" "$work/installed.json"; then return; fi
-    cp "$here/package.json" "$here/package-lock.json" "$work/"
-    if ! npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund --fetch-retries 1 \
-        >"$work/npm.log" 2>&1; then
-        if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH' \
-            "$work/npm.log"; then
-            skip "the npm registry is not reachable, and json-logic-js is not installed yet"
-        fi
-        tail -n 20 "$work/npm.log"
-        echo "FAILED: npm ci; all it said is in $work/npm.log"
-        exit 1
-    fi
-    cp "$here/package-lock.json" "$work/installed.json"
+    npm_ci rules/differential "$here" "$work"
 }
 
 if [[ ${1:-} == --install && $# == 2 ]]; then
