@@ -13,7 +13,7 @@ npm_ci() {
     cp "$from/package.json" "$from/package-lock.json" "$work/"
     if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -f $certificates ]]; then export NODE_EXTRA_CA_CERTS=$certificates; fi
     if ! npm ci --prefix "$work" --no-audit --no-fund --ignore-scripts --fetch-retries 1 >"$work/npm.log" 2>&1; then
-        if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|_CERT_|CERT_IN_CHAIN' \
+        if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|_CERT_|CERT_IN_CHAIN|code E(403|407|50[0-9])|ERR! network|error network' \
             "$work/npm.log"; then
             echo "SKIP: $name: the npm registry cannot be reached ($(grep -oE 'code [A-Z_]+' "$work/npm.log" | head -n 1)), and nothing is installed yet"
             exit 77
