@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "journal/base/json.h"
 #include "journal/body.h"
 
 namespace se {
@@ -17,6 +18,16 @@ bool may_read(const Caller& caller, const RecordView& record) {
     if (!body->fired.empty()) return false;
     return std::ranges::all_of(body->basis,
                                [&](const Body::Basis& fact) { return caller.may_read(fact.key); });
+}
+
+std::string withheld(const RecordView& record) {
+    std::string out;
+    JsonObject(out)
+        .integer("seq", record.seq.value)
+        .integer("epoch", record.epoch.value)
+        .text("kind", "withheld")
+        .close();
+    return out;
 }
 
 }  // namespace se

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "engine/decide.h"
 #include "journal/record.h"
 
@@ -9,5 +11,9 @@ namespace se {
 /// One that names none (policy, notes, what never took shape), or on which rules fired, tells of
 /// the whole store: what a rule resolved may hold values of any key.
 bool may_read(const Caller& caller, const RecordView& record);
+
+/// {"seq","epoch","kind":"withheld"}: that there is a record, for whom may not read it: seqs stay
+/// dense, and paging goes on by them.
+std::string withheld(const RecordView& record);
 
 }  // namespace se

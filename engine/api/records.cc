@@ -16,16 +16,8 @@ void append_line(std::string& array, std::string_view line) {
     array += line;
 }
 
-/// The record, or that there is one: seqs stay dense, and paging goes on by them.
 std::string shown(const Caller& caller, const RecordView& record) {
-    if (may_read(caller, record)) return std::string(record.line);
-    std::string text;
-    JsonObject(text)
-        .integer("seq", record.seq.value)
-        .integer("epoch", record.epoch.value)
-        .text("kind", "withheld")
-        .close();
-    return text;
+    return may_read(caller, record) ? std::string(record.line) : withheld(record);
 }
 
 }  // namespace

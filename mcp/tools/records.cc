@@ -43,14 +43,4 @@ std::optional<std::string> told_change(const RecordView& record, std::string_vie
     return out;
 }
 
-std::string withheld(const RecordView& record) {
-    std::string out;
-    JsonObject(out)
-        .integer("seq", record.seq.value)
-        .integer("epoch", record.epoch.value)
-        .text("kind", "withheld")
-        .close();
-    return out;
-}
-
 }  // namespace se::mcp

@@ -13,7 +13,4 @@ namespace se::mcp {
 /// Without `with_value` the value is left out.
 std::optional<std::string> told_change(const RecordView& record, std::string_view key, bool with_value);
 
-/// {"seq","epoch","kind":"withheld"}: that there is one, to whom may not read it.
-std::string withheld(const RecordView& record);
-
 }  // namespace se::mcp
