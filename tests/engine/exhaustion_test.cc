@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+
 #include "journal/repair.h"
 #include "tests/engine/engine_world.h"
 
@@ -51,72 +53,60 @@ void check_filled(EngineWorld& world) {
     }
 }
 
+/// A filled store whose process dies in `action` at its first call of the disk, at its second and
+/// so on until there are no more, each with the power and without: what was answered is there
+/// again. `least`: so many calls there are.
+void dies_at_every_call(std::uint64_t least, const std::function<void(EngineWorld&)>& prepare,
+                        const std::function<void(EngineWorld&)>& action) {
+    for (const bool power : {false, true}) {
+        std::uint64_t number = 0;
+        for (bool more = true; more; ++number) {
+            CAPTURE(power);
+            CAPTURE(number);
+            EngineWorld world(number + 1);
+            world.open();
+            fill(world);
+            prepare(world);
+            more = dies_at(world, number, power, [&] { action(world); });
+            if (power) world.forget_cache();
+            world.open();
+            check_filled(world);
+        }
+        CHECK(number > least);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("LMDB that is regrown dies at any call of it: it grows again, to the same") {
-    for (const bool power : {false, true}) {
-        std::uint64_t number = 0;
-        for (bool more = true; more; ++number) {
-            CAPTURE(power);
-            CAPTURE(number);
-            EngineWorld world(number + 1);
-            world.open();
-            fill(world);
+    dies_at_every_call(
+        5,
+        [](EngineWorld& world) {
             world.crash();
             world.forget_cache();
-            more = dies_at(world, number, power, [&] {
-                if (world.try_open(world.policy)) {
-                    for (int i = 0; i < 5; ++i) world.engine->step();
-                }
-            });
-            if (power) world.forget_cache();
-            world.open();
-            check_filled(world);
-        }
-        CHECK(number > 5);
-    }
+        },
+        [](EngineWorld& world) {
+            if (!world.try_open(world.policy)) return;
+            for (int i = 0; i < 5; ++i) world.engine->step();
+        });
 }
 
 TEST_CASE("a rebuild that swaps dies at any call: one generation or the other, whole") {
-    for (const bool power : {false, true}) {
-        std::uint64_t number = 0;
-        for (bool more = true; more; ++number) {
-            CAPTURE(power);
-            CAPTURE(number);
-            EngineWorld world(number + 1);
-            world.open();
-            fill(world);
-            more = dies_at(world, number, power, [&] {
-                world.engine->rebuild(true, [](const Result<Rebuild::Report>&) {});
-                for (int i = 0; i < 6; ++i) {
-                    world.engine->step();
-                    world.commits.run();
-                }
-            });
-            if (power) world.forget_cache();
-            world.open();
-            check_filled(world);
-        }
-        CHECK(number > 3);
-    }
+    dies_at_every_call(
+        3, [](EngineWorld&) {},
+        [](EngineWorld& world) {
+            world.engine->rebuild(true, [](const Result<Rebuild::Report>&) {});
+            for (int i = 0; i < 6; ++i) {
+                world.engine->step();
+                world.commits.run();
+            }
+        });
 }
 
 TEST_CASE("a clean close of the engine dies at any call: nothing answered is lost") {
-    for (const bool power : {false, true}) {
-        std::uint64_t number = 0;
-        for (bool more = true; more; ++number) {
-            CAPTURE(power);
-            CAPTURE(number);
-            EngineWorld world(number + 1);
-            world.open();
-            fill(world);
-            more = dies_at(world, number, power, [&] { static_cast<void>(world.engine->close()); });
-            if (power) world.forget_cache();
-            world.open();
-            check_filled(world);
-        }
-        CHECK(number > 5);
-    }
+    dies_at_every_call(
+        5, [](EngineWorld&) {},
+        [](EngineWorld& world) { static_cast<void>(world.engine->close()); });
 }
 
 TEST_CASE("a projector never passes a seq that was reserved and is not yet visible") {
