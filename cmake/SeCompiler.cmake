@@ -19,11 +19,15 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 # The root of the repository is the one include directory: #include "journal/base/result.h".
 include_directories(${PROJECT_SOURCE_DIR})
 
+file(RELATIVE_PATH se_way_to_source ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR}/)
+
 add_compile_options(
     # The same journal must decide the same on every machine: no fused multiply-add anywhere.
     -ffp-contract=off
-    # __FILE__ is relative to the repository, so that messages and binaries are the same everywhere.
+    # __FILE__ is relative to the repository, so that messages and binaries are the same everywhere;
+    # the second is for a compiler cache that was told to make paths relative (below).
     -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=
+    -fmacro-prefix-map=${se_way_to_source}=
     -Werror
     -Wall
     -Wextra
@@ -73,7 +77,10 @@ endif()
 
 find_program(SE_CCACHE ccache)
 if(SE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${SE_CCACHE})
+    # What one checkout compiled, another need not: no absolute path of ours takes part in the hash.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+        CCACHE_IGNOREOPTIONS=-fmacro-prefix-map=* ${SE_CCACHE})
 endif()
 
 find_program(SE_MOLD mold)

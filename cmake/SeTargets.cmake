@@ -44,13 +44,10 @@ function(se_doctest name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 300)
     endif()
-    add_executable(${name} ${arg_SOURCES} ${PROJECT_SOURCE_DIR}/tests/doctest_main.cc)
-    target_link_libraries(${name} PRIVATE ${arg_LINK} doctest::doctest)
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE ${arg_LINK} se_test_main doctest::doctest)
     # A test case runs once and is compiled often; what it tests is optimized as always.
     target_compile_options(${name} PRIVATE -O0)
-    target_compile_definitions(${name} PRIVATE
-        SE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-        SE_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 
     string(REGEX REPLACE "^test_" "" prefix ${name})
     set(program "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${name}")

@@ -13,6 +13,7 @@
 #include "engine/api/api.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
+#include "tests/places.h"
 
 namespace se::test {
 namespace {
@@ -80,9 +81,8 @@ TEST_CASE("every route is documented, and every answer is as its document says")
         routes += std::string(method) + " " + std::string(path) + "\n";
     write_text(folder.path() + "/routes", routes);
     const Ran ran =
-        shell(kPython +
-              " " SE_SOURCE_DIR "/tests/daemon/contract.py --docs " SE_SOURCE_DIR
-              "/docs --golden " SE_SOURCE_DIR "/tests/golden --bin " SE_BIN_DIR " --config " +
+        shell(kPython + " " + source_dir() + "/tests/daemon/contract.py --docs " + source_dir() +
+              "/docs --golden " + source_dir() + "/tests/golden --bin " + bin_dir() + " --config " +
               well.config_path() + " --data " + well.data() + " --port " +
               std::to_string(well.port()) + " --token-port " + std::to_string(closed.port()) +
               " --damaged " + damaged.data() + " < " + folder.path() + "/routes");

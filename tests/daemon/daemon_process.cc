@@ -14,6 +14,7 @@
 
 #include "engine/adapters/posix_filesystem.h"
 #include "journal/journal_reader.h"
+#include "tests/places.h"
 
 namespace se::test {
 namespace {
@@ -45,7 +46,8 @@ Json json_of(std::string_view text) {
 }
 
 std::string set_text(const std::string& key, const std::string& value, const std::string& id) {
-    std::string text = R"({"op":"set","key":")" + key + R"(","value":)" + value + R"(,"reason":"test")";
+    std::string text =
+        R"({"op":"set","key":")" + key + R"(","value":)" + value + R"(,"reason":"test")";
     if (!id.empty()) text += R"(,"id":")" + id + "\"";
     return text + "}";
 }
@@ -78,7 +80,8 @@ DaemonProcess::~DaemonProcess() {
 
 void DaemonProcess::spawn() {
     REQUIRE(!running());
-    std::vector<std::string> words = {SE_BIN_DIR "/state-engine", "--data", options_.data, "--port", "0"};
+    std::vector<std::string> words = {bin_dir() + "/state-engine", "--data", options_.data,
+                                      "--port", "0"};
     if (!options_.policy.empty()) words.insert(words.end(), {"--config", config_path()});
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
     std::vector<char*> arguments, environment;
@@ -103,7 +106,9 @@ void DaemonProcess::spawn() {
     ::close(log);
 }
 
-void DaemonProcess::start() { REQUIRE(start_unless_killed()); }
+void DaemonProcess::start() {
+    REQUIRE(start_unless_killed());
+}
 
 bool DaemonProcess::start_unless_killed() {
     spawn();
@@ -166,7 +171,9 @@ void DaemonProcess::kill_hard() {
     pid_ = -1;
 }
 
-std::string DaemonProcess::log() const { return read_text(log_path_); }
+std::string DaemonProcess::log() const {
+    return read_text(log_path_);
+}
 
 bool DaemonProcess::log_says(std::string_view text) const {
     const auto until = std::chrono::steady_clock::now() + kPatience;

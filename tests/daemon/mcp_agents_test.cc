@@ -12,6 +12,7 @@
 
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/mcp_request.h"
+#include "tests/places.h"
 
 namespace se::test {
 namespace {
@@ -195,7 +196,7 @@ TEST_CASE(
     write_text(folder.path() + "/4", line(5, "get_state", read));
     const std::string command =
         "cd " + folder.path() +
-        "; { cat 1; sleep 0.3; cat 2; sleep 1; cat 3; sleep 0.3; cat 4; } | " SE_BIN_DIR
+        "; { cat 1; sleep 0.3; cat 2; sleep 1; cat 3; sleep 0.3; cat 4; } | " + bin_dir() +
         "/state-engine mcp --data data";
     FILE* const pipe = ::popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);

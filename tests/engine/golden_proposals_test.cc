@@ -7,13 +7,14 @@
 
 #include "engine/intake/proposal.h"
 #include "engine/policy/policy.h"
+#include "tests/places.h"
 
 using namespace se;
 
 namespace {
 
 Json golden() {
-    std::ifstream file(SE_SOURCE_DIR "/tests/golden/bitbrat_mutations.json");
+    std::ifstream file(test::source_dir() + "/tests/golden/bitbrat_mutations.json");
     std::stringstream text;
     text << file.rdbuf();
     auto json = parse_json(text.str());

@@ -14,6 +14,7 @@
 #include "journal/repair.h"
 #include "journal/verify.h"
 #include "tests/engine/engine_world.h"
+#include "tests/places.h"
 
 using namespace se;
 using namespace se::test;
@@ -23,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-const std::string kGolden = SE_SOURCE_DIR "/tests/golden/store-1";
+const std::string kGolden = source_dir() + "/tests/golden/store-1";
 const std::string kState = "list.jsonl";  // what is live in it
 const std::string kFacts = "facts.json";  // what verify says of it
 constexpr std::uint64_t kBytesMax = 50'000;

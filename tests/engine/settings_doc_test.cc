@@ -9,12 +9,13 @@
 #include <sstream>
 
 #include "engine/policy/config.h"
+#include "tests/places.h"
 
 using namespace se;
 
 namespace {
 
-const std::string kFile = SE_SOURCE_DIR "/docs/settings.md";
+const std::string kFile = test::source_dir() + "/docs/settings.md";
 
 constexpr std::string_view kIntroduction = R"(# Settings
 

@@ -6,10 +6,12 @@
 #include <set>
 #include <string>
 
+#include "tests/places.h"
+
 namespace {
 
 TEST_CASE("at most ten scenarios of the conformance suites do not apply, each with its reason") {
-    std::ifstream file(std::string(SE_SOURCE_DIR) + "/tests/mcp/does_not_apply.txt");
+    std::ifstream file(se::test::source_dir() + "/tests/mcp/does_not_apply.txt");
     REQUIRE(file);
     std::set<std::string> names;
     std::string line;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "tests/mcp/mcp_world.h"
+#include "tests/places.h"
 
 namespace se::mcp::test {
 namespace {
@@ -62,7 +63,7 @@ struct Legacy {
 }  // namespace
 
 TEST_CASE("the legacy door replays the transcript: codes, headers, frames and error bodies") {
-    const Json transcript = json_of(file_text(std::string(SE_SOURCE_DIR) + "/tests/mcp/transcript.json"));
+    const Json transcript = json_of(file_text(se::test::source_dir() + "/tests/mcp/transcript.json"));
     Legacy legacy;
     int posts = 0, frames = 0, errors = 0;
     Json waiting;

@@ -2,6 +2,7 @@
 // business of differential.sh.
 
 #include "engine/rules/json_logic.h"
+#include "tests/places.h"
 
 #include <doctest/doctest.h>
 
@@ -61,7 +62,7 @@ std::string nested(std::size_t depth) {
 
 TEST_CASE(
     "every recorded case of json-logic-js 2.0.5 gives its result, its truthiness or its error") {
-    const Json rows = read_file(SE_SOURCE_DIR "/tests/golden/jsonlogic_cases.json");
+    const Json rows = read_file(test::source_dir() + "/tests/golden/jsonlogic_cases.json");
     REQUIRE(rows.array().size() == 76);
     for (const Json& row : rows.array()) {
         const std::string rule = to_text(*row.find("rule"));
@@ -81,7 +82,7 @@ TEST_CASE(
 
 TEST_CASE("all 278 classic JsonLogic cases hold") {
     const std::string path =
-        std::string(SE_SOURCE_DIR) + "/../shared/data/jsonlogic_compatible.json";
+        test::source_dir() + "/../shared/data/jsonlogic_compatible.json";
     if (!std::filesystem::exists(path)) {
         std::cout << "SKIP: all 278 classic JsonLogic cases hold: "
                      "../shared/data/jsonlogic_compatible.json is not there\n";

@@ -12,6 +12,7 @@
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
 #include "tests/daemon/storm.h"
+#include "tests/places.h"
 #include "tests/shim/power_cut.h"
 #include "tests/shim/undo_log.h"
 
@@ -101,9 +102,10 @@ private:
     }
 
     void set_environment(std::uint64_t die_at) {
-        std::vector<std::string> environment = {
-            "LD_PRELOAD=" SE_SHIM, std::string(kShimRoot) + "=" + data(),
-            std::string(kShimLog) + "=" + log(), std::string(kShimBootId) + "=" + boot()};
+        std::vector<std::string> environment = {"LD_PRELOAD=" + bin_dir() + "/libse_power_shim.so",
+                                                std::string(kShimRoot) + "=" + data(),
+                                                std::string(kShimLog) + "=" + log(),
+                                                std::string(kShimBootId) + "=" + boot()};
         if (die_at != 0) environment.push_back(kShimDieAt + ("=" + std::to_string(die_at)));
         if (lose_sync_ != 0)
             environment.push_back(kShimLoseSync + ("=" + std::to_string(lose_sync_)));

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "engine/adapters/http_client.h"
+#include "tests/places.h"
 
 namespace se {
 namespace {
@@ -110,7 +111,7 @@ Ran run(const Words& words, const std::string& input) {
     return ran;
 }
 
-std::string program(const std::string& name) { return std::string(SE_BIN_DIR) + "/" + name; }
+std::string program(const std::string& name) { return test::bin_dir() + "/" + name; }
 
 Words Tool::command(Words words) const {
     Words all{program("statectl"), "--data", data};

@@ -7,6 +7,7 @@
 
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
+#include "tests/places.h"
 #include "tests/statectl/programs.h"
 
 namespace {
@@ -16,7 +17,7 @@ using namespace se;
 constexpr std::uint64_t kProposals = 55'688, kAccepted = 44'711, kRejected = 10'977;
 
 const std::string kHistory =
-    std::string(SE_SOURCE_DIR) + "/../shared/data/repo_history_mutations.jsonl.gz";
+    test::source_dir() + "/../shared/data/repo_history_mutations.jsonl.gz";
 
 bool skipped(const char* test) {
     if (std::filesystem::exists(kHistory)) return false;
@@ -26,7 +27,7 @@ bool skipped(const char* test) {
 
 /// Does `entries` equal the state after the first `proposals` of the file?
 void must_equal_fold(const std::string& entries, std::uint64_t proposals) {
-    const Ran ran = run({"python3", std::string(SE_SOURCE_DIR) + "/tests/statectl/independent_fold.py",
+    const Ran ran = run({"python3", test::source_dir() + "/tests/statectl/independent_fold.py",
                          kHistory, "--first", std::to_string(proposals)},
                         entries);
     INFO(ran.out, ran.err);

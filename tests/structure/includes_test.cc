@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -146,7 +148,7 @@ Strings our_files(const fs::path& root) {
     return files;
 }
 
-const fs::path kRoot = SE_SOURCE_DIR;
+const fs::path kRoot = se::test::source_dir();
 
 }  // namespace
 
