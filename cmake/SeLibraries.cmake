@@ -14,4 +14,5 @@ find_package(Boost 1.81 REQUIRED)        # engine/adapters/http_*: headers only
 find_package(CLI11 REQUIRED)             # tools/
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)   # tools/statectl/
 find_package(ZLIB REQUIRED)              # tools/statectl/
+pkg_check_modules(NATS IMPORTED_TARGET libnats)             # engine/adapters/nats_*; may be absent
 find_package(doctest REQUIRED)           # tests/
