@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "journal/store.h"
+#include "journal/torn_head.h"
 #include "projection/generation.h"
 #include "projection/memory_fold.h"
 #include "projection/stamp.h"
@@ -225,15 +226,17 @@ Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, S
     if (reached.seq < durable)
         return std::optional("acknowledged up to " + std::to_string(durable.value) +
                              ", but not to be had");
-    if (writing || (!head_epoch && durable.value == 0)) return fresh;
+    if (writing) return fresh;
     // A clean end counts for the newest run only: what a later one acknowledged, HEAD may have lost. And
-    // without a HEAD (both slots torn) nobody knows which run that was.
-    if (closed && reached.epoch == head_epoch) return fresh;
+    // with a slot torn nobody knows which run that was.
+    SE_TRY(torn, head_is_torn(place.files, place.paths.head()));
+    if (!torn && !head_epoch && durable.value == 0) return fresh;
+    if (!torn && closed && reached.epoch == head_epoch) return fresh;
     if (!stamp)
         return std::optional<std::string>(
             "the last run was not closed; no writer has opened since");
     // What LMDB had in the end is all there was; with LMDB gone, STAMP alone does not know how far that was.
-    if (stamp->clean && stamp->epoch == head_epoch && snapshot) return fresh;
+    if (!torn && stamp->clean && stamp->epoch == head_epoch && snapshot) return fresh;
     SE_TRY(now, place.files.identity(place.paths.store_file()));
     if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see
     return std::optional<std::string>(

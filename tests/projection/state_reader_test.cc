@@ -173,6 +173,46 @@ TEST_CASE("a clean end does not vouch for a later run, whose HEAD was lost with 
     CHECK(as_of->stale);
 }
 
+TEST_CASE("with a slot of HEAD torn nobody knows which run was the last one") {
+    WrittenStore store(10);
+    Seq shown;
+    std::string left;  // HEAD, as the power cut leaves it
+    const std::string path = store.place.paths().head();
+    const auto head_now = [&] { return *read_file(store.place.files, path); };
+    const auto tear = [&](std::size_t slot) { left[slot * kHeadBlockBytes] = '#'; };
+    SUBCASE("both, in the very first run") {
+        store.open();
+        left = head_now();
+        tear(0), tear(1);
+    }
+    SUBCASE("the newer one, and the older one is of a run that was closed") {
+        store.open();
+        store.write(50);
+        store.close();
+        shown = store.last;
+        left = head_now();
+        const auto closed = read_head(store.place.files, path);
+        REQUIRE(closed);
+        REQUIRE(*closed);
+        const bool first = decode_head_slot(left.substr(0, kHeadSlotBytes)) == **closed;
+        store.open();  // acknowledges more, and only its open synced HEAD
+        tear(first ? 1 : 0);
+    }
+    store.leave();
+    auto head = store.place.files.open(path, OpenMode::update);
+    REQUIRE((*head)->write(0, left));
+    Stamp stamp = store.place.stamp();
+    stamp.identity.boot = "another boot";
+    REQUIRE(write_stamp(store.place.files, store.place.paths(), stamp));
+    StateReader reader = store.reader();
+    const auto as_of = reader.refresh();
+    REQUIRE(as_of);
+    CHECK(as_of->seq == shown);
+    CHECK(as_of->stale);
+    store.open();
+    CHECK_FALSE(check_newest(reader, store).stale);
+}
+
 TEST_CASE("under another mount it is believed only while its writer lives") {
     WrittenStore store(6);
     store.open();

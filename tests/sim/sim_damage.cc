@@ -18,19 +18,21 @@ std::string text(Seq seq) {
     return std::to_string(seq.value);
 }
 
-/// The lines of a segment, in order. The header counts as its first seq.
+/// The lines of a segment, in order. The header counts as its first seq; pieces of a line that a
+/// power cut tore, as what would have come next.
 struct PlacedLine {
     Seq seq;
     std::uint64_t begin = 0, end = 0;  ///< newline not included
 };
 std::vector<PlacedLine> lines_of(const std::string& bytes, Seq first) {
     std::vector<PlacedLine> lines;
+    Seq next = first;
     for (std::size_t begin = 0; begin < bytes.size();) {
         const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
         if (end > begin) {
             const auto frame = read_frame(std::string_view(bytes).substr(begin, end - begin));
-            const Seq before = lines.empty() ? first : lines.back().seq;
-            lines.push_back({frame ? frame->seq : before, begin, end});
+            lines.push_back({frame ? frame->seq : next, begin, end});
+            if (frame) next = frame->seq.next();
         }
         begin = end + 1;
     }
