@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "journal/base/json.h"
+#include "journal/follower_mark.h"
 #include "journal/segment.h"
 
 namespace se {
@@ -56,19 +56,10 @@ Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const 
     for (const std::string& name : *names) {
         const auto text = read_file(files, paths.followers() + "/" + name, kWatermarkFileBytes);
         if (!text) continue;
-        const auto json = parse_json(*text);
-        if (!json) continue;
-        const Json* of = json->find("store");
-        const Json* epoch = json->find("epoch");
-        const Json* seq = json->find("seq");
-        const auto is_number = [](const Json* member) {
-            return member != nullptr && member->is_integer() && member->integer() >= 0;
-        };
-        if (of == nullptr || !of->is_string() || of->string() != store) continue;
-        if (!is_number(epoch) || !is_number(seq)) continue;
-        evidence.push_back({.epoch = Epoch{static_cast<std::uint64_t>(epoch->integer())},
-                            .seq = Seq{static_cast<std::uint64_t>(seq->integer())},
-                            .source = "follower " + name});
+        const auto mark = parse_follower_mark(*text);
+        if (!mark || mark->store != store) continue;
+        evidence.push_back(
+            {.epoch = mark->epoch, .seq = mark->seq, .source = "follower " + name});
     }
     return evidence;
 }

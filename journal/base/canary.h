@@ -23,6 +23,8 @@ enum class Canary {
     refreshed_key_expires,    ///< a key that was set again meanwhile expires by its old deadline
     unvouched_not_rewritten,  ///< an open shows what the page cache has, and does not write it
                               ///< again
+    watermark_before_ack,     ///< a follower's watermark passes what it has handed over
+    message_skipped,          ///< a follower passes over one message of a record
 };
 
 #ifdef SE_CANARIES
