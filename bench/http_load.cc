@@ -23,11 +23,6 @@
 namespace se::bench {
 namespace {
 
-[[noreturn]] void give_up(const std::string& what) {
-    fmt::print(stderr, "bench: {}\n", what);
-    std::exit(1);
-}
-
 sockaddr_in loopback(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;

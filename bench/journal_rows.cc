@@ -16,15 +16,6 @@
 namespace se::bench {
 namespace {
 
-template <class T>
-T must(se::Result<T> result) {
-    if (!result) {
-        fmt::print(stderr, "bench: {}\n", result.error().text);
-        std::exit(1);
-    }
-    return std::move(*result);
-}
-
 /// All lines of a journal, in memory.
 std::vector<std::string> lines_of(const std::string& directory) {
     PosixFileSystem files;

@@ -17,13 +17,8 @@
 namespace se::bench {
 namespace {
 
-constexpr std::uint64_t kKeys = 4'096;
+constexpr std::uint64_t kMcpKeys = 4'096;
 constexpr std::size_t kAnswerBytes = 900;  // about what get_state says of one key
-
-[[noreturn]] void give_up(std::string_view what) {
-    fmt::print(stderr, "bench: {}\n", what);
-    std::exit(1);
-}
 
 constexpr std::string_view kMeta =
     R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
@@ -37,13 +32,13 @@ std::string call(std::string_view tool, std::string_view arguments, std::string_
 }
 
 std::string read_arguments(unsigned client) {
-    return fmt::format(R"({{"keys":["{}"]}})", key_of(client * (kKeys / 64)));
+    return fmt::format(R"({{"keys":["{}"]}})", key_of(client * (kMcpKeys / 64)));
 }
 
 /// Each client has keys of its own.
 std::string write_arguments(unsigned client, std::uint64_t turn) {
     return fmt::format(R"({{"op":"set","key":"{}","value":{},"reason":"bench"}})",
-                       key_of(client * (kKeys / 64) + turn % (kKeys / 64)), turn);
+                       key_of(client * (kMcpKeys / 64) + turn % (kMcpKeys / 64)), turn);
 }
 
 std::string posted(std::string_view target, std::string_view headers, std::string_view body) {
@@ -136,7 +131,7 @@ Load stdio_load(const std::vector<std::string>& words, unsigned clients, std::ui
 McpWorld::McpWorld(std::string bin, std::string data)
     : bin_(std::move(bin)), data_(std::move(data)), daemon_(bin_, data_), trivial_(kAnswerBytes) {
     std::uint64_t turn = 0;
-    http_load(daemon_.port(), 1, kKeys, [&](unsigned) {
+    http_load(daemon_.port(), 1, kMcpKeys, [&](unsigned) {
         const std::uint64_t key = turn++;
         return posted("/v1/mutations", "",
                       fmt::format(R"({{"op":"set","key":"{}","value":{},"reason":"bench"}})",

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "bench/store.h"
 #include "engine/decide.h"
 #include "engine/rules/json_logic.h"
 
@@ -18,11 +19,6 @@ namespace {
 constexpr std::string_view kRule =
     R"({"and":[{"==":[{"var":"key"},"stream.state"]},{"==":[{"var":"value"},"on"]}]})";
 constexpr std::string_view kData = R"({"key":"stream.state","value":"on"})";
-
-[[noreturn]] void give_up(const std::string& why) {
-    fmt::print(stderr, "bench: {}\n", why);
-    std::exit(1);
-}
 
 Json json_of(std::string_view text) {
     auto json = parse_json(text);

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "bench/store.h"
 #include "projection/entry.h"
 
 namespace se::bench {
@@ -17,15 +18,6 @@ void check(int rc) {
     if (rc == 0) return;
     fmt::print(stderr, "bench: lmdb: {}\n", mdb_strerror(rc));
     std::exit(1);
-}
-
-template <class T>
-T must(se::Result<T> result) {
-    if (!result) {
-        fmt::print(stderr, "bench: {}\n", result.error().text);
-        std::exit(1);
-    }
-    return std::move(*result);
 }
 
 std::uint64_t key_at(std::uint64_t i) { return (i * 7919) % kReadKeys; }

@@ -7,14 +7,11 @@
 #include <cstdlib>
 
 namespace se::bench {
-namespace {
 
-[[noreturn]] void give_up(const std::string& what) {
+void give_up(std::string_view what) {
     fmt::print(stderr, "bench: {}\n", what);
     std::exit(1);
 }
-
-}  // namespace
 
 std::string key_of(std::uint64_t number) {
     return fmt::format("bench.agent.memory.user.fact.{:07}", number);

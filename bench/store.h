@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "engine/adapters/posix_clock.h"
 #include "engine/adapters/posix_filesystem.h"
@@ -13,6 +15,15 @@
 #include "engine/engine.h"
 
 namespace se::bench {
+
+/// Ends the program: a benchmark that cannot go on has no figures.
+[[noreturn]] void give_up(std::string_view what);
+
+template <class T>
+T must(se::Result<T> result) {
+    if (!result) give_up(result.error().text);
+    return std::move(*result);
+}
 
 /// The work unit of all rows: a 36-byte dotted key and a 294-byte JSON value.
 std::string key_of(std::uint64_t number);

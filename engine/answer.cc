@@ -46,7 +46,7 @@ const Meaning& meaning(Code code) {
     return found;
 }
 
-std::string_view to_text(Answer::Status status) {
+std::string_view status_text(Answer::Status status) {
     switch (status) {
         case Answer::Status::accepted:
             return "accepted";
@@ -93,7 +93,7 @@ std::optional<Code> code_from_text(std::string_view text) {
 
 void append_answer_json(std::string& out, const Answer& answer) {
     JsonObject object(out);
-    object.text("id", answer.id).text("status", to_text(answer.status));
+    object.text("id", answer.id).text("status", status_text(answer.status));
     object.boolean("duplicate", answer.duplicate);
     if (answer.dry_run) object.boolean("dryRun", true);
     object.integer("seq", answer.seq.value).integer("epoch", answer.epoch.value);

@@ -5,18 +5,16 @@
 
 #include "engine/ops.h"
 #include "journal/base/assert.h"
+#include "journal/base/json_depth.h"
 #include "journal/body.h"
 
 namespace se {
 namespace {
 
-/// What our own records and settings hold was checked when it came in.
-constexpr std::size_t kTrustedDepth = 1024;
-
 /// What led to an accepted change: what the door says, and the facts that its author reasoned from.
 std::string cause_of(const Proposal& proposal, const Caller& caller) {
     if (proposal.basis.empty()) return caller.cause;
-    auto cause = parse_json(caller.cause.empty() ? "{}" : caller.cause, kTrustedDepth);
+    auto cause = parse_json(caller.cause.empty() ? "{}" : caller.cause, kJsonDepthTrusted);
     SE_ASSERT(cause && cause->is_object());
     Json::Array facts;
     for (const Body::Basis& fact : proposal.basis) {
@@ -292,7 +290,7 @@ std::vector<HeadChange> changes_of_rejected(const Proposal& proposal) {
 
 /// The client's list, without the values that `values` says anyway.
 std::string ops_of_accepted(const Proposal& proposal, const Decision& decision) {
-    auto list = parse_json(proposal.ops_text, kTrustedDepth);
+    auto list = parse_json(proposal.ops_text, kJsonDepthTrusted);
     SE_ASSERT(list && list->is_array() && list->array().size() == proposal.ops.size());
     for (std::size_t i = 0; i < proposal.ops.size(); ++i) {
         const Op& op = proposal.ops[i];

@@ -5,14 +5,14 @@
 #include <optional>
 #include <utility>
 
+#include "journal/base/json_depth.h"
 #include "journal/body.h"
 
 namespace se {
 namespace {
 
-constexpr std::size_t kTrustedDepth = 1000;  ///< of what is in the journal
 constexpr std::string_view kRuleCause = "rule";
-constexpr std::string_view kMutate = "mutate";
+constexpr std::string_view kMutateType = "mutate";
 
 Error corrupt(const RecordView& record, const std::string& what) {
     return Error{Errc::corruption,
@@ -138,7 +138,7 @@ void PendingDerived::add(std::span<const Fired> fired, const RecordPlace& place,
     for (const Fired& one : fired) {
         for (const Json& action : one.actions) {
             const std::uint64_t at = n++;
-            if (*action.find("type") != Json(kMutate)) continue;
+            if (*action.find("type") != Json(kMutateType)) continue;
             waiting_.push_back({.epoch = place.epoch,
                                 .seq = place.seq,
                                 .n = at,
@@ -158,7 +158,7 @@ Status PendingDerived::follow(const RecordView& record) {
         waiting_.clear();
         count_ = 0;
     } else {
-        const auto cause = parse_json(record.cause, kTrustedDepth);
+        const auto cause = parse_json(record.cause, kJsonDepthTrusted);
         if (!cause) return corrupt(record, "its cause is no JSON: " + cause.error().text);
         depth = number(*cause, "depth") + 1;
         ++count_;
@@ -173,7 +173,7 @@ Status PendingDerived::follow(const RecordView& record) {
     if (record.kind != Kind::accepted || !record.erased.empty()) return Ok{};
     SE_TRY(body, parse_body(record.body));
     if (body.fired.empty()) return Ok{};
-    const auto list = parse_json(body.fired, kTrustedDepth);
+    const auto list = parse_json(body.fired, kJsonDepthTrusted);
     if (!list || !list->is_array()) return corrupt(record, "`fired` is no list");
     std::uint64_t n = 0;
     for (const Json& one : list->array()) {
@@ -182,7 +182,7 @@ Status PendingDerived::follow(const RecordView& record) {
         for (const Json& action : actions->array()) {
             const std::uint64_t at = n++;
             const Json* const proposal = action.find("proposal");
-            if (text(action, "type") != kMutate || proposal == nullptr) continue;
+            if (text(action, "type") != kMutateType || proposal == nullptr) continue;
             waiting_.push_back({.epoch = record.epoch,
                                 .seq = record.seq,
                                 .n = at,

@@ -11,7 +11,7 @@ struct Member {
     std::uint64_t Limits::*value;
 };
 
-constexpr std::array<Member, 16> kMembers = {{
+constexpr std::array<Member, 16> kLimitMembers = {{
     {"key_bytes", &Limits::key_bytes},
     {"id_bytes", &Limits::id_bytes},
     {"actor_bytes", &Limits::actor_bytes},
@@ -30,10 +30,10 @@ constexpr std::array<Member, 16> kMembers = {{
     {"derived_count", &Limits::derived_count},
 }};
 // A limit that a decision reads and that no `config` record names would make replays differ.
-static_assert(sizeof(Limits) == (kMembers.size() + 1) * sizeof(std::uint64_t),
-              "every limit is in kMembers");
+static_assert(sizeof(Limits) == (kLimitMembers.size() + 1) * sizeof(std::uint64_t),
+              "every limit is in kLimitMembers");
 
-Error malformed(std::string_view name, std::string_view what) {
+Error wrong_limit(std::string_view name, std::string_view what) {
     return Error{Errc::malformed, std::string(name) + " " + std::string(what),
                  "/" + std::string(name)};
 }
@@ -42,7 +42,7 @@ Error malformed(std::string_view name, std::string_view what) {
 
 Json Limits::to_json() const {
     Json::Object object;
-    for (const Member& member : kMembers)
+    for (const Member& member : kLimitMembers)
         object.emplace_back(member.name, static_cast<std::int64_t>(this->*member.value));
     object.emplace_back("ttl_enforce", ttl_enforce);
     return Json(std::move(object));
@@ -51,15 +51,15 @@ Json Limits::to_json() const {
 Result<Limits> Limits::from_json(const Json& json) {
     if (!json.is_object()) return Error{Errc::malformed, "limits must be an object"};
     Limits limits;
-    for (const Member& member : kMembers) {
+    for (const Member& member : kLimitMembers) {
         const Json* value = json.find(member.name);
         if (!value) continue;
         if (!value->is_integer() || value->integer() < 0)
-            return malformed(member.name, "must be a whole number");
+            return wrong_limit(member.name, "must be a whole number");
         limits.*member.value = static_cast<std::uint64_t>(value->integer());
     }
     if (const Json* value = json.find("ttl_enforce")) {
-        if (!value->is_bool()) return malformed("ttl_enforce", "must be true or false");
+        if (!value->is_bool()) return wrong_limit("ttl_enforce", "must be true or false");
         limits.ttl_enforce = value->boolean();
     }
     return limits;

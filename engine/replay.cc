@@ -4,12 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "journal/base/json_depth.h"
 #include "journal/body.h"
 
 namespace se {
 namespace {
 
-constexpr std::size_t kTrustedDepth = 1000;
 constexpr std::string_view kExpiryDoor = "ttl";
 
 /// Codes that say nothing of the state: what never took shape, what passed, and what was said to
@@ -44,7 +44,7 @@ Limits without_limits(Limits limits) {
 
 /// The client's ops, with the values that the record says elsewhere.
 Result<Json> ops_of(const RecordView& record, const Body& body) {
-    SE_TRY(list, parse_json(body.ops, kTrustedDepth));
+    SE_TRY(list, parse_json(body.ops, kJsonDepthTrusted));
     if (!list.is_array()) return Error{Errc::corruption, "`ops` is no list"};
     for (Json& op : list.array()) {
         const Json* const kind = op.find("op");
@@ -54,7 +54,7 @@ Result<Json> ops_of(const RecordView& record, const Body& body) {
         if (*kind == Json("delete")) continue;
         for (std::size_t i = 0; i < body.values.size() && i < record.changes.size(); ++i) {
             if (record.changes[i].key != key->string()) continue;
-            SE_TRY(value, parse_json(body.values[i], kTrustedDepth));
+            SE_TRY(value, parse_json(body.values[i], kJsonDepthTrusted));
             op.set("value", std::move(value));  // moves its members: `kind` and `key` are gone
             break;                              // a record names a key once
         }
@@ -66,7 +66,7 @@ Result<Json> ops_of(const RecordView& record, const Body& body) {
 Result<Proposal> proposal_of(const RecordView& record, const Body& body, const Limits& limits) {
     Json json(Json::Object{{"reason", body.reason}});
     if (!body.metadata.empty()) {
-        SE_TRY(metadata, parse_json(body.metadata, kTrustedDepth));
+        SE_TRY(metadata, parse_json(body.metadata, kJsonDepthTrusted));
         json.set("metadata", std::move(metadata));
     }
     Json::Array basis;
@@ -86,7 +86,7 @@ Result<Proposal> proposal_of(const RecordView& record, const Body& body, const L
         const std::string* argument = !body.args.empty() ? &body.args[0] : nullptr;
         if (argument == nullptr && !body.values.empty()) argument = &body.values[0];
         if (argument != nullptr && op != "delete") {
-            SE_TRY(value, parse_json(*argument, kTrustedDepth));
+            SE_TRY(value, parse_json(*argument, kJsonDepthTrusted));
             json.set("value", std::move(value));
         }
         if (body.ttl) json.set("ttl", static_cast<std::int64_t>(*body.ttl));
@@ -111,7 +111,7 @@ Result<Caller> caller_of(const RecordView& record, const Body& body) {
     caller.exempt = record.door == kExpiryDoor;
     caller.cause = record.cause;
     if (record.kind != Kind::accepted || body.basis.empty()) return caller;
-    SE_TRY(cause, parse_json(record.cause, kTrustedDepth));
+    SE_TRY(cause, parse_json(record.cause, kJsonDepthTrusted));
     cause.erase("basis");  // the decision adds it
     caller.cause = cause.object().empty() ? "" : to_text(cause);
     return caller;
@@ -192,7 +192,7 @@ Result<std::optional<Replay::Difference>> Replay::next(const RecordView& record)
 
 Result<std::optional<Replay::Difference>> Replay::take_config(const RecordView& record) {
     SE_TRY_OK(state_.fold(record));
-    SE_TRY(body, parse_json(record.body, kTrustedDepth));
+    SE_TRY(body, parse_json(record.body, kJsonDepthTrusted));
     SE_TRY(policy, Policy::from_json(body));
     policy_ = std::move(policy);
     if (other_ || policy_.digest() == record.decided) return std::optional<Difference>();

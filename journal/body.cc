@@ -9,7 +9,7 @@
 namespace se {
 namespace {
 
-Error corrupt(std::string_view what) {
+Error not_a_body(std::string_view what) {
     return Error{Errc::corruption, "not a record body: " + std::string(what)};
 }
 
@@ -181,7 +181,7 @@ Result<Body> parse_body(std::string_view json) {
         last = name;
         return take_member(cursor, name, &body);
     });
-    if (!whole || !cursor.at_end()) return corrupt(last);
+    if (!whole || !cursor.at_end()) return not_a_body(last);
     return body;
 }
 
@@ -211,9 +211,9 @@ Status parse_post_images(std::string_view body_json, Time ts, std::size_t change
         }
         return skip(cursor);
     });
-    if (!whole || !cursor.at_end()) return corrupt("what the fold needs of it");
-    if (out->changes.size() != changes) return corrupt("not one value for each change");
-    if (has_entries && entries != changes) return corrupt("not one entry for each change");
+    if (!whole || !cursor.at_end()) return not_a_body("what the fold needs of it");
+    if (out->changes.size() != changes) return not_a_body("not one value for each change");
+    if (has_entries && entries != changes) return not_a_body("not one entry for each change");
     if (has_entries) return Ok{};
     for (PostImage& image : out->changes) {
         image.metadata = metadata;

@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, 21> kMembers = {
     "id",    "content", "actor",   "principal", "door", "roles",  "cause",
     "trace", "changes", "decided", "salt",      "body", "erased", "crc"};
 
-Error corrupt(std::string_view what) {
+Error not_a_record(std::string_view what) {
     return Error{Errc::corruption, "not a record: " + std::string(what)};
 }
 
@@ -241,38 +241,39 @@ std::optional<Frame> read_frame(std::string_view line) {
 Status parse_record(std::string_view line, RecordView* out) {
     clear(out);
     out->line = line;
-    if (line.size() < kCrcTailBytes) return corrupt("too short");
+    if (line.size() < kCrcTailBytes) return not_a_record("too short");
     const std::string_view covered = line.substr(0, line.size() - kCrcTailBytes);
     if (!line.substr(covered.size()).starts_with(kCrcMember) || !line.ends_with("\"}")) {
-        return corrupt("no crc at its end");
+        return not_a_record("no crc at its end");
     }
     TextCursor cursor(covered);
-    if (!take_frame(cursor, &out->seq, &out->epoch, &out->durable)) return corrupt("its start");
-    if (!cursor.time(&out->ts) || !cursor.take('"')) return corrupt("ts");
+    if (!take_frame(cursor, &out->seq, &out->epoch, &out->durable))
+        return not_a_record("its start");
+    if (!cursor.time(&out->ts) || !cursor.take('"')) return not_a_record("ts");
     if (!cursor.take(",\"kind\":") || !take_text(cursor, &out->kind_text, out)) {
-        return corrupt("kind");
+        return not_a_record("kind");
     }
     out->kind = kind_from_text(out->kind_text);
 
     const auto text = [&]<std::size_t N>(const char(&member)[N], std::string_view* value) {
         return !cursor.take(member) || take_text(cursor, value, out);
     };
-    if (!text(",\"note\":", &out->note)) return corrupt("note");
-    if (!text(",\"code\":", &out->code)) return corrupt("code");
-    if (!text(",\"id\":", &out->id)) return corrupt("id");
-    if (!text(",\"content\":", &out->content)) return corrupt("content");
-    if (!text(",\"actor\":", &out->actor)) return corrupt("actor");
-    if (!text(",\"principal\":", &out->principal)) return corrupt("principal");
-    if (!text(",\"door\":", &out->door)) return corrupt("door");
-    if (cursor.take(",\"roles\":") && !cursor.array(&out->roles)) return corrupt("roles");
-    if (cursor.take(",\"cause\":") && !cursor.object(&out->cause)) return corrupt("cause");
-    if (!text(",\"trace\":", &out->trace)) return corrupt("trace");
-    if (cursor.take(",\"changes\":") && !take_changes(cursor, out)) return corrupt("changes");
-    if (!text(",\"decided\":", &out->decided)) return corrupt("decided");
-    if (!pass_unknown_members(cursor)) return corrupt("a member in the wrong place");
+    if (!text(",\"note\":", &out->note)) return not_a_record("note");
+    if (!text(",\"code\":", &out->code)) return not_a_record("code");
+    if (!text(",\"id\":", &out->id)) return not_a_record("id");
+    if (!text(",\"content\":", &out->content)) return not_a_record("content");
+    if (!text(",\"actor\":", &out->actor)) return not_a_record("actor");
+    if (!text(",\"principal\":", &out->principal)) return not_a_record("principal");
+    if (!text(",\"door\":", &out->door)) return not_a_record("door");
+    if (cursor.take(",\"roles\":") && !cursor.array(&out->roles)) return not_a_record("roles");
+    if (cursor.take(",\"cause\":") && !cursor.object(&out->cause)) return not_a_record("cause");
+    if (!text(",\"trace\":", &out->trace)) return not_a_record("trace");
+    if (cursor.take(",\"changes\":") && !take_changes(cursor, out)) return not_a_record("changes");
+    if (!text(",\"decided\":", &out->decided)) return not_a_record("decided");
+    if (!pass_unknown_members(cursor)) return not_a_record("a member in the wrong place");
 
     Tail tail;
-    if (!split_tail(covered.substr(cursor.position()), &tail)) return corrupt("salt and body");
+    if (!split_tail(covered.substr(cursor.position()), &tail)) return not_a_record("salt and body");
     out->salt = tail.salt;
     out->body = tail.body;
     out->erased = tail.erased;
@@ -289,24 +290,24 @@ Hash leaf_hash(const RecordView& record) {
 }
 
 Result<Hash> leaf_hash(std::string_view line) {
-    if (line.size() < kCrcTailBytes) return corrupt("too short");
+    if (line.size() < kCrcTailBytes) return not_a_record("too short");
     const std::string_view covered = line.substr(0, line.size() - kCrcTailBytes);
     TextCursor cursor(covered);
-    if (!cursor.take('{')) return corrupt("its start");
+    if (!cursor.take('{')) return not_a_record("its start");
     // Member by member: a `cause` may hold a member named salt of its own.
     std::string_view name, value;
     bool escaped = false;
     if (!cursor.string(&name, &escaped) || !cursor.take(':') || !cursor.value(&value)) {
-        return corrupt("its start");
+        return not_a_record("its start");
     }
     while (!at_tail(cursor)) {
         if (!cursor.take(',') || !cursor.string(&name, &escaped) || !cursor.take(':') ||
             !cursor.value(&value)) {
-            return corrupt("its head");
+            return not_a_record("its head");
         }
     }
     Tail tail;
-    if (!split_tail(covered.substr(cursor.position()), &tail)) return corrupt("salt and body");
+    if (!split_tail(covered.substr(cursor.position()), &tail)) return not_a_record("salt and body");
     return hash_leaf(covered.substr(0, cursor.position()), body_hash(tail));
 }
 

@@ -12,12 +12,12 @@
 namespace se {
 namespace {
 
-constexpr std::string_view kFormatName = "state-engine-journal/";
-constexpr unsigned kFormatMajor = 1;
+constexpr std::string_view kHeaderFormatName = "state-engine-journal/";
+constexpr unsigned kHeaderFormatMajor = 1;
 constexpr std::size_t kFirstChunkBytes = 16u << 10;
 constexpr std::size_t kStoreIdBytes = 36;
 
-Error corrupt(std::string_view what) {
+Error not_a_header(std::string_view what) {
     return Error{Errc::corruption, "not a segment header: " + std::string(what)};
 }
 
@@ -73,17 +73,18 @@ std::uint64_t header_bytes_least(Seq first) {
 }
 
 Result<SegmentHeader> parse_segment_header(std::string_view line) {
-    if (!crc_tail_holds(line)) return corrupt("its crc");
+    if (!crc_tail_holds(line)) return not_a_header("its crc");
     TextCursor cursor(line.substr(0, line.size() - kCrcTailBytes));
     std::string format;
-    if (!cursor.take("{\"format\":") || !cursor.text(&format) || !format.starts_with(kFormatName)) {
-        return corrupt("its format");
+    if (!cursor.take("{\"format\":") || !cursor.text(&format) ||
+        !format.starts_with(kHeaderFormatName)) {
+        return not_a_header("its format");
     }
     unsigned major = 0;
-    const char* const number = format.data() + kFormatName.size();
+    const char* const number = format.data() + kHeaderFormatName.size();
     std::from_chars(number, format.data() + format.size(), major);
-    if (major == 0) return corrupt("its format");
-    if (major > kFormatMajor) {
+    if (major == 0) return not_a_header("its format");
+    if (major > kHeaderFormatMajor) {
         return Error{Errc::unsupported,
                      "segment format " + format + " was written by a newer version; use that one"};
     }
@@ -93,13 +94,13 @@ Result<SegmentHeader> parse_segment_header(std::string_view line) {
         !cursor.integer(&header.epoch.value) || !cursor.take(",\"first\":") ||
         !cursor.integer(&header.first.value) || !cursor.take(",\"root\":") || !cursor.text(&root) ||
         !cursor.take(",\"frontier\":") || !cursor.text(&frontier)) {
-        return corrupt("its members");
+        return not_a_header("its members");
     }
     const auto bytes = bytes_from_hex(frontier);
-    if (!bytes) return corrupt("its frontier");
+    if (!bytes) return not_a_header("its frontier");
     SE_TRY(before, Frontier::from_bytes(*bytes));
     header.before = std::move(before);
-    if (root != to_hex(header.before.root())) return corrupt("its root is not its frontier's");
+    if (root != to_hex(header.before.root())) return not_a_header("its root is not its frontier's");
     return header;
 }
 

@@ -11,8 +11,8 @@
 namespace se {
 namespace {
 
-constexpr std::string_view kFormatName = "state-engine-store/";
-constexpr unsigned kFormatMajor = 1;
+constexpr std::string_view kStoreFormatName = "state-engine-store/";
+constexpr unsigned kStoreFormatMajor = 1;
 constexpr std::uint64_t kStoreFileBytesMax = 4096;
 
 std::string parent_of(const std::string& path) {
@@ -24,7 +24,7 @@ std::string parent_of(const std::string& path) {
 std::string encode(const StoreInfo& info) {
     std::string text;
     JsonObject object(text);
-    object.text("format", std::string(kFormatName) + std::to_string(kFormatMajor));
+    object.text("format", std::string(kStoreFormatName) + std::to_string(kStoreFormatMajor));
     object.text("store", info.store).text("secret", to_hex(info.secret));
     object.close();
     return text += '\n';
@@ -39,14 +39,16 @@ Result<StoreInfo> decode(const std::string& path, std::string_view text) {
     const Json* const format = json->find("format");
     const Json* const store = json->find("store");
     const Json* const secret = json->find("secret");
-    if (format == nullptr || !format->is_string() || !format->string().starts_with(kFormatName)) {
+    if (format == nullptr || !format->is_string() ||
+        !format->string().starts_with(kStoreFormatName)) {
         return corrupt("no format of ours");
     }
-    const std::string_view major = std::string_view(format->string()).substr(kFormatName.size());
+    const std::string_view major =
+        std::string_view(format->string()).substr(kStoreFormatName.size());
     unsigned number = 0;
     const auto parsed = std::from_chars(major.data(), major.data() + major.size(), number);
     if (parsed.ec != std::errc{} || number == 0) return corrupt("no format of ours");
-    if (number > kFormatMajor) {
+    if (number > kStoreFormatMajor) {
         return Error{Errc::unsupported, path + ": format " + format->string() +
                                             " was written by a newer version; use that one"};
     }

@@ -20,6 +20,7 @@
 #include "mcp/stdio.h"
 #include "mcp/tools/state_registry.h"
 #include "tools/daemon_mcp_decider.h"
+#include "tools/daemon_surroundings.h"
 
 namespace se {
 namespace {
@@ -31,10 +32,11 @@ constexpr auto kFinishWait = 10s;        // for what is under way when the host 
 constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kWriteBytes = 4096;  // a pipe that says it is writable takes so much at once
 
-constexpr const char* kWhat =
-    "state-engine mcp: the state for a language model's host, as an MCP server over standard input and output.";
+constexpr const char* kMcpWhat =
+    "state-engine mcp: the state for a language model's host, as an MCP server over standard input "
+    "and output.";
 
-constexpr const char* kTeach = R"(How it finds the state:
+constexpr const char* kMcpTeach = R"(How it finds the state:
   It reads the store's files directly, beside whoever writes them, and never holds the store to read.
   To write it asks the daemon that runs on the store (<data>/engine.sock). When none runs, it opens the
   store itself for as long as there is something to write.
@@ -83,12 +85,6 @@ void on_signal(int) {
     g_stop = 1;
     ring(g_wake);
     errno = saved;
-}
-
-std::optional<std::string> environment(std::string_view name) {
-    const char* value = std::getenv(std::string(name).c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
 }
 
 /// The process: one thread that waits for the host, the daemon and the disk.
@@ -229,8 +225,8 @@ private:
 int run_mcp(int count, char** arguments) {
     Options options;
     options.data = environment("STATE_ENGINE_DATA").value_or(options.data);
-    CLI::App app(kWhat, "state-engine mcp");
-    app.footer(kTeach);
+    CLI::App app(kMcpWhat, "state-engine mcp");
+    app.footer(kMcpTeach);
     app.add_option("--data", options.data, "The store's folder (STATE_ENGINE_DATA); made when absent");
     app.add_option("--profile", options.profile, "state: the tools of the state. full: list_prefixes too")
         ->check(CLI::IsMember({"state", "full"}));

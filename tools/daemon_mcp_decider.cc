@@ -7,8 +7,10 @@
 #include <array>
 
 #include "engine/intake/proposal.h"
+#include "journal/base/json_depth.h"
 #include "journal/search.h"
 #include "mcp/engine_door.h"
+#include "tools/daemon_surroundings.h"
 
 namespace se {
 namespace {
@@ -20,16 +22,10 @@ constexpr auto kAnswerWait = 10s;             // of one read; then the connectio
 constexpr auto kLinger = 500ms;               // the store is kept for the next proposal so long
 constexpr auto kLookAgain = 20ms;             // for whoever holds the store
 constexpr auto kPolicyKept = 5s;
-constexpr std::size_t kTrustedDepth = 1024;
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 /// What the daemon said, as far as it is an answer to a proposal.
 std::optional<mcp::Decided> decided_of(const HttpAnswer& answer) {
-    const auto json = parse_json(answer.body, kTrustedDepth);
+    const auto json = parse_json(answer.body, kJsonDepthTrusted);
     if (!json) return std::nullopt;
     const auto text = [&](std::string_view name) {
         const Json* member = json->find(name);
@@ -280,16 +276,16 @@ Result<Policy> StoreDecider::read_policy() {
            }));
     if (!newest) return Policy{};
     if (newest->view.kind == Kind::config) {
-        SE_TRY(json, parse_json(newest->view.body, kTrustedDepth));
+        SE_TRY(json, parse_json(newest->view.body, kJsonDepthTrusted));
         return Policy::from_json(json);
     }
     // Who closed the store said which `config` record was in force.
-    SE_TRY(closed, parse_json(newest->view.body, kTrustedDepth));
+    SE_TRY(closed, parse_json(newest->view.body, kJsonDepthTrusted));
     const Json* seq = closed.find("config");
     if (seq == nullptr || !seq->is_integer()) return Policy{};
     SE_TRY(reader, JournalReader::open(world_.files, paths));
     SE_TRY(record, reader.at(Seq{static_cast<std::uint64_t>(seq->integer())}));
-    SE_TRY(json, parse_json(record->body, kTrustedDepth));
+    SE_TRY(json, parse_json(record->body, kJsonDepthTrusted));
     return Policy::from_json(json);
 }
 

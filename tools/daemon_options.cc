@@ -8,6 +8,7 @@
 #include "engine/adapters/http_client.h"
 #include "engine/adapters/http_server.h"
 #include "engine/adapters/posix_filesystem.h"
+#include "tools/daemon_surroundings.h"
 
 namespace se {
 namespace {
@@ -51,12 +52,6 @@ Settings (flag > environment > file > default), each as --set name=value:
                 setting.meaning + "\n      " + setting.environment + "\n";
     }
     return text;
-}
-
-std::optional<std::string> environment(std::string_view name) {
-    const char* value = std::getenv(std::string(name).c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
 }
 
 }  // namespace

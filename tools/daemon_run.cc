@@ -13,6 +13,7 @@
 #include "journal/base/json.h"
 #include "journal/repair.h"
 #include "journal/search.h"
+#include "tools/daemon_surroundings.h"
 
 namespace se {
 namespace {
@@ -25,11 +26,6 @@ constexpr std::chrono::nanoseconds kDrainLook = 20ms;
 
 constexpr int kError = 1;
 constexpr int kHeld = 7;
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 /// Every connection and every reader takes a descriptor.
 void raise_descriptor_limit() {

@@ -62,7 +62,7 @@ Principals must(Result<Principals> principals) {
     return *std::move(principals);
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_spaces(std::string_view text) {
     while (text.starts_with(' ')) text.remove_prefix(1);
     while (text.ends_with(' ')) text.remove_suffix(1);
     return text;
@@ -139,7 +139,7 @@ std::optional<Problem> read_claim(const Request& request, const Limits& limits,
     const auto either = [&](std::string_view first, std::string_view second, std::size_t bytes_max,
                             std::string_view* value) -> std::optional<Problem> {
         for (const std::string_view name : {first, second}) {
-            *value = trimmed(request.header(name));
+            *value = without_spaces(request.header(name));
             if (value->empty()) continue;
             if (is_utf8(*value) && value->size() <= bytes_max) return std::nullopt;
             return Problem{.message = std::string(name) + " must be UTF-8 of at most " +
@@ -156,7 +156,7 @@ std::optional<Problem> read_claim(const Request& request, const Limits& limits,
     claim->actor = actor;
     while (!roles.empty()) {
         const std::size_t comma = std::min(roles.find(','), roles.size());
-        if (const std::string_view role = trimmed(roles.substr(0, comma)); !role.empty())
+        if (const std::string_view role = without_spaces(roles.substr(0, comma)); !role.empty())
             claim->roles.emplace_back(role);
         roles.remove_prefix(std::min(comma + 1, roles.size()));
         if (claim->roles.size() > kClaimedRolesMax)

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "journal/base/json.h"
+#include "journal/base/json_depth.h"
 
 namespace se {
 namespace {
 
 constexpr std::size_t kRecordsAtOnce = 256;
-/// What our own events hold was checked when it came in.
-constexpr std::size_t kTrustedDepth = 1024;
 /// Of a feed that reads the past: more, and it lets others have a turn.
 constexpr int kSlicesATurn = 8;
 
@@ -23,7 +22,7 @@ bool is_foreign(Cursor cursor, const Engine& engine) {
 /// The event's text for whom may not read everything: a basis names keys, and whether they changed.
 std::string readable_text(const std::string& text, const Principal& rights) {
     if (text.find("\"basis\"") == text.npos) return text;
-    auto event = parse_json(text, kTrustedDepth);
+    auto event = parse_json(text, kJsonDepthTrusted);
     if (!event) return text;
     const Json* const cause = event->find("cause");
     const Json* const basis = cause == nullptr ? nullptr : cause->find("basis");

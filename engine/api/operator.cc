@@ -15,7 +15,7 @@ namespace {
 /// pass a gap), so only the code that did the thing writes them.
 constexpr auto kNotes = std::to_array<std::string_view>({"imported"});
 
-std::string_view to_text(EngineState state) {
+std::string_view state_text(EngineState state) {
     switch (state) {
         case EngineState::ready: return "ready";
         case EngineState::draining: return "draining";
@@ -25,7 +25,9 @@ std::string_view to_text(EngineState state) {
     return "failed";
 }
 
-std::string_view to_text(FsyncMode mode) { return mode == FsyncMode::group ? "group" : "never"; }
+std::string_view fsync_text(FsyncMode mode) {
+    return mode == FsyncMode::group ? "group" : "never";
+}
 
 void reply_seq(const Api::Reply& reply, const Engine* engine, const Result<Seq>& seq,
                std::string_view more = {}) {
@@ -101,14 +103,14 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
     Engine& engine = *core.engine;
     const Journal& journal = engine.journal();
     const EngineStats stats = engine.stats();
-    json.text("state", core.draining ? "draining" : to_text(engine.state()));
+    json.text("state", core.draining ? "draining" : state_text(engine.state()));
     if (!engine.why_not_ready().empty()) json.text("message", engine.why_not_ready());
     json.text("store", engine.store().store)
         .integer("epoch", journal.epoch().value)
         .integer("last", journal.last().value)
         .integer("durable", engine.durable().value)
         .integer("applied", engine.applied().seq.value)
-        .text("fsync", to_text(core.settings().journal.fsync))
+        .text("fsync", fsync_text(core.settings().journal.fsync))
         .text("policy", engine.policy().digest())
         .integer("journalBytes", journal.journal_bytes())
         .integer("mapBytes", engine.projection().map_bytes());

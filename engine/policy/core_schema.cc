@@ -44,7 +44,7 @@ bool is_float(std::string_view text) {
     return take_digits(text) > 0 && text.empty();
 }
 
-Error malformed(std::string_view text, std::string_view why) {
+Error wrong_scalar(std::string_view text, std::string_view why) {
     return Error{Errc::malformed, "`" + std::string(text.substr(0, 40)) + "` " + std::string(why)};
 }
 
@@ -53,7 +53,7 @@ Result<Json> integer(std::string_view text, std::string_view digits, int base) {
     if (digits.starts_with('+')) digits.remove_prefix(1);
     const auto [end, error] =
         std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-    if (error != std::errc{}) return malformed(text, "is beyond 64 bits with a sign");
+    if (error != std::errc{}) return wrong_scalar(text, "is beyond 64 bits with a sign");
     return Json(value);
 }
 
@@ -74,14 +74,14 @@ Result<Json> resolve_plain_scalar(std::string_view text) {
         return integer(text, text.substr(2), 16);
     if (is_one_of(without_sign(text), {".inf", ".Inf", ".INF"}) ||
         is_one_of(text, {".nan", ".NaN", ".NAN"}))
-        return malformed(text, "is a number that JSON lacks");
+        return wrong_scalar(text, "is a number that JSON lacks");
     if (!is_float(text)) return Json(text);
 
     std::string_view digits = text;
     if (digits.starts_with('+')) digits.remove_prefix(1);
     double value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{}) return malformed(text, "is beyond the range of numbers");
+    if (error != std::errc{}) return wrong_scalar(text, "is beyond the range of numbers");
     return Json(value);
 }
 

@@ -14,10 +14,10 @@ constexpr std::size_t kPrincipalsMax = 1024;
 constexpr std::size_t kPatternsMax = 1024;
 constexpr std::size_t kNameBytesMax = 256;
 
-constexpr auto kMembers = std::to_array<std::string_view>(
+constexpr auto kPrincipalMembers = std::to_array<std::string_view>(
     {"name", "token_sha256", "actor", "roles", "scopes", "read", "write", "speaks_for"});
 
-Error wrong(std::string text, std::string pointer = {}) {
+Error wrong_principal(std::string text, std::string pointer = {}) {
     return Error{Errc::malformed, std::move(text), std::move(pointer)};
 }
 
@@ -31,7 +31,8 @@ bool is_scope(std::string_view text) {
 Status check_scopes(const std::vector<std::string>& scopes) {
     for (const std::string& scope : scopes) {
         if (!is_scope(scope))
-            return wrong("'" + scope.substr(0, 64) + "' is no scope: letters a-z, digits, : . _ -");
+            return wrong_principal("'" + scope.substr(0, 64) +
+                                   "' is no scope: letters a-z, digits, : . _ -");
     }
     return Ok{};
 }
@@ -43,18 +44,20 @@ public:
         : entry_(entry), pointer_("/" + std::to_string(index)) {}
 
     Result<PrincipalEntry> read() && {
-        if (!entry_.is_object()) return wrong(" must be a map with a name", "");
+        if (!entry_.is_object()) return wrong_principal(" must be a map with a name", "");
         for (const auto& [member, value] : entry_.object()) {
-            if (std::ranges::find(kMembers, member) != kMembers.end()) continue;
-            const std::vector<std::string> names(kMembers.begin(), kMembers.end());
-            return wrong("." + member + " is not known; the nearest is " +
-                             std::string(nearest_name(member, names)),
-                         member);
+            if (std::ranges::find(kPrincipalMembers, member) != kPrincipalMembers.end()) continue;
+            const std::vector<std::string> names(kPrincipalMembers.begin(),
+                                                 kPrincipalMembers.end());
+            return wrong_principal("." + member + " is not known; the nearest is " +
+                                       std::string(nearest_name(member, names)),
+                                   member);
         }
         SE_TRY(name, text("name"));
-        if (name.empty()) return wrong(".name is missing", "");
+        if (name.empty()) return wrong_principal(".name is missing", "");
         if (name.starts_with("local:") || name.starts_with("system:"))
-            return wrong(".name: 'local:' and 'system:' are for those who need no token", "name");
+            return wrong_principal(".name: 'local:' and 'system:' are for those who need no token",
+                                   "name");
         principal_.name = name;
         SE_TRY(actor, text("actor"));
         principal_.actor = actor.empty() ? std::move(name) : std::move(actor);
@@ -62,7 +65,7 @@ public:
         principal_.roles = std::move(roles);
         SE_TRY(scopes, texts("scopes"));
         if (const Status fine = check_scopes(scopes); !fine)
-            return wrong(".scopes: " + fine.error().text, "scopes");
+            return wrong_principal(".scopes: " + fine.error().text, "scopes");
         principal_.scopes = std::move(scopes);
         SE_TRY_OK(patterns("read", &principal_.read));
         SE_TRY_OK(patterns("write", &principal_.write));
@@ -74,7 +77,7 @@ public:
             made.token = hash_from_hex(token);
             // The text itself is not shown: somebody may have put the token in its place.
             if (!made.token)
-                return wrong(
+                return wrong_principal(
                     ".token_sha256 must be the SHA-256 of the token as 64 digits of lower-case "
                     "hex (`statectl token new` makes both)",
                     "token_sha256");
@@ -84,7 +87,7 @@ public:
     }
 
 private:
-    Error wrong(std::string text, std::string_view member) const {
+    Error wrong_principal(std::string text, std::string_view member) const {
         std::string pointer = pointer_;
         if (!member.empty()) pointer.append("/").append(member);
         return se::Error{Errc::malformed, "[" + pointer_.substr(1) + "]" + std::move(text),
@@ -97,10 +100,10 @@ private:
         if (value == nullptr) return std::string();
         const std::string what = "." + std::string(member);
         if (!value->is_string() || value->string().empty())
-            return wrong(what + " must be a text that is not empty", member);
+            return wrong_principal(what + " must be a text that is not empty", member);
         if (value->string().size() > kNameBytesMax)
-            return wrong(what + " is longer than " + std::to_string(kNameBytesMax) + " bytes",
-                         member);
+            return wrong_principal(
+                what + " is longer than " + std::to_string(kNameBytesMax) + " bytes", member);
         return value->string();
     }
 
@@ -109,18 +112,18 @@ private:
         const Json* const value = entry_.find(member);
         if (value == nullptr) return all;
         const std::string what = "." + std::string(member);
-        if (!value->is_array()) return wrong(what + " must be a list of texts", member);
+        if (!value->is_array()) return wrong_principal(what + " must be a list of texts", member);
         if (value->array().size() > kPatternsMax)
-            return wrong(what + " has more than " + std::to_string(kPatternsMax) + " texts",
-                         member);
+            return wrong_principal(
+                what + " has more than " + std::to_string(kPatternsMax) + " texts", member);
         for (const Json& item : value->array()) {
             if (!item.is_string() || item.string().empty() ||
                 item.string().size() > kNameBytesMax) {
-                return wrong(what + "[" + std::to_string(all.size()) +
-                                 "] must be a text that is not empty, of at most " +
-                                 std::to_string(kNameBytesMax) + " bytes" +
-                                 (item.is_string() ? "" : ": put it in quotes"),
-                             member);
+                return wrong_principal(what + "[" + std::to_string(all.size()) +
+                                           "] must be a text that is not empty, of at most " +
+                                           std::to_string(kNameBytesMax) + " bytes" +
+                                           (item.is_string() ? "" : ": put it in quotes"),
+                                       member);
             }
             all.push_back(item.string());
         }
@@ -131,7 +134,8 @@ private:
         if (entry_.find(member) == nullptr) return Ok{};  // as it stands by default
         SE_TRY(list, texts(member));
         auto made = Patterns::from(std::move(list));
-        if (!made) return wrong("." + std::string(member) + ": " + made.error().text, member);
+        if (!made)
+            return wrong_principal("." + std::string(member) + ": " + made.error().text, member);
         *out = std::move(*made);
         return Ok{};
     }
@@ -156,15 +160,15 @@ Patterns Patterns::everything() {
 Result<Patterns> Patterns::from(std::vector<std::string> texts) {
     Patterns patterns;
     for (const std::string& text : texts) {
-        if (text.empty()) return wrong("a pattern must not be empty");
+        if (text.empty()) return wrong_principal("a pattern must not be empty");
         const std::size_t star = text.find('*');
         if (star == text.npos) {
             patterns.names_.push_back(text);
         } else if (star + 1 == text.size()) {
             patterns.prefixes_.push_back(text.substr(0, star));
         } else {
-            return wrong("'" + text.substr(0, 64) +
-                         "': a * may only stand at the end of a pattern");
+            return wrong_principal("'" + text.substr(0, 64) +
+                                   "': a * may only stand at the end of a pattern");
         }
     }
     patterns.texts_ = std::move(texts);
@@ -237,9 +241,9 @@ Json to_json(const Principal& principal) {
 }
 
 Result<std::vector<PrincipalEntry>> parse_principals(const Json& list) {
-    if (!list.is_array()) return wrong("must be a list of principals");
+    if (!list.is_array()) return wrong_principal("must be a list of principals");
     if (list.array().size() > kPrincipalsMax)
-        return wrong("has more than " + std::to_string(kPrincipalsMax) + " entries");
+        return wrong_principal("has more than " + std::to_string(kPrincipalsMax) + " entries");
     std::vector<PrincipalEntry> entries;
     for (const Json& item : list.array()) {
         const std::size_t index = entries.size();
@@ -248,14 +252,16 @@ Result<std::vector<PrincipalEntry>> parse_principals(const Json& list) {
         for (std::size_t i = 0; i < index; ++i) {
             const PrincipalEntry& other = entries[i];
             if (other.principal->name == entry.principal->name) {
-                return wrong(place + ".name: there is a principal '" + other.principal->name +
-                                 "' already, at [" + std::to_string(i) + "]",
-                             "/" + std::to_string(index) + "/name");
+                return wrong_principal(place + ".name: there is a principal '" +
+                                           other.principal->name + "' already, at [" +
+                                           std::to_string(i) + "]",
+                                       "/" + std::to_string(index) + "/name");
             }
             if (entry.token && entry.token == other.token) {
-                return wrong(place + ".token_sha256 is that of '" + other.principal->name +
-                                 "' too: a token names one principal",
-                             "/" + std::to_string(index) + "/token_sha256");
+                return wrong_principal(place + ".token_sha256 is that of '" +
+                                           other.principal->name +
+                                           "' too: a token names one principal",
+                                       "/" + std::to_string(index) + "/token_sha256");
             }
         }
         entries.push_back(std::move(entry));
@@ -268,9 +274,9 @@ Result<Principals> Principals::make(const Options& options) {
     Principal unnamed;
     unnamed.scopes = options.default_scopes;
     if (const Status fine = check_scopes(unnamed.scopes); !fine)
-        return wrong("auth.default_scopes: " + fine.error().text);
+        return wrong_principal("auth.default_scopes: " + fine.error().text);
     auto speaks_for = Patterns::from(options.default_speaks_for);
-    if (!speaks_for) return wrong("auth.default_speaks_for: " + speaks_for.error().text);
+    if (!speaks_for) return wrong_principal("auth.default_speaks_for: " + speaks_for.error().text);
     unnamed.speaks_for = std::move(*speaks_for);
     const auto named = [&](std::string_view name) {
         Principal principal = unnamed;
@@ -283,9 +289,9 @@ Result<Principals> Principals::make(const Options& options) {
     for (const PrincipalEntry& entry : options.entries) {
         const bool is_token_principal = entry.principal->name == kTokenPrincipal;
         if (!entry.token && !(is_token_principal && !options.token.empty())) {
-            return wrong("auth.principals: '" + entry.principal->name +
-                         "' has no token_sha256, so nobody could ever be it" +
-                         (is_token_principal ? " (or set auth.token)" : ""));
+            return wrong_principal("auth.principals: '" + entry.principal->name +
+                                   "' has no token_sha256, so nobody could ever be it" +
+                                   (is_token_principal ? " (or set auth.token)" : ""));
         }
         if (is_token_principal) behind_token = entry.principal;
         if (entry.token) made.keys_.push_back({*entry.token, entry.principal});
@@ -299,8 +305,8 @@ Result<Principals> Principals::make(const Options& options) {
     const Hash token = sha256(options.token);
     for (const Key& key : made.keys_) {
         if (key.token == token && key.principal != behind_token) {
-            return wrong("auth.token is the token of '" + key.principal->name +
-                         "' too: a token names one principal");
+            return wrong_principal("auth.token is the token of '" + key.principal->name +
+                                   "' too: a token names one principal");
         }
     }
     made.keys_.push_back({token, std::move(behind_token)});

@@ -23,13 +23,13 @@ struct Range {
     std::uint64_t min, max;
 };
 
-Error wrong(std::string text) {
+Error wrong_setting(std::string text) {
     return Error{Errc::malformed, std::move(text)};
 }
 
 /// A flag or a variable may be any bytes; what is shown, logged and journaled is JSON.
 Error not_utf8() {
-    return wrong("must be UTF-8");
+    return wrong_setting("must be UTF-8");
 }
 
 std::string shown(const Json& value) {
@@ -61,8 +61,8 @@ public:
         row.set = [field, unit, range](Config* config, std::string_view text) -> Status {
             SE_TRY(value, parse_quantity(text, unit));
             if (value < range.min || value > range.max) {
-                return wrong("must be between " + quantity_text(range.min, unit) + " and " +
-                             quantity_text(range.max, unit));
+                return wrong_setting("must be between " + quantity_text(range.min, unit) + " and " +
+                                     quantity_text(range.max, unit));
             }
             assign(field(*config), value);
             return Ok{};
@@ -76,7 +76,7 @@ public:
         row.get = [field](const Config& config) { return Json(field(config)); };
         row.info.default_value = shown(row.get(defaults()));
         row.set = [field, bytes_min](Config* config, std::string_view text) -> Status {
-            if (text.size() < bytes_min) return wrong("must not be empty");
+            if (text.size() < bytes_min) return wrong_setting("must not be empty");
             if (!is_utf8(text)) return not_utf8();
             field(*config) = text;
             return Ok{};
@@ -122,7 +122,7 @@ public:
                 }
                 right += (right.empty() ? "" : ", ") + word;
             }
-            return wrong("must be one of " + right);
+            return wrong_setting("must be one of " + right);
         };
         return row;
     }
@@ -147,7 +147,7 @@ public:
         row.set = [](Config* config, std::string_view text) -> Status {
             if (!is_utf8(text)) return not_utf8();
             const auto json = parse_json(text);
-            if (!json) return wrong("must be a list of principals: " + json.error().text);
+            if (!json) return wrong_setting("must be a list of principals: " + json.error().text);
             SE_TRY(entries, parse_principals(*json));
             config->settings.auth.principals = std::move(entries);
             return Ok{};
@@ -184,7 +184,7 @@ private:
 
     /// `a, b` or, for texts with commas in them, a JSON list.
     static Result<std::vector<std::string>> parse_list(std::string_view text) {
-        const Error malformed = wrong("must be a list of texts, none of them empty");
+        const Error malformed = wrong_setting("must be a list of texts, none of them empty");
         std::vector<std::string> texts;
         if (text.starts_with('[')) {
             const auto json = parse_json(text);

@@ -17,7 +17,7 @@ namespace {
 
 // An alias is written out where it stands, so a few lines can name billions of nodes.
 constexpr std::size_t kNodesMax = 100'000;
-constexpr std::size_t kDepthMax = 64;
+constexpr std::size_t kYamlDepthMax = 64;
 
 constexpr std::string_view kTagPrefix = "tag:yaml.org,2002:";
 
@@ -39,7 +39,7 @@ Error at_line(int line, const std::string& what) {
 }
 
 Error too_deep(int line) {
-    return at_line(line, "more than " + std::to_string(kDepthMax) + " levels deep");
+    return at_line(line, "more than " + std::to_string(kYamlDepthMax) + " levels deep");
 }
 
 /// Sees a text go by without keeping any of it. Where a line begins with a comma or a closing bracket,
@@ -95,7 +95,7 @@ public:
         if (++nodes_ > kNodesMax)
             return at_line(line, "more than " + std::to_string(kNodesMax) +
                                      " values (aliases count where they stand)");
-        if (depth > kDepthMax) return too_deep(line);
+        if (depth > kYamlDepthMax) return too_deep(line);
         switch (node.Type()) {
             case YAML::NodeType::Undefined:
                 break;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/intake/proposal.h"
+#include "engine/rules/rule_error.h"
 #include "journal/base/time_text.h"
 
 namespace se {
@@ -15,10 +16,6 @@ constexpr std::string_view kOurs = "state-engine";
 constexpr std::string_view kDefaultType = "state-engine.rule";
 constexpr std::array<std::string_view, 8> kConnectors = {"twitch",  "discord", "twilio", "slack",
                                                          "webhook", "api",     "system", "obs"};
-
-Error wrong(std::string pointer, std::string text) {
-    return Error{Errc::malformed, std::move(text), std::move(pointer)};
-}
 
 std::string joined(auto const& names) {
     std::string out;
@@ -41,38 +38,40 @@ Result<std::string> text_of(const Json& json, std::string_view name, std::string
     const Json* const found = json.find(name);
     if (found == nullptr) return otherwise;
     if (found->is_string() && !found->string().empty()) return found->string();
-    return wrong("/" + std::string(name), std::string(name) + " must be a text that is not empty");
+    return wrong_rule("/" + std::string(name),
+                      std::string(name) + " must be a text that is not empty");
 }
 
 Result<bool> flag_of(const Json& json, std::string_view name) {
     const Json* const found = json.find(name);
     if (found == nullptr) return false;
     if (found->is_bool()) return found->boolean();
-    return wrong("/" + std::string(name), std::string(name) + " must be true or false");
+    return wrong_rule("/" + std::string(name), std::string(name) + " must be true or false");
 }
 
 Result<Action> publish_action(const Json& json) {
     if (const auto name = stranger_in(json, {"type", "action", "payload", "envelope", "templates",
                                              "connector", "destination"});
         !name.empty())
-        return wrong("/" + name,
-                     name + " is no member of " + std::string(kPublish) +
-                         "; it has payload, envelope, templates, connector, destination");
+        return wrong_rule("/" + name,
+                          name + " is no member of " + std::string(kPublish) +
+                              "; it has payload, envelope, templates, connector, destination");
     const Json* const payload = json.find("payload");
     if (payload == nullptr || !payload->is_object())
-        return wrong(payload == nullptr ? "" : "/payload", "publishEgress needs a payload, a map");
+        return wrong_rule(payload == nullptr ? "" : "/payload",
+                          "publishEgress needs a payload, a map");
     SE_TRY(envelope, flag_of(json, "envelope"));
     SE_TRY(templates, flag_of(json, "templates"));
     Action action{.name = std::string(kPublish), .body = Template::verbatim(*payload)};
     if (templates) {
         auto body = Template::compile(*payload);
-        if (!body) return wrong("/payload" + body.error().pointer, body.error().text);
+        if (!body) return wrong_rule("/payload" + body.error().pointer, body.error().text);
         action.body = std::move(*body);
     }
     if (!envelope) {
         for (const char* name : {"connector", "destination"})
             if (json.find(name) != nullptr)
-                return wrong(
+                return wrong_rule(
                     "/" + std::string(name),
                     std::string(name) + " is for what goes out enveloped: add envelope: true");
         return action;
@@ -83,8 +82,8 @@ Result<Action> publish_action(const Json& json) {
         type != nullptr && type->is_string() ? type->string() : std::string(kDefaultType);
     SE_TRY(connector, text_of(json, "connector", "system"));
     if (!is_connector(connector))
-        return wrong("/connector",
-                     connector + " is no connector; there are " + joined(kConnectors));
+        return wrong_rule("/connector",
+                          connector + " is no connector; there are " + joined(kConnectors));
     SE_TRY(destination, text_of(json, "destination", connector));
     action.connector = connector;
     action.destination = destination;
@@ -95,18 +94,20 @@ Result<Action> mutate_action(const Json& json) {
     if (const auto name = stranger_in(json, {"type", "action", "key", "op", "value", "ttl",
                                              "metadata", "expectedVersion", "reason"});
         !name.empty())
-        return wrong("/" + name,
-                     name +
-                         " is no member of mutate; it has key, op, value, ttl, metadata, "
-                         "expectedVersion, reason");
+        return wrong_rule("/" + name,
+                          name +
+                              " is no member of mutate; it has key, op, value, ttl, metadata, "
+                              "expectedVersion, reason");
     const Json* const key = json.find("key");
     if (key == nullptr || !key->is_string() || key->string().empty())
-        return wrong(key == nullptr ? "" : "/key", "mutate needs a key, a text that is not empty");
+        return wrong_rule(key == nullptr ? "" : "/key",
+                          "mutate needs a key, a text that is not empty");
     SE_TRY(op, text_of(json, "op", "set"));
     const auto kind = op_from_text(op);
-    if (!kind) return wrong("/op", op + " is no op; there are set, delete, increment, push, merge");
+    if (!kind)
+        return wrong_rule("/op", op + " is no op; there are set, delete, increment, push, merge");
     if (*kind != OpKind::remove && json.find("value") == nullptr)
-        return wrong("", "mutate needs a value, but for op: delete");
+        return wrong_rule("", "mutate needs a value, but for op: delete");
     Json proposal = json;
     proposal.erase("type");
     proposal.erase("action");
@@ -119,17 +120,17 @@ Result<Action> mutate_action(const Json& json) {
 Result<Action> connector_action(const std::string& name, const Json& json) {
     const std::size_t dot = name.find('.');
     if (dot == std::string::npos || dot + 1 == name.size() || !is_connector(name.substr(0, dot)))
-        return wrong("",
-                     name +
-                         " is no action; there are publishEgress, mutate and <connector>.<what>, "
-                         "with a connector of " +
-                         joined(kConnectors));
+        return wrong_rule(
+            "", name +
+                    " is no action; there are publishEgress, mutate and <connector>.<what>, "
+                    "with a connector of " +
+                    joined(kConnectors));
     if (const auto stranger = stranger_in(json, {"type", "action", "args"}); !stranger.empty())
-        return wrong("/" + stranger, stranger + " is no member of " + name + "; it has args");
+        return wrong_rule("/" + stranger, stranger + " is no member of " + name + "; it has args");
     const Json* const args = json.find("args");
-    if (args != nullptr && !args->is_object()) return wrong("/args", "args must be a map");
+    if (args != nullptr && !args->is_object()) return wrong_rule("/args", "args must be a map");
     auto inner = Template::compile_members(args == nullptr ? Json(Json::Object{}) : *args);
-    if (!inner) return wrong("/args" + inner.error().pointer, inner.error().text);
+    if (!inner) return wrong_rule("/args" + inner.error().pointer, inner.error().text);
     const std::string connector = name.substr(0, dot);
     return Action{.kind = Action::Kind::event,
                   .name = name,
@@ -211,26 +212,27 @@ std::optional<Action::Target> Action::target() const {
 
 Result<Action> compile_action(const Json& json, bool in_actions) {
     const std::string_view naming = in_actions ? "type" : "action";
-    if (!json.is_object()) return wrong("", "an action must be a map");
+    if (!json.is_object()) return wrong_rule("", "an action must be a map");
     const Json* const named = json.find(naming);
     if (named == nullptr || !named->is_string())
-        return wrong("", "an action needs `" + std::string(naming) +
-                             "`: publishEgress, mutate, or obs.setScene "
-                             "and its kind");
+        return wrong_rule("", "an action needs `" + std::string(naming) +
+                                  "`: publishEgress, mutate, or obs.setScene "
+                                  "and its kind");
     const std::string& name = named->string();
     const bool ours = name == kPublish || name == kMutate;
     // In `do` and `then` all parameters stand in args.
     Json flat = json;
     if (ours && !in_actions) {
         if (const auto stranger = stranger_in(json, {"action", "args"}); !stranger.empty())
-            return wrong("/" + stranger, stranger + " must stand in args");
+            return wrong_rule("/" + stranger, stranger + " must stand in args");
         const Json* const args = json.find("args");
-        if (args == nullptr || !args->is_object()) return wrong("", name + " needs args, a map");
+        if (args == nullptr || !args->is_object())
+            return wrong_rule("", name + " needs args, a map");
         flat = *args;
         for (const char* taken : {"type", "action"})
             if (flat.find(taken) != nullptr)
-                return wrong("/args/" + std::string(taken),
-                             std::string(taken) + " does not belong here");
+                return wrong_rule("/args/" + std::string(taken),
+                                  std::string(taken) + " does not belong here");
     }
     auto action = name == kPublish  ? publish_action(flat)
                   : name == kMutate ? mutate_action(flat)

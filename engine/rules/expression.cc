@@ -9,7 +9,7 @@ namespace {
 
 using Operator = Expression::Operator;
 
-constexpr std::size_t kDepthMax = 64;  ///< parentheses in one another
+constexpr std::size_t kParenthesesMax = 64;  ///< parentheses in one another
 
 std::optional<std::strong_ordering> order(const Json& a, const Json& b) {
     if (a.is_string() && b.is_string()) return a.string() <=> b.string();
@@ -80,9 +80,9 @@ private:
 
     Result<Expression> one(std::size_t depth) {
         if (!take("(")) return comparison();
-        if (depth >= kDepthMax)
-            return Error{Errc::malformed,
-                         "more than " + std::to_string(kDepthMax) + " parentheses in one another"};
+        if (depth >= kParenthesesMax)
+            return Error{Errc::malformed, "more than " + std::to_string(kParenthesesMax) +
+                                              " parentheses in one another"};
         SE_TRY(inner, any(depth + 1));
         if (!take(")")) return wrong("a closing parenthesis");
         return std::move(inner);

@@ -12,7 +12,6 @@
 namespace se {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::string_view kInfinityText = "Infinity";
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
 
 namespace se {
+
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// How JavaScript turns texts into numbers and back (ECMA-262 StringToNumber, parseFloat,
 /// Number::toString), the same on every machine and under every locale.

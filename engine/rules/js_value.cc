@@ -14,7 +14,6 @@
 namespace se {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::string_view kObjectText = "[object Object]";
 
 /// The index that a member's name is, written as JavaScript writes one: no sign, no leading zero.

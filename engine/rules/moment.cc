@@ -4,14 +4,12 @@
 #include <array>
 #include <charconv>
 
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 
 namespace se {
 namespace {
 
-/// What was checked at the door is read again; one level is the list that a push may have put
-/// around it.
-constexpr std::size_t kTrustedDepth = 1000;
 /// No key is longer, so no longer beginning of a path is one: a path that comes from data costs at
 /// most so many looks.
 constexpr std::size_t kKeyBytesMax = 256;
@@ -22,7 +20,7 @@ constexpr std::array<std::string_view, 11> kNames = {"key",        "value",    "
                                                      "ts",         "metadata", kState};
 
 Json parsed(std::string_view text) {
-    auto json = parse_json(text, kTrustedDepth);
+    auto json = parse_json(text, kJsonDepthTrusted);
     SE_ASSERT(json);  // it is in the journal, or about to be
     return std::move(*json);
 }

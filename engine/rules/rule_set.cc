@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/intake/proposal.h"
+#include "engine/rules/rule_error.h"
 
 namespace se {
 namespace {
@@ -12,10 +13,6 @@ constexpr std::string_view kDefaultRules = R"([{"id":"on_stream_start",
 "actions":[{"type":"publishEgress","templates":true,"payload":{"type":"system.stream.online",
 "message":"Stream detected online","annotations":[{"id":"state-engine","kind":"intent",
 "label":"stream.online","source":"state-engine","createdAt":"{ ts }"}]}}]}])";
-
-Error wrong(std::string pointer, std::string text) {
-    return Error{Errc::malformed, std::move(text), std::move(pointer)};
-}
 
 std::uint8_t bit_of(OpKind kind) {
     return static_cast<std::uint8_t>(1u << static_cast<unsigned>(kind));
@@ -45,11 +42,11 @@ public:
     explicit RuleReader(const Json& json) : json_(json) {}
 
     Result<Rule> read() && {
-        if (!json_.is_object()) return wrong("", "a rule must be a map");
+        if (!json_.is_object()) return wrong_rule("", "a rule must be a map");
         SE_TRY(id, read_id());
         const bool first = has("actions"), second = has("do"), third = has("then");
         if (first + second + third != 1)
-            return wrong(
+            return wrong_rule(
                 "",
                 "a rule has exactly one of `actions` (with `when`), `do` (with `on`) and `then` "
                 "(with `when: {key, op}`)");
@@ -67,15 +64,15 @@ private:
 
     Result<std::string> read_id() const {
         const Json* const id = json_.find("id");
-        if (id == nullptr) return wrong("", "a rule needs an id");
+        if (id == nullptr) return wrong_rule("", "a rule needs an id");
         if (!id->is_string() || id->string().empty() || id->string().size() > kRuleIdBytesMax)
-            return wrong("/id", "a rule's id must be a text of 1 to " +
-                                    std::to_string(kRuleIdBytesMax) + " bytes");
+            return wrong_rule("/id", "a rule's id must be a text of 1 to " +
+                                         std::to_string(kRuleIdBytesMax) + " bytes");
         const auto control = [](char c) {
             return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
         };
         if (std::ranges::any_of(id->string(), control))
-            return wrong("/id", "a rule's id must not hold control characters");
+            return wrong_rule("/id", "a rule's id must not hold control characters");
         return id->string();
     }
 
@@ -85,12 +82,12 @@ private:
             const bool more = actions == "then" && name == "if";
             if (name == "id" || name == "description" || name == actions || condition || more)
                 continue;
-            return wrong("/" + name, name + " is no member of a rule with `" +
-                                         std::string(actions) + "`; it has id, " +
-                                         (actions == "do"     ? "on"
-                                          : actions == "then" ? "when, if"
-                                                              : "when") +
-                                         ", " + std::string(actions) + " and description");
+            return wrong_rule("/" + name, name + " is no member of a rule with `" +
+                                              std::string(actions) + "`; it has id, " +
+                                              (actions == "do"     ? "on"
+                                               : actions == "then" ? "when, if"
+                                                                   : "when") +
+                                              ", " + std::string(actions) + " and description");
         }
         return Ok{};
     }
@@ -98,19 +95,20 @@ private:
     Result<Rule> logical() const {
         const Json* const when = json_.find("when");
         if (when == nullptr)
-            return wrong("", "a rule with `actions` needs `when`, a JsonLogic rule");
+            return wrong_rule("", "a rule with `actions` needs `when`, a JsonLogic rule");
         auto logic = JsonLogic::compile(*when);
-        if (!logic) return wrong("/when" + logic.error().pointer, logic.error().text);
+        if (!logic) return wrong_rule("/when" + logic.error().pointer, logic.error().text);
         return Rule{.trigger = {.keys = keys_required_by(*when)}, .condition = std::move(*logic)};
     }
 
     Result<Rule> expressed() const {
         const Json* const on = json_.find("on");
         if (on == nullptr || !on->is_string())
-            return wrong(on == nullptr ? "" : "/on",
-                         "a rule with `do` needs `on`, a text such as \"stream.state == 'on'\"");
+            return wrong_rule(
+                on == nullptr ? "" : "/on",
+                "a rule with `do` needs `on`, a text such as \"stream.state == 'on'\"");
         auto expression = parse_expression(on->string());
-        if (!expression) return wrong("/on", "on: " + expression.error().text);
+        if (!expression) return wrong_rule("/on", "on: " + expression.error().text);
         Rule rule{.condition = std::move(*expression)};
         std::get<Expression>(rule.condition).collect_keys(&rule.trigger.keys);
         std::ranges::sort(rule.trigger.keys);
@@ -122,8 +120,8 @@ private:
     Result<Rule> equated() const {
         const Json* const when = json_.find("when");
         if (when == nullptr || !when->is_object())
-            return wrong(when == nullptr ? "" : "/when",
-                         "a rule with `then` needs `when`, a map of key and op");
+            return wrong_rule(when == nullptr ? "" : "/when",
+                              "a rule with `then` needs `when`, a map of key and op");
         Rule rule{.condition = Expression{}};
         for (const auto& [name, value] : when->object()) {
             SE_TRY(texts, texts_of(value, "/when/" + name));
@@ -132,21 +130,22 @@ private:
                 continue;
             }
             if (name != "op")
-                return wrong("/when/" + name, "`when` has key and op, and no " + name);
+                return wrong_rule("/when/" + name, "`when` has key and op, and no " + name);
             for (const std::string& text : texts) {
                 const auto kind = op_from_text(text);
                 if (!kind)
-                    return wrong("/when/op",
-                                 text + " is no op; there are set, delete, increment, push, merge");
+                    return wrong_rule(
+                        "/when/op",
+                        text + " is no op; there are set, delete, increment, push, merge");
                 rule.trigger.ops |= bit_of(*kind);
             }
         }
         const Json* const also = json_.find("if");
         if (also == nullptr) return rule;
-        if (!also->is_object()) return wrong("/if", "`if` must be a map, or a JsonLogic rule");
+        if (!also->is_object()) return wrong_rule("/if", "`if` must be a map, or a JsonLogic rule");
         if (also->object().size() == 1 && is_json_logic_operation(also->object().front().first)) {
             auto logic = JsonLogic::compile(*also);
-            if (!logic) return wrong("/if" + logic.error().pointer, logic.error().text);
+            if (!logic) return wrong_rule("/if" + logic.error().pointer, logic.error().text);
             rule.condition = std::move(*logic);
             return rule;
         }
@@ -160,10 +159,10 @@ private:
         const Json::Array alone = json.is_array() ? json.array() : Json::Array{json};
         for (const Json& item : alone) {
             if (!item.is_string() || item.string().empty())
-                return wrong(pointer, "it must be a text, or a list of texts");
+                return wrong_rule(pointer, "it must be a text, or a list of texts");
             texts.push_back(item.string());
         }
-        if (texts.empty()) return wrong(pointer, "an empty list would never match");
+        if (texts.empty()) return wrong_rule(pointer, "an empty list would never match");
         return texts;
     }
 
@@ -176,16 +175,17 @@ private:
         for (const auto& [name, value] : also.object()) {
             const std::string first = name.substr(0, name.find('.'));
             if (!is_moment_name(first))
-                return wrong("/if/" + name,
-                             name +
-                                 " is nothing that a rule sees; there are key, value, op, old, "
-                                 "oldVersion, version, actor, reason, ts, metadata, state");
+                return wrong_rule(
+                    "/if/" + name,
+                    name +
+                        " is nothing that a rule sees; there are key, value, op, old, "
+                        "oldVersion, version, actor, reason, ts, metadata, state");
             if (name != "state") {
                 add(name, value);
                 continue;
             }
             if (!value.is_object())
-                return wrong("/if/state", "state must be a map of paths and values");
+                return wrong_rule("/if/state", "state must be a map of paths and values");
             for (const auto& [path, literal] : value.object()) add("state." + path, literal);
         }
         return all;
@@ -194,13 +194,13 @@ private:
     Result<std::vector<Action>> read_actions(const std::string& name) const {
         const Json& list = *json_.find(name);
         if (!list.is_array() || list.array().empty() || list.array().size() > kActionsMax)
-            return wrong("/" + name, name + " must be a list of 1 to " +
-                                         std::to_string(kActionsMax) + " actions");
+            return wrong_rule("/" + name, name + " must be a list of 1 to " +
+                                              std::to_string(kActionsMax) + " actions");
         std::vector<Action> actions;
         for (const Json& item : list.array()) {
             auto action = compile_action(item, name == "actions");
             if (!action)
-                return wrong(
+                return wrong_rule(
                     "/" + name + "/" + std::to_string(actions.size()) + action.error().pointer,
                     action.error().text);
             actions.push_back(std::move(*action));
@@ -261,22 +261,23 @@ std::vector<std::string> keys_required_by(const Json& when) {
 }
 
 Result<std::shared_ptr<const RuleSet>> RuleSet::compile(const Json& list) {
-    if (!list.is_array()) return wrong("", "rules must be a list");
+    if (!list.is_array()) return wrong_rule("", "rules must be a list");
     if (list.array().size() > kRulesMax)
-        return wrong("", "there are " + std::to_string(list.array().size()) + " rules, at most " +
-                             std::to_string(kRulesMax) + " are taken");
+        return wrong_rule("", "there are " + std::to_string(list.array().size()) +
+                                  " rules, at most " + std::to_string(kRulesMax) + " are taken");
     std::shared_ptr<RuleSet> set(new RuleSet);
     set->source_ = list;
     std::unordered_map<std::string, std::size_t> known;
     for (const Json& json : list.array()) {
         const std::size_t at = set->rules_.size();
         auto rule = RuleReader(json).read();
-        if (!rule) return wrong("/" + std::to_string(at) + rule.error().pointer, rule.error().text);
+        if (!rule)
+            return wrong_rule("/" + std::to_string(at) + rule.error().pointer, rule.error().text);
         const auto [first, fresh] = known.emplace(rule->id, at);
         if (!fresh)
-            return wrong("/" + std::to_string(at) + "/id", rule->id +
-                                                               " is there twice, first as rules[" +
-                                                               std::to_string(first->second) + "]");
+            return wrong_rule("/" + std::to_string(at) + "/id",
+                              rule->id + " is there twice, first as rules[" +
+                                  std::to_string(first->second) + "]");
         set->rules_.push_back(std::move(*rule));
     }
     set->index();

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 
+#include "journal/base/json_depth.h"
+
 namespace se {
 namespace {
 
@@ -25,10 +27,8 @@ const Json::Member* put_in_order(Json::Object& members) {
 /// one huge body does not cost its memory for ever.
 constexpr std::size_t kKeptSizeMax = 1 << 20;
 
-/// The most that `depth_max` can ask for: simdjson has a limit too, and our own recursion needs
-/// one.
-constexpr std::size_t kDepthLimit = 1000;
-static_assert(kDepthLimit < simdjson::DEFAULT_MAX_DEPTH);
+// simdjson has a limit too, and our own recursion needs one.
+static_assert(kJsonDepthTrusted < simdjson::DEFAULT_MAX_DEPTH);
 
 /// A parser with its padded input buffer. There is one for each thread: both are costly to make.
 class Parser {
@@ -75,7 +75,7 @@ std::string pointer_step(std::string_view name) {
 /// good input does not pay for it.
 class Builder {
 public:
-    explicit Builder(std::size_t depth_max) : depth_max_(std::min(depth_max, kDepthLimit)) {}
+    explicit Builder(std::size_t depth_max) : depth_max_(std::min(depth_max, kJsonDepthTrusted)) {}
 
     bool build(const dom::element& element, std::size_t depth, Json& out) {
         switch (element.type()) {

@@ -1,19 +1,17 @@
 // changes_since: what happened behind a bookmark, and the proof that nothing was missed.
 
+#include "journal/base/json_depth.h"
 #include "mcp/tools/state_tools.h"
 #include "mcp/tools/words.h"
 
 namespace se::mcp {
 namespace {
 
-/// What our own events hold was checked when it came in.
-constexpr std::size_t kTrustedDepth = 1024;
-
 /// The event, without keys of its basis that the caller may not see, and with its place.
 std::string shown(const ChangeEvent& event, const Caller& caller) {
     std::string text = event.text;
     if (!caller.reads_everything() && text.find("\"basis\"") != text.npos) {
-        if (auto json = parse_json(text, kTrustedDepth)) {
+        if (auto json = parse_json(text, kJsonDepthTrusted)) {
             Json cause = json->find("cause") == nullptr ? Json() : *json->find("cause");
             if (const Json* basis = cause.find("basis"); basis != nullptr && basis->is_array()) {
                 Json::Array left = basis->array();

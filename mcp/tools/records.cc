@@ -16,7 +16,7 @@ std::optional<std::string> told_change(const RecordView& record, std::string_vie
     JsonObject told(out);
     told.integer("seq", record.seq.value)
         .integer("epoch", record.epoch.value)
-        .text("at", to_text(record.ts))
+        .text("at", se::to_text(record.ts))
         .text("key", key)
         .text("op", change->op)
         .integer("version", change->version.value);

@@ -6,6 +6,7 @@
 #include "engine/api/target.h"
 #include "engine/intake/proposal.h"
 #include "engine/record_rights.h"
+#include "journal/base/json_depth.h"
 #include "mcp/tools/records.h"
 
 namespace se::mcp {
@@ -15,7 +16,6 @@ constexpr std::string_view kStateScheme = "state://";
 constexpr std::string_view kLogScheme = "state-log://";
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kLines = "application/x-ndjson";
-constexpr std::size_t kTrustedDepth = 1024;
 constexpr std::size_t kCompletions = 100;
 constexpr std::size_t kRecordsAtOnce = 256;
 
@@ -178,7 +178,7 @@ bool StateResources::comes_or_goes(const ChangeEvent& event) {
 
 void StateResources::tell(const ChangeEvent& event) {
     if (!every_key_ && !keys_.contains(event.key)) return;
-    const auto told = parse_json(event.text, kTrustedDepth);
+    const auto told = parse_json(event.text, kJsonDepthTrusted);
     if (!told) return;
     const Json* previous = told->find("previousVersion");
     const Json* id = told->find("id");

@@ -99,7 +99,7 @@ Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, co
 void append_snapshot(std::string& out, const EntryView& entry) {
     JsonObject snapshot(out);
     snapshot.raw("value", entry.value)
-        .text("updatedAt", to_text(entry.updated_at))
+        .text("updatedAt", se::to_text(entry.updated_at))
         .text("updatedBy", entry.updated_by)
         .integer("version", entry.version.value);
     if (entry.ttl == 0) {

@@ -17,9 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 
 /// A daemon for the tests of one case.
-struct Served {
-    explicit Served(std::vector<std::string> arguments = {},
-                    std::vector<std::string> environment = {})
+struct Plain {
+    explicit Plain(std::vector<std::string> arguments = {},
+                   std::vector<std::string> environment = {})
         : daemon({.data = folder.path() + "/data",
                   .arguments = std::move(arguments),
                   .environment = std::move(environment)}) {
@@ -34,13 +34,13 @@ std::string raw(const std::string& body, const std::string& more = "") {
            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-HttpAnswer must(Result<HttpAnswer> answer) {
+HttpAnswer answered(Result<HttpAnswer> answer) {
     REQUIRE_MESSAGE(answer, answer.error().text);
     return *std::move(answer);
 }
 
 TEST_CASE("a pipelined pair is answered in order wherever the network splits it") {
-    Served served;
+    Plain served;
     HttpClient client = served.daemon.tcp();
     std::int64_t expected = 0;
     const std::string shape = raw(set_text("k", "0"));
@@ -50,14 +50,14 @@ TEST_CASE("a pipelined pair is answered in order wherever the network splits it"
         if (split % 5 == 0) std::this_thread::sleep_for(1ms);
         REQUIRE(client.write_raw(std::string_view(pair).substr(split)));
         for (int i = 0; i < 2; ++i) {
-            const Json answer = json_of(must(client.read()).body);
+            const Json answer = json_of(answered(client.read()).body);
             REQUIRE(answer.find("version")->integer() == ++expected);
         }
     }
 }
 
 TEST_CASE("answers keep the order of the requests when reads overtake writes inside") {
-    Served served;
+    Plain served;
     HttpClient client = served.daemon.tcp();
     std::string text;
     for (int i = 1; i <= 100; ++i) {
@@ -66,24 +66,24 @@ TEST_CASE("answers keep the order of the requests when reads overtake writes ins
     }
     REQUIRE(client.write_raw(text));
     for (int i = 1; i <= 100; ++i) {
-        REQUIRE(json_of(must(client.read()).body).find("version")->integer() == i);
-        REQUIRE(must(client.read()).status == 404);
+        REQUIRE(json_of(answered(client.read()).body).find("version")->integer() == i);
+        REQUIRE(answered(client.read()).status == 404);
     }
 }
 
 TEST_CASE("many more requests than may be under way are all answered") {
-    Served served({"--set", "http.pipeline=4"});
+    Plain served({"--set", "http.pipeline=4"});
     HttpClient client = served.daemon.tcp();
     std::string text;
     for (int i = 0; i < 500; ++i) text += raw(set_text("k", std::to_string(i)));
     std::thread writer([&] { CHECK(client.write_raw(text)); });
     for (int i = 1; i <= 500; ++i)
-        REQUIRE(json_of(must(client.read()).body).find("version")->integer() == i);
+        REQUIRE(json_of(answered(client.read()).body).find("version")->integer() == i);
     writer.join();
 }
 
 TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understood") {
-    Served served;
+    Plain served;
     const std::string body = set_text("k", "1");
     {
         HttpClient client = served.daemon.tcp();
@@ -91,7 +91,7 @@ TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understoo
             "POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
         for (const char c : body) text += std::string("1\r\n") + c + "\r\n";
         REQUIRE(client.write_raw(text + "0\r\n\r\n"));
-        CHECK(must(client.read()).status == 200);
+        CHECK(answered(client.read()).status == 200);
     }
     {
         HttpClient client = served.daemon.tcp();
@@ -110,15 +110,16 @@ TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understoo
         CHECK(all->find("Connection: close") != all->npos);
     }
     HttpClient client = served.daemon.tcp();
-    const HttpAnswer head = must(client.send({.method = "HEAD", .target = "/v1/state/k"}));
-    const HttpAnswer full = must(client.get("/v1/state/k"));  // on the same connection: no body lay between
+    const HttpAnswer head = answered(client.send({.method = "HEAD", .target = "/v1/state/k"}));
+    const HttpAnswer full =
+        answered(client.get("/v1/state/k"));  // on the same connection: no body lay between
     CHECK(head.body.empty());
     CHECK(head.header("content-length") == full.header("content-length"));
     CHECK(head.header("etag") == full.header("etag"));
 }
 
 TEST_CASE("Expect: 100-continue is answered before the body") {
-    Served served;
+    Plain served;
     HttpClient client = served.daemon.tcp();
     const std::string body = set_text("k", "1");
     REQUIRE(client.write_raw("POST /v1/mutations HTTP/1.1\r\nHost: a.localhost\r\nExpect: 100-continue\r\n"
@@ -127,11 +128,11 @@ TEST_CASE("Expect: 100-continue is answered before the body") {
     REQUIRE(::recv(client.descriptor(), first, sizeof first, MSG_WAITALL) == sizeof first);
     CHECK(std::string(first, sizeof first) == "HTTP/1.1 100 Continue\r\n\r\n");
     REQUIRE(client.write_raw(body));
-    CHECK(must(client.read()).status == 200);
+    CHECK(answered(client.read()).status == 200);
 }
 
 TEST_CASE("what is over a limit is answered and hung up on") {
-    Served served({"--set", "http.body_bytes=64KiB"});
+    Plain served({"--set", "http.body_bytes=64KiB"});
     struct Row {
         std::string text;
         int status;
@@ -150,8 +151,8 @@ TEST_CASE("what is over a limit is answered and hung up on") {
         // The good request before it is answered first.
         REQUIRE(client.write_raw(raw(set_text("k", "1"))));
         REQUIRE(client.write_raw(row.text));
-        CHECK(must(client.read()).status == 200);
-        const HttpAnswer answer = must(client.read());
+        CHECK(answered(client.read()).status == 200);
+        const HttpAnswer answer = answered(client.read());
         CHECK(answer.status == row.status);
         CHECK(answer.header("connection") == "close");
         CHECK(json_of(answer.body).find("code") != nullptr);
@@ -162,12 +163,12 @@ TEST_CASE("what is over a limit is answered and hung up on") {
 }
 
 TEST_CASE("a proposal whose body is over the limit is refused like any other, and journaled") {
-    Served served({"--set", "http.body_bytes=64KiB"});
+    Plain served({"--set", "http.body_bytes=64KiB"});
     const std::string large(70'000, 'x');
     const auto refused = [&](const std::string& text) {
         HttpClient client = served.daemon.tcp();
         REQUIRE(client.write_raw(text));
-        HttpAnswer answer = must(client.read());
+        HttpAnswer answer = answered(client.read());
         CHECK(answer.status == 413);
         CHECK(json_of(answer.body).find("code")->string() == "too_large");
         return json_of(answer.body);
@@ -197,24 +198,24 @@ TEST_CASE("a proposal whose body is over the limit is refused like any other, an
 }
 
 TEST_CASE("a header or a body that dawdles is cut, an idle connection closed") {
-    Served served({"--set", "http.header_timeout=300ms", "--set", "http.idle_timeout=600ms"});
+    Plain served({"--set", "http.header_timeout=300ms", "--set", "http.idle_timeout=600ms"});
     HttpClient header = served.daemon.tcp();
     HttpClient body = served.daemon.tcp();
     HttpClient idle = served.daemon.tcp();
     REQUIRE(header.write_raw("GET / HTTP/1.1\r\nHost: a"));
     REQUIRE(body.write_raw("POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc"));
-    CHECK(must(header.read()).status == 408);
-    CHECK(must(body.read()).status == 408);
+    CHECK(answered(header.read()).status == 408);
+    CHECK(answered(body.read()).status == 408);
     const auto rest = idle.read_raw_to_end();
     REQUIRE(rest);
     CHECK(rest->empty());
 }
 
 TEST_CASE("a client that stops reading its answer is cut off, one that reads on is not") {
-    Served served({"--set", "http.idle_timeout=2s"});
+    Plain served({"--set", "http.idle_timeout=2s"});
     HttpClient writer = served.daemon.tcp();
     const std::string large = "\"" + std::string(500'000, 'x') + "\"";
-    REQUIRE(must(writer.post("/v1/mutations", set_text("large", large))).status == 200);
+    REQUIRE(answered(writer.post("/v1/mutations", set_text("large", large))).status == 200);
     HttpClient deaf = served.daemon.tcp();
     std::string wanted;
     for (int i = 0; i < 100; ++i) wanted += "GET /v1/state/large HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -222,7 +223,7 @@ TEST_CASE("a client that stops reading its answer is cut off, one that reads on 
     HttpClient slow = served.daemon.tcp();
     REQUIRE(slow.write_raw(wanted));
     for (int i = 0; i < 100; ++i) {
-        REQUIRE(must(slow.read()).body.size() > 500'000);
+        REQUIRE(answered(slow.read()).body.size() > 500'000);
         std::this_thread::sleep_for(40ms);
     }
     const auto rest = deaf.read_raw_to_end();
@@ -230,34 +231,33 @@ TEST_CASE("a client that stops reading its answer is cut off, one that reads on 
 }
 
 TEST_CASE("one connection too many is told so") {
-    Served served({"--set", "http.connections=3"});
+    Plain served({"--set", "http.connections=3"});
     std::vector<HttpClient> clients;
     for (int i = 0; i < 3; ++i) {
         clients.push_back(served.daemon.tcp());
-        REQUIRE(must(clients.back().get("/livez")).status == 200);
+        REQUIRE(answered(clients.back().get("/livez")).status == 200);
     }
     HttpClient fourth = served.daemon.tcp();
-    const HttpAnswer refused = must(fourth.read());
+    const HttpAnswer refused = answered(fourth.read());
     CHECK(refused.status == 503);
     CHECK(json_of(refused.body).find("reason")->string() == "overloaded");
     clients.pop_back();
     for (int i = 0;; ++i) {  // the place is free once the hang-up was seen
         HttpClient again = served.daemon.tcp();
-        if (must(again.get("/livez")).status == 200) break;
+        if (answered(again.get("/livez")).status == 200) break;
         REQUIRE(i < 1000);
         std::this_thread::sleep_for(5ms);
     }
 }
 
 TEST_CASE("lines are answered in order while they are still worked through") {
-    Served served;
+    Plain served;
     std::string body;
     constexpr int kLines = 20'000;
     for (int i = 0; i < kLines; ++i)
         body += i % 10 == 9 ? "{bad\n" : set_text("k" + std::to_string(i % 7), std::to_string(i)) + "\n";
     HttpClient client = served.daemon.tcp();
-    const HttpAnswer answer =
-        must(client.post("/v1/mutations", body, "application/x-ndjson"));
+    const HttpAnswer answer = answered(client.post("/v1/mutations", body, "application/x-ndjson"));
     CHECK(answer.status == 200);
     int lines = 0;
     std::int64_t last_seq = 0;
@@ -277,20 +277,20 @@ TEST_CASE("lines are answered in order while they are still worked through") {
         ++lines;
     }
     CHECK(lines == kLines);
-    CHECK(must(client.get("/livez")).status == 200);  // the connection goes on
+    CHECK(answered(client.get("/livez")).status == 200);  // the connection goes on
 }
 
 TEST_CASE("a client that reads nothing holds up nobody, and memory stays bounded") {
-    Served served;
+    Plain served;
     HttpClient reader = served.daemon.tcp();
     const std::string large = "\"" + std::string(500'000, 'x') + "\"";
-    REQUIRE(must(reader.post("/v1/mutations", set_text("large", large))).status == 200);
+    REQUIRE(answered(reader.post("/v1/mutations", set_text("large", large))).status == 200);
     HttpClient deaf = served.daemon.tcp();
     for (int i = 0; i < 2000; ++i)  // a gigabyte, if it were all made
         REQUIRE(deaf.write_raw("GET /v1/state/large HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     for (int i = 0; i < 50; ++i)
-        REQUIRE(must(reader.post("/v1/mutations", set_text("k", "1"))).status == 200);
-    const std::string metrics = must(reader.get("/metrics")).body;
+        REQUIRE(answered(reader.post("/v1/mutations", set_text("k", "1"))).status == 200);
+    const std::string metrics = answered(reader.get("/metrics")).body;
     const std::string name = "\nstate_engine_http_sent_bytes_total ";
     const std::size_t at = metrics.find(name);
     REQUIRE(at != metrics.npos);
@@ -298,17 +298,17 @@ TEST_CASE("a client that reads nothing holds up nobody, and memory stays bounded
 }
 
 TEST_CASE("the unix socket is the operator's alone") {
-    Served served({}, {"MCP_AUTH_TOKEN=s3cret"});
+    Plain served({}, {"MCP_AUTH_TOKEN=s3cret"});
     struct stat status {};
     REQUIRE(::stat((served.daemon.data() + "/engine.sock").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
     HttpClient tcp = served.daemon.tcp();
-    CHECK(must(tcp.get("/v1/state/a")).status == 401);
-    CHECK(must(tcp.get("/v1/state/a?token=s3cret")).status == 404);
-    CHECK(must(tcp.get("/v1/operator/status?token=s3cret")).status == 403);
+    CHECK(answered(tcp.get("/v1/state/a")).status == 401);
+    CHECK(answered(tcp.get("/v1/state/a?token=s3cret")).status == 404);
+    CHECK(answered(tcp.get("/v1/operator/status?token=s3cret")).status == 403);
     HttpClient socket = served.daemon.socket();
-    CHECK(must(socket.get("/v1/state/a")).status == 404);
-    CHECK(must(socket.get("/v1/operator/status")).status == 200);
+    CHECK(answered(socket.get("/v1/state/a")).status == 404);
+    CHECK(answered(socket.get("/v1/operator/status")).status == 200);
     CHECK(served.daemon.log().find("s3cret") == std::string::npos);
 }
 
@@ -317,11 +317,11 @@ TEST_CASE("promtool takes the metrics") {
         std::puts("SKIP: promtool takes the metrics: promtool is not installed");
         return;
     }
-    Served served;
+    Plain served;
     HttpClient client = served.daemon.tcp();
-    must(client.post("/v1/mutations", set_text("k", "1")));
-    must(client.post("/v1/mutations", "{"));
-    const HttpAnswer metrics = must(client.get("/metrics"));
+    answered(client.post("/v1/mutations", set_text("k", "1")));
+    answered(client.post("/v1/mutations", "{"));
+    const HttpAnswer metrics = answered(client.get("/metrics"));
     CHECK(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     const std::string file = served.folder.path() + "/metrics";
     write_text(file, metrics.body);
@@ -329,9 +329,9 @@ TEST_CASE("promtool takes the metrics") {
 }
 
 TEST_CASE("a follower hears of changes as they happen, and goes on over a restart") {
-    Served served;
+    Plain served;
     HttpClient writer = served.daemon.tcp();
-    must(writer.post("/v1/mutations", set_text("a", "1")));
+    answered(writer.post("/v1/mutations", set_text("a", "1")));
     std::string heard, last_id;
     const auto follow = [&](HttpClient& feed, const std::string& from, int changes) {
         std::string text;
@@ -352,12 +352,12 @@ TEST_CASE("a follower hears of changes as they happen, and goes on over a restar
         HttpClient feed = served.daemon.tcp();
         std::thread later([&] {
             std::this_thread::sleep_for(50ms);
-            must(writer.post("/v1/mutations", set_text("a", "2")));
+            answered(writer.post("/v1/mutations", set_text("a", "2")));
         });
         follow(feed, "0.0", 2);
         later.join();
     }
-    must(writer.post("/v1/mutations", set_text("a", "3")));
+    answered(writer.post("/v1/mutations", set_text("a", "3")));
     CHECK(served.daemon.stop() == 0);
     served.daemon.start();
     HttpClient feed = served.daemon.tcp();
@@ -370,14 +370,14 @@ TEST_CASE("a follower hears of changes as they happen, and goes on over a restar
 }
 
 TEST_CASE("a hundred followers all hear of a change") {
-    Served served;
+    Plain served;
     std::vector<HttpClient> feeds;
     for (int i = 0; i < 100; ++i) {
         feeds.push_back(served.daemon.tcp());
         REQUIRE(feeds.back().write({.target = "/v1/changes?since=0.0"}));
     }
     HttpClient writer = served.daemon.tcp();
-    must(writer.post("/v1/mutations", set_text("a", "\"here\"")));
+    answered(writer.post("/v1/mutations", set_text("a", "\"here\"")));
     for (HttpClient& feed : feeds) {
         std::string text;
         char piece[4096];

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr int kAgents = 64;
 constexpr int kSuccesses = 5;  // of each
 constexpr int kKills = 4;
-constexpr auto kPatience = 120s;
+constexpr auto kAgentPatience = 120s;
 
 const std::string kKey = "agents.count";
 
@@ -30,7 +30,7 @@ const std::string kKey = "agents.count";
 struct World {
     std::atomic<std::uint16_t> port = 0;
     std::atomic<int> successes = 0;
-    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::now() + kPatience;
+    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::now() + kAgentPatience;
 };
 
 /// Adds one to a number, again and again, never without having seen what it was.

@@ -14,16 +14,16 @@ using Kind = Watermark::Found::Kind;
 const std::string kStore = "01234567-89ab-cdef-0123-456789abcdef";
 const Cursor kOld{Epoch{1'763'690'400}, Seq{41}}, kNew{Epoch{1'763'690'400}, Seq{42}};
 
-struct Place {
+struct MarkPlace {
     SimFileSystem disk{1};
     StorePaths paths{"/data"};
     Watermark mark{disk, paths, "peer"};
 
-    Place() { disk.put("/data/followers/other", "x"); }
+    MarkPlace() { disk.put("/data/followers/other", "x"); }
 };
 
 TEST_CASE("a watermark is read as it was kept") {
-    Place place;
+    MarkPlace place;
     CHECK(place.mark.load(kStore)->kind == Kind::missing);
     REQUIRE(place.mark.save(kStore, kOld));
     REQUIRE(place.mark.save(kStore, kNew));
@@ -34,7 +34,7 @@ TEST_CASE("a watermark is read as it was kept") {
 }
 
 TEST_CASE("no flipped bit of a watermark makes it another one") {
-    Place place;
+    MarkPlace place;
     REQUIRE(place.mark.save(kStore, kNew));
     const std::string good = *place.disk.content("/data/followers/peer");
     for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -51,7 +51,7 @@ TEST_CASE("no flipped bit of a watermark makes it another one") {
 }
 
 TEST_CASE("a cut or foreign file is bad, and says why") {
-    Place place;
+    MarkPlace place;
     for (const char* text :
          {"", "{", "{\"store\":\"x\"}", "[]", "{\"store\":\"s\",\"epoch\":-1,\"seq\":1}"}) {
         place.disk.put("/data/followers/peer", text);
@@ -66,7 +66,7 @@ TEST_CASE("a cut or foreign file is bad, and says why") {
 TEST_CASE("a watermark whose replacement fails or dies anywhere is the old one or the new one") {
     for (const bool dies : {false, true}) {
         for (std::uint64_t calls = 0;; ++calls) {
-            Place place;
+            MarkPlace place;
             REQUIRE(place.mark.save(kStore, kOld));
             if (dies) {
                 place.disk.on_call([&, left = calls](const SimFileSystem::Call&) mutable {

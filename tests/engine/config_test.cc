@@ -11,7 +11,7 @@ using namespace se;
 
 namespace {
 
-Config parse(std::string_view yaml) {
+Config config_of(std::string_view yaml) {
     auto config = parse_config(yaml, "c.yaml");
     REQUIRE_MESSAGE(config, config.error().text);
     return std::move(*config);
@@ -47,7 +47,7 @@ TEST_CASE("a file that says nothing is the default") {
     for (const char* yaml :
          {"", "# remark\n", "{}", "http:\n", "http: {}\nkeys: []\nrules:\nnats: {}\n"}) {
         CAPTURE(yaml);
-        const Config config = parse(yaml);
+        const Config config = config_of(yaml);
         CHECK(config.policy == Policy{});
         CHECK(!config.has_policy);
         CHECK(redacted(config) == redacted(Config{}));
@@ -55,20 +55,20 @@ TEST_CASE("a file that says nothing is the default") {
 }
 
 TEST_CASE("allowedKeys absent is the default, empty allows nothing") {
-    const Config some = parse("allowedKeys:\n  - stream.state\n  - \"user.fact.*\"\n");
+    const Config some = config_of("allowedKeys:\n  - stream.state\n  - \"user.fact.*\"\n");
     CHECK(some.policy.allowed_keys == std::vector<std::string>{"stream.state", "user.fact.*"});
     CHECK(some.has_policy);
-    const Config none = parse("allowedKeys: []");
+    const Config none = config_of("allowedKeys: []");
     CHECK(none.policy.allowed_keys.empty());
     CHECK(none.has_policy);
     CHECK(!none.policy.allows("stream.state"));
-    const Config other = parse("http: {port: 1}");
+    const Config other = config_of("http: {port: 1}");
     CHECK(other.policy.allows("stream.state"));
     CHECK(!other.has_policy);
 }
 
 TEST_CASE("a file sets what it names and nothing else") {
-    const Config config = parse(
+    const Config config = config_of(
         "allowedKeys: [a]\n"
         "http:\n  host: 0.0.0.0\n  port: 8080\n  allow_open: true\n  idle_timeout: 90s\n"
         "auth:\n  default_speaks_for: [\"bot:*\", 'a,b']\n  token: on\n"
@@ -193,9 +193,9 @@ TEST_CASE("every setting can be set by the file, the environment and by name, al
         const bool bare = value.is_array() && !text.starts_with('[');
         const std::string shown = bare ? "[" + text + "]" : text;
         const Config by_file =
-            parse(dot == std::string::npos
-                      ? name + ": " + shown
-                      : name.substr(0, dot) + ": {" + name.substr(dot + 1) + ": " + shown + "}");
+            config_of(dot == std::string::npos ? name + ": " + shown
+                                               : name.substr(0, dot) + ": {" +
+                                                     name.substr(dot + 1) + ": " + shown + "}");
         CHECK(setting.get(by_file) == value);
     }
 }
@@ -232,7 +232,7 @@ TEST_CASE("every limit that a decision reads is a setting") {
 }
 
 TEST_CASE("the environment wins over the file, our own names over the others") {
-    Config config = parse("http: {port: 1}\nlog_level: debug\n");
+    Config config = config_of("http: {port: 1}\nlog_level: debug\n");
     REQUIRE(apply_environment(&config, environment({})));
     CHECK(config.settings.http.port == 1);
     REQUIRE(apply_environment(&config, environment({{"PORT", "2"}})));

@@ -5,12 +5,12 @@
 #include <map>
 
 #include "journal/base/time_text.h"
+#include "tests/engine/decide_world.h"
 
 using namespace se;
+using namespace se::test;
 
 namespace {
-
-const Time kNow = *time_from_text("2026-11-21T02:00:00.000Z");
 
 class MapView final : public View {
 public:
@@ -47,14 +47,6 @@ Policy all_allowed() {
     Policy policy;
     policy.allowed_keys = {"*"};
     return policy;
-}
-
-Caller caller() {
-    Caller who;
-    who.principal = "p";
-    who.actor = "a";
-    who.door = "http";
-    return who;
 }
 
 Proposal parse(std::string_view json) {

@@ -7,12 +7,13 @@
 #include "engine/decide.h"
 #include "journal/base/time_text.h"
 #include "projection/fold.h"
+#include "tests/engine/decide_world.h"
 
 using namespace se;
+using namespace se::test;
 
 namespace {
 
-const Time kNow = *time_from_text("2026-11-21T02:00:00.000Z");
 const std::string kContent(32, 'c');
 const std::string kDecided(16, 'd');
 
@@ -108,14 +109,6 @@ void check_same(const Proposal& a, const Proposal& b) {
         CHECK(a.ops[i].metadata == b.ops[i].metadata);
         CHECK(a.ops[i].expected_version == b.ops[i].expected_version);
     }
-}
-
-Caller caller() {
-    Caller who;
-    who.principal = "p";
-    who.actor = "a";
-    who.door = "http";
-    return who;
 }
 
 Policy policy() {

@@ -3,18 +3,14 @@
 #include "engine/derived.h"
 #include "engine/policy/config.h"
 #include "journal/body.h"
+#include "tests/engine/api_world.h"
 #include "tests/engine/engine_world.h"
+#include "tests/engine/with_rules.h"
 
 using namespace se;
 using namespace se::test;
 
 namespace {
-
-Policy with_rules(const std::string& rules) {
-    const auto config = parse_config("allowedKeys: ['*']\nrules:\n" + rules, "test.yaml");
-    REQUIRE_MESSAGE(config, config.error().text);
-    return config->policy;
-}
 
 /// A record's own seq, actor, code, keys, values and what it fired.
 struct Told {
@@ -36,12 +32,6 @@ std::vector<Told> told(EngineWorld& world) {
                        std::string(record.cause), body->fired, body->message, body->values});
     });
     return all;
-}
-
-Json json_of(const std::string& text) {
-    auto json = parse_json(text);
-    REQUIRE(json);
-    return std::move(*json);
 }
 
 /// a → b and c; b → d: what a change of a derives, in order: b, c, d.

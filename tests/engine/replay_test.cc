@@ -6,17 +6,12 @@
 
 #include "engine/policy/config.h"
 #include "tests/engine/engine_world.h"
+#include "tests/engine/with_rules.h"
 
 using namespace se;
 using namespace se::test;
 
 namespace {
-
-Policy with_rules(const std::string& rules) {
-    const auto config = parse_config("allowedKeys: ['*']\nrules:\n" + rules, "test.yaml");
-    REQUIRE_MESSAGE(config, config.error().text);
-    return config->policy;
-}
 
 const std::string kRules = R"(
   - { id: copy, when: { key: a }, then: [ { action: mutate, args: { key: b, value: "{ value }" } },

@@ -40,19 +40,6 @@ std::vector<Seq> range(std::uint64_t from, std::uint64_t to) {
     return seqs;
 }
 
-SmallStore closed_store() {
-    SmallStore small;
-    small.begin_segment(8192);
-    small.add_many(3);
-    small.begin_segment(8192);
-    small.epoch = {11};
-    small.add_many(3);
-    small.begin_segment(8192);
-    small.add_many(3);
-    small.write_head();
-    return small;
-}
-
 TEST_CASE("cursors have a text") {
     CHECK(to_text(Cursor{{1763690400}, {7}}) == "1763690400.7");
     CHECK(cursor_from_text("1763690400.7") == Cursor{{1763690400}, {7}});
@@ -63,7 +50,7 @@ TEST_CASE("cursors have a text") {
 }
 
 TEST_CASE("a reader shows every record in order and says where each one lies") {
-    SmallStore small = closed_store();
+    SmallStore small = closed_store(8192);
     JournalReader reader = open(small);
     CHECK(reader.store() == small.store);
     for (std::uint64_t seq = 1; seq <= 9; ++seq) {
@@ -202,7 +189,7 @@ TEST_CASE("every prefix of an unclean segment is read to its last acknowledged r
 }
 
 TEST_CASE("every flipped bit is met as damage, and behind it the rest can be read") {
-    SmallStore small = closed_store();
+    SmallStore small = closed_store(8192);
     for (const Seq segment : {Seq{1}, Seq{4}, Seq{7}}) {
         std::string& bytes = small.files.bytes(small.paths.segment(segment));
         const std::string whole = bytes;
@@ -301,7 +288,7 @@ TEST_CASE("damage just behind a gap is named by the record that should stand the
 }
 
 TEST_CASE("acknowledged records missing at the end are damage, and skipping them waits for more") {
-    SmallStore small = closed_store();
+    SmallStore small = closed_store(8192);
     small.blank({8}, {9});
     JournalReader reader = open(small);
     bool fault = false;
@@ -318,7 +305,7 @@ TEST_CASE("acknowledged records missing at the end are damage, and skipping them
 }
 
 TEST_CASE("damage does not keep a seek from what lies behind it") {
-    SmallStore small = closed_store();
+    SmallStore small = closed_store(8192);
     small.flip({2});
     small.flip({5});
     JournalReader reader = open(small);

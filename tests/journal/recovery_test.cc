@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "journal/quarantine.h"
-#include "tests/journal/journal_world.h"
+#include "tests/journal/repair_world.h"
 
 using namespace se;
 using namespace se::test;
@@ -11,13 +11,6 @@ using namespace se::test;
 namespace {
 
 std::vector<Parked> quarantine(World& world) { return *list_quarantine(world.disk, world.paths); }
-
-/// All bytes of a store, to begin from again and again.
-using Image = std::map<std::string, std::string>;
-
-void put(World& world, const Image& image) {
-    for (const auto& [path, bytes] : image) world.disk.put(path, bytes);
-}
 
 /// Notes in the log that name quarantine files.
 std::vector<std::string> told(World& world) {
@@ -40,17 +33,6 @@ std::vector<std::string> told(World& world) {
         }
     }
     return files;
-}
-
-/// A small journal of several segments, cleanly closed.
-Image closed_journal(World& world, int records = 24) {
-    world.options.first_segment_bytes = world.options.segment_bytes = 1536;
-    world.open_and_tell();
-    for (int i = 0; i < records; ++i) REQUIRE(world.write(20));
-    REQUIRE(world.journal->close());
-    Image image = world.all_files();
-    world.leave();
-    return image;
 }
 
 /// Sanitizers are slow: they see one bit of each byte, another one in the next.
@@ -122,7 +104,7 @@ TEST_CASE("every prefix of an unclean journal is clean or torn if it holds what 
 
 TEST_CASE("every flipped bit in a cleanly closed journal makes it read-only, and nothing is touched") {
     World first;
-    const Image image = closed_journal(first);
+    const Image image = closed_journal(first, 24);
     const auto appended = first.appended;
     int records_shown = 0;
     World world;
@@ -185,7 +167,7 @@ TEST_CASE("every flipped blank of a closed journal is damage or is cut, and no r
 
 TEST_CASE("damage below the place that something trusted vouches for is not noticed, behind it it is") {
     World first;
-    const Image image = closed_journal(first);
+    const Image image = closed_journal(first, 24);
     World reference;
     put(reference, image);
     reference.options = first.options;
@@ -294,7 +276,7 @@ TEST_CASE("what a failed write-back left in the page cache only is on disk befor
 
 TEST_CASE("without any valid HEAD all of the highest segment is rewritten") {
     World world;
-    const Image image = closed_journal(world);
+    const Image image = closed_journal(world, 24);
     for (const bool gone : {true, false}) {
         put(world, image);
         if (gone) {
@@ -314,7 +296,7 @@ TEST_CASE("without any valid HEAD all of the highest segment is rewritten") {
 
 TEST_CASE("evidence from outside proves damage, unless a later epoch began at or below it") {
     World world;
-    const Image image = closed_journal(world);
+    const Image image = closed_journal(world, 24);
     const Seq last = world.acknowledged;
     const Epoch epoch = world.appended.back().epoch;
     REQUIRE(world.open({}, {{epoch, last, "projection"}}));
@@ -361,7 +343,7 @@ TEST_CASE("a position of another history is refused, and nothing is changed") {
 
 TEST_CASE("an error of the visitor stops the open before HEAD is touched") {
     World world;
-    const Image image = closed_journal(world);
+    const Image image = closed_journal(world, 24);
     auto held = hold_store(world.disk, world.random, world.paths);
     REQUIRE(held);
     const auto opened = Journal::open({.files = world.disk,
@@ -386,7 +368,7 @@ TEST_CASE("an unfinished roll is redone, whatever its header looks like") {
             CAPTURE(header);
             CAPTURE(filled);
             World world;
-            closed_journal(world);
+            closed_journal(world, 24);
             const Seq first = world.acknowledged.next();
             REQUIRE(world.open());
             std::string content = header;
@@ -415,7 +397,7 @@ TEST_CASE("an unfinished roll is redone, whatever its header looks like") {
 
 TEST_CASE("a missing segment is damage, wherever it is missing") {
     World first;
-    const Image image = closed_journal(first);
+    const Image image = closed_journal(first, 24);
     for (const Seq segment : first.segments()) {
         World world;
         put(world, image);
@@ -431,7 +413,7 @@ TEST_CASE("a missing segment is damage, wherever it is missing") {
 
 TEST_CASE("a segment whose header tells another log's root is damage") {
     World world;
-    const Image image = closed_journal(world);
+    const Image image = closed_journal(world, 24);
     const Seq segment = world.segments()[1];
     std::string content = image.at(world.paths.segment(segment));
     const std::size_t end = content.find('\n');

@@ -13,12 +13,14 @@
 
 namespace se::test {
 
+/// All bytes of a store, to begin from again and again.
 using Image = std::map<std::string, std::string>;
 
 inline void put(World& world, const Image& image) {
     for (const auto& [path, bytes] : image) world.disk.put(path, bytes);
 }
 
+/// A small journal of several segments, cleanly closed.
 inline Image closed_journal(World& world, int records = 20) {
     world.options.first_segment_bytes = world.options.segment_bytes = 1536;
     world.open_and_tell();

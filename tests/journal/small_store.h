@@ -209,4 +209,18 @@ struct SmallStore {
     }
 };
 
+/// Three segments, nine records, cleanly closed.
+inline SmallStore closed_store(std::uint64_t segment_bytes = 4096) {
+    SmallStore small;
+    small.begin_segment(segment_bytes);
+    small.add_many(3);
+    small.begin_segment(segment_bytes);
+    small.epoch = {11};
+    small.add_many(3);
+    small.begin_segment(segment_bytes);
+    small.add_many(3);
+    small.write_head();
+    return small;
+}
+
 }  // namespace se::test

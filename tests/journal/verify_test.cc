@@ -28,20 +28,6 @@ void check_clean(SmallStore& small) {
     }
 }
 
-/// Three segments, nine records, cleanly closed.
-SmallStore closed_store() {
-    SmallStore small;
-    small.begin_segment(4096);
-    small.add_many(3);
-    small.begin_segment(4096);
-    small.epoch = {11};
-    small.add_many(3);
-    small.begin_segment(4096);
-    small.add_many(3);
-    small.write_head();
-    return small;
-}
-
 TEST_CASE("a sound journal has no fault and the root of its records") {
     SmallStore small = closed_store();
     check_clean(small);

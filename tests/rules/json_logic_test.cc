@@ -11,7 +11,10 @@
 #include <iostream>
 #include <sstream>
 
+#include "tests/json_of.h"
+
 using namespace se;
+using se::test::json_of;
 
 namespace {
 
@@ -21,12 +24,6 @@ Json read_file(const std::string& path) {
     text << file.rdbuf();
     auto json = parse_json(text.str());
     REQUIRE_MESSAGE(json, path);
-    return std::move(*json);
-}
-
-Json parsed(std::string_view text) {
-    auto json = parse_json(text, 1000);
-    REQUIRE(json);
     return std::move(*json);
 }
 
@@ -103,7 +100,7 @@ TEST_CASE("all 278 classic JsonLogic cases hold") {
 }
 
 TEST_CASE("a rule that goes on too long stops at its steps, and says how many it may have") {
-    const Json rule = parsed(R"({"map":[{"var":""},{"map":[{"var":""},1]}]})");
+    const Json rule = json_of(R"({"map":[{"var":""},{"map":[{"var":""},1]}]})");
     Json::Array many(200, Json(Json::Array(200, Json(1))));
     const Json data(many);
     const JsonLogicLine line = json_logic_line(rule, data);
@@ -113,7 +110,7 @@ TEST_CASE("a rule that goes on too long stops at its steps, and says how many it
 }
 
 TEST_CASE("a text that doubles itself meets the limit of steps before memory is gone") {
-    const Json rule = parsed(
+    const Json rule = json_of(
         R"({"reduce":[{"var":""},{"cat":[{"var":"accumulator"},{"var":"accumulator"}]},"aaaaaaaa"]})");
     const Json data(Json::Array(60, Json(1)));
     CHECK(json_logic_line(rule, data).text ==
@@ -121,8 +118,8 @@ TEST_CASE("a text that doubles itself meets the limit of steps before memory is 
 }
 
 TEST_CASE("a rule deeper than its limit is refused when it is compiled, with its place") {
-    CHECK(JsonLogic::compile(parsed(nested(64))));
-    const auto refused = JsonLogic::compile(parsed(nested(65)));
+    CHECK(JsonLogic::compile(json_of(nested(64))));
+    const auto refused = JsonLogic::compile(json_of(nested(65)));
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Errc::malformed);
     CHECK(refused.error().text == "the rule has more than 64 operations and lists in one another");
@@ -143,7 +140,7 @@ TEST_CASE("operations that others added are errors when they are reached, and on
 
 TEST_CASE("an error says where in the rule it happened") {
     const JsonLogicLine line =
-        json_logic_line(parsed(R"({"and":[true,{"==":[1,{"nope":[]}]}]})"), JsValue());
+        json_logic_line(json_of(R"({"and":[true,{"==":[1,{"nope":[]}]}]})"), JsValue());
     CHECK(line.failed);
     CHECK(line.pointer == "/and/1/==/1");
 }

@@ -9,25 +9,21 @@
 
 #include "engine/policy/config.h"
 #include "engine/rules/firing.h"
+#include "tests/json_of.h"
 
 using namespace se;
+using se::test::json_of;
 
 namespace {
 
-Json parsed(std::string_view text) {
-    auto json = parse_json(text, 1000);
-    REQUIRE_MESSAGE(json, text);
-    return std::move(*json);
-}
-
 RuleSetPtr compiled(std::string_view list) {
-    auto rules = RuleSet::compile(parsed(list));
+    auto rules = RuleSet::compile(json_of(list));
     REQUIRE_MESSAGE(rules, rules.error().text);
     return *rules;
 }
 
 Error refused(std::string_view list) {
-    const auto rules = RuleSet::compile(parsed(list));
+    const auto rules = RuleSet::compile(json_of(list));
     REQUIRE_FALSE(rules);
     return rules.error();
 }
@@ -68,7 +64,7 @@ struct Scene {
         StateValues values(state);
         const Moment moment(change, values);
         JsRoom room(10'000);
-        const auto made = Template::compile(parsed(json));
+        const auto made = Template::compile(json_of(json));
         REQUIRE(made);
         const auto resolved = made->resolve(moment, room);
         REQUIRE_MESSAGE(resolved, resolved.error().text);
@@ -240,7 +236,7 @@ TEST_CASE("a connector action is a full InternalEventV2, and so is a payload tha
     REQUIRE(fired.size() == 1);
     REQUIRE(fired[0].actions.size() == 3);
     CHECK(fired[0].actions[0] ==
-          parsed(R"({"type":"obs.setScene","header":"obs.setScene","payload":{
+          json_of(R"({"type":"obs.setScene","header":"obs.setScene","payload":{
         "v":"2","type":"obs.setScene","correlationId":"p1",
         "ingress":{"ingressAt":"1970-01-01T00:00:00.000Z","source":"state-engine","connector":"system"},
         "identity":{"external":{"id":"alice","platform":"state-engine"}},
@@ -249,11 +245,11 @@ TEST_CASE("a connector action is a full InternalEventV2, and so is a payload tha
         "routing":{"stage":"egress","slip":[],"history":[]}}})"));
     const Json& event = *fired[0].actions[1].find("payload");
     CHECK(*fired[0].actions[1].find("header") == Json("t.v1"));
-    CHECK(*event.find("egress") == parsed(R"({"destination":"general","connector":"discord"})"));
-    CHECK(*event.find("payload") == parsed(R"({"type":"t.v1","x":"obs.scene"})"));
+    CHECK(*event.find("egress") == json_of(R"({"destination":"general","connector":"discord"})"));
+    CHECK(*event.find("payload") == json_of(R"({"type":"t.v1","x":"obs.scene"})"));
     CHECK(
         fired[0].actions[2] ==
-        parsed(
+        json_of(
             R"({"type":"publishEgress","header":"state-engine.rule","payload":{"x":"{ key }"}})"));
 }
 
@@ -274,7 +270,7 @@ TEST_CASE("only rules whose trigger can match are looked at") {
     };
     for (const auto& [when, keys] : rows) {
         INFO(when);
-        CHECK(keys_required_by(parsed(when)) == keys);
+        CHECK(keys_required_by(json_of(when)) == keys);
     }
     const auto rules = compiled(R"([
         {"id":"exact","on":"a.b == 1","do":[{"action":"obs.go"}]},
@@ -355,11 +351,11 @@ TEST_CASE("rules that set each other off are refused at load, and the way round 
     CHECK(refused("[" + writes("self", "a != 0", "a", "1") + "]")
               .text.find("self writes a -> self") != std::string::npos);
     // What cannot match is no way round: the value that is written rules the next rule out.
-    CHECK(RuleSet::compile(parsed("[" + writes("to_off", "a == 'on'", "a", "\"off\"") + "]")));
-    CHECK(RuleSet::compile(parsed("[" + writes("first", "a == 1", "b", "2") + "," +
-                                  writes("second", "b == 1", "a", "1") + "]")));
+    CHECK(RuleSet::compile(json_of("[" + writes("to_off", "a == 'on'", "a", "\"off\"") + "]")));
+    CHECK(RuleSet::compile(json_of("[" + writes("first", "a == 1", "b", "2") + "," +
+                                   writes("second", "b == 1", "a", "1") + "]")));
     // A key that data names may lead anywhere: that stops at a limit.
-    CHECK(RuleSet::compile(parsed("[" + writes("data", "a == 1", "{ state.next }", "1") + "]")));
+    CHECK(RuleSet::compile(json_of("[" + writes("data", "a == 1", "{ state.next }", "1") + "]")));
 }
 
 TEST_CASE("ten thousand rules in a row are loaded, one more is not") {
@@ -391,7 +387,7 @@ rules:
     const auto fired = scene.fire(*config->policy.rules);
     REQUIRE(fired.size() == 1);
     CHECK(*fired[0].actions[0].find("payload") ==
-          parsed(R"({"is":"on","seven":17,"eight":8,"time":"12:30","no":"no","t":true})"));
+          json_of(R"({"is":"on","seven":17,"eight":8,"time":"12:30","no":"no","t":true})"));
 
     const auto bad = parse_config(
         "rules:\n  - id: one\n    when: true\n    actions:\n      - type: obs.go\n"

@@ -4,18 +4,10 @@
 #include <utility>
 
 #include "journal/marks.h"
+#include "tests/sim/sim_places.h"
 #include "tests/sim/sim_world.h"
 
 namespace se::sim {
-namespace {
-
-const StorePaths kPaths{"/data"};
-
-std::string text(Seq seq) {
-    return std::to_string(seq.value);
-}
-
-}  // namespace
 
 // --- Other processes follow the journal
 

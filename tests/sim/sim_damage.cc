@@ -6,17 +6,13 @@
 
 #include "journal/repair.h"
 #include "journal/verify.h"
+#include "tests/sim/sim_places.h"
 #include "tests/sim/sim_world.h"
 
 namespace se::sim {
 namespace {
 
-const StorePaths kPaths{"/data"};
 constexpr int kRepairsMax = 50;  ///< of one wound
-
-std::string text(Seq seq) {
-    return std::to_string(seq.value);
-}
 
 /// The lines of a segment, in order. The header counts as its first seq; pieces of a line that a
 /// power cut tore, as what would have come next.

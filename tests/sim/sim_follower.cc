@@ -3,15 +3,12 @@
 #include <algorithm>
 
 #include "journal/base/json.h"
+#include "tests/sim/sim_places.h"
 
 namespace se::sim {
 namespace {
 
 constexpr const char* kName = "peer";
-
-std::string text(Seq seq) {
-    return std::to_string(seq.value);
-}
 
 std::optional<Cursor> cursor_in(const std::string& file, const std::string& store) {
     const auto json = parse_json(file);

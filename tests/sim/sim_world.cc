@@ -2,14 +2,10 @@
 
 #include <algorithm>
 
+#include "tests/sim/sim_places.h"
+
 namespace se::sim {
 namespace {
-
-const StorePaths kPaths{"/data"};
-
-std::string text(Seq seq) {
-    return std::to_string(seq.value);
-}
 
 Settings small_settings(const Mix& mix, SimRandom& random) {
     Settings settings;

@@ -12,11 +12,13 @@
 
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
+#include "tests/json_of.h"
 #include "tests/statectl/programs.h"
 
 namespace {
 
 using namespace se;
+using se::test::json_of;
 
 /// A store, and who answers for it.
 struct World {
@@ -38,18 +40,6 @@ void in_both_worlds(const std::function<void(World&)>& test) {
         World world(with_daemon);
         test(world);
     }
-}
-
-Json json_of(const std::string& text) {
-    const auto json = parse_json(text);
-    REQUIRE(json);
-    return *json;
-}
-
-std::string member(const std::string& json, const char* name) {
-    const Json parsed = json_of(json);
-    const Json* const found = parsed.find(name);
-    return found == nullptr ? "absent" : to_text(*found);
 }
 
 /// Name and content of every file below a folder.

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "engine/adapters/http_client.h"
+#include "tests/json_of.h"
 #include "tests/places.h"
 
 namespace se {
@@ -109,6 +110,12 @@ Ran run(const Words& words, const std::string& input) {
     }
     ran.exit = exit_of(pid);
     return ran;
+}
+
+std::string member(std::string_view json, std::string_view name) {
+    const Json parsed = test::json_of(json);
+    const Json* const found = parsed.find(name);
+    return found == nullptr ? "absent" : to_text(*found);
 }
 
 std::string program(const std::string& name) { return test::bin_dir() + "/" + name; }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace se {
@@ -19,6 +20,9 @@ struct Ran {
 /// are not passed on.
 Ran run(const Words& words, const std::string& input = {});
 std::string program(const std::string& name);  ///< of this build
+
+/// A member of a JSON object, as text; "absent" when there is none.
+std::string member(std::string_view json, std::string_view name);
 
 /// statectl over one data folder.
 struct Tool {

@@ -4,11 +4,13 @@
 
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
+#include "tests/json_of.h"
 #include "tests/statectl/programs.h"
 
 namespace {
 
 using namespace se;
+using se::test::json_of;
 
 constexpr const char* kPolicy = R"(allowedKeys: ["*"]
 rules:
@@ -21,12 +23,6 @@ rules:
     when: { key: scene.last }
     then: [ { action: mutate, args: { key: "seen.{ value }", op: increment, value: 1 } } ]
 )";
-
-Json json_of(const std::string& text) {
-    const auto json = parse_json(text);
-    REQUIRE_MESSAGE(json, text);
-    return *json;
-}
 
 }  // namespace
 

@@ -16,13 +16,6 @@ namespace {
 
 using namespace se;
 
-std::string member(const std::string& json, const char* name) {
-    const auto parsed = parse_json(json);
-    REQUIRE(parsed);
-    const Json* const found = parsed->find(name);
-    return found == nullptr ? "absent" : to_text(*found);
-}
-
 void four_by_twenty(const Tool& statectl) {
     constexpr int kProcesses = 4, kEach = 20;
     std::vector<std::unique_ptr<Running>> writers;

@@ -14,13 +14,12 @@
 #include "tools/statectl/commands.h"
 #include "tools/statectl/door.h"
 #include "tools/statectl/faults.h"
+#include "tools/statectl/no_options.h"
 #include "tools/statectl/store_facts.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
 namespace {
-
-struct NoOptions {};
 
 enum class Verdict : std::uint8_t { ok, warning, trouble, damage };
 

@@ -26,7 +26,7 @@ struct Entity {
     std::string path;
 };
 
-struct Counts {
+struct GenesisCounts {
     std::uint64_t imported = 0, already_present = 0, different = 0, rejected = 0;
 };
 
@@ -305,7 +305,7 @@ private:
     std::vector<Entity> entities_;
     std::unique_ptr<Decider> decider_;
     std::map<std::uint64_t, Json> proposal_value_;  // of those on their way, for comparison
-    Counts counts_;
+    GenesisCounts counts_;
     std::uint64_t undecided_ = 0;
     std::string why_;
 };

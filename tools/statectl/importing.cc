@@ -25,7 +25,7 @@ struct ImportOptions {
     bool force = false;
 };
 
-struct Counts {
+struct ImportCounts {
     std::uint64_t proposals = 0, accepted = 0, rejected = 0, duplicates = 0;
 
     void append(JsonObject& json) const {
@@ -239,7 +239,7 @@ private:
     std::uint64_t first_waiting_ = 0;   // number of the first of them
     std::deque<Asked> undecided_;       // told that nobody could decide now
     std::string why_undecided_;
-    Counts counts_;
+    ImportCounts counts_;
     std::size_t complaints_ = 0;
 };
 

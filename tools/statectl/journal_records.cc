@@ -10,6 +10,7 @@
 #include "journal/base/time_text.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/journal_search.h"
+#include "tools/statectl/no_options.h"
 #include "tools/statectl/record_rows.h"
 #include "tools/statectl/segments.h"
 #include "tools/statectl/terminal.h"
@@ -17,10 +18,8 @@
 namespace se::statectl {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{100};
+constexpr std::chrono::milliseconds kTailPoll{100};
 constexpr std::size_t kTopActors = 10;
-
-struct NoOptions {};
 
 /// Shows records, passes damage by, and knows the exit code for it.
 class Shower {
@@ -144,7 +143,7 @@ Outcome<int> tail(Context& context, const TailOptions& options) {
         }
         if (!options.follow) break;
         SE_TRY_OK(flush_output());
-        std::this_thread::sleep_for(kPoll);
+        std::this_thread::sleep_for(kTailPoll);
     }
     return shower.finish();
 }

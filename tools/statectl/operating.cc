@@ -9,14 +9,13 @@
 #include "tools/statectl/door.h"
 #include "tools/statectl/embedded.h"
 #include "tools/statectl/journal_search.h"
+#include "tools/statectl/no_options.h"
 #include "tools/statectl/rebuild_preview.h"
 #include "tools/statectl/store_facts.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
 namespace {
-
-struct NoOptions {};
 
 void show_object(Context& context, const std::string& json) {
     if (context.form() != Form::table) return print(json + "\n");

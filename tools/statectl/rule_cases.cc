@@ -7,6 +7,7 @@
 
 #include "engine/derived.h"
 #include "engine/policy/yaml.h"
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 #include "tools/statectl/rule_commands.h"
 #include "tools/statectl/terminal.h"
@@ -151,10 +152,10 @@ private:
             return followed;
         }
         if (decision.fired.empty()) return followed;
-        take_fired(*parse_json(fired_text(decision.fired, {}), kDepthMax), &followed);
+        take_fired(*parse_json(fired_text(decision.fired, {}), kJsonDepthTrusted), &followed);
         const std::string derived = preview_derived(decision, view, policy_, "", now_).json;
         if (derived.empty()) return followed;
-        const Json list = *parse_json(derived, kDepthMax);
+        const Json list = *parse_json(derived, kJsonDepthTrusted);
         for (const Json& one : list.array()) {
             Json shown = *one.find("proposal");
             for (const char* name : {"rule", "depth", "status", "version", "code", "message"})
@@ -174,8 +175,6 @@ private:
         trouble->push_back(std::string(name) + " is " + to_text(Json(found)) + ", and must be " +
                            to_text(named));
     }
-
-    static constexpr std::size_t kDepthMax = 1000;
 
     const Json& json_;
     const Policy& policy_;

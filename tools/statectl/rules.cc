@@ -1,6 +1,7 @@
 // rules eval: what a JsonLogic rule makes of its data, without any store.
 
 #include "engine/rules/json_logic.h"
+#include "journal/base/json_depth.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/line_source.h"
 #include "tools/statectl/output.h"
@@ -9,8 +10,6 @@
 
 namespace se::statectl {
 namespace {
-
-constexpr std::size_t kDepthMax = 1000;  ///< of the JSON: the rule has a limit of its own
 
 struct EvalOptions {
     std::string rule, data;
@@ -31,7 +30,7 @@ Outcome<int> eval_batch(Context& context) {
 }
 
 Outcome<Json> json_argument(const char* name, const std::string& text) {
-    auto json = parse_json(text, kDepthMax);
+    auto json = parse_json(text, kJsonDepthTrusted);  // the rule has a limit of its own
     if (json) return std::move(*json);
     return Failure(kUsage, std::string(name) + ": " + json.error().text +
                                ". It is JSON, in one argument: '{\"var\":\"key\"}'");

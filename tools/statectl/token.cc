@@ -8,6 +8,7 @@
 #include "journal/base/hash.h"
 #include "journal/base/json.h"
 #include "tools/statectl/commands.h"
+#include "tools/statectl/no_options.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -17,8 +18,6 @@ namespace {
 constexpr std::size_t kTokenBytes = 32;
 constexpr std::size_t kTokenLengthMin =
     16;  ///< of one that somebody brings; shorter: it can be guessed
-
-struct NoOptions {};
 
 Outcome<int> show(Context& context, const std::string& token, bool with_token) {
     std::string text;
