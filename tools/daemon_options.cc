@@ -1,5 +1,7 @@
 #include "tools/daemon_options.h"
 
+#include "tools/daemon_egress.h"
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -122,6 +124,7 @@ Result<Config> load_config(const DaemonOptions& options) {
         if (const auto address = HttpClient::address_of_url(endpoint); !address)
             return Error{Errc::malformed, "otlp.endpoint: " + address.error().text};
     }
+    SE_TRY_OK(check_egress(config.settings));
     return config;
 }
 

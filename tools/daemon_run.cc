@@ -13,6 +13,7 @@
 #include "journal/base/json.h"
 #include "journal/repair.h"
 #include "journal/search.h"
+#include "tools/daemon_egress.h"
 #include "tools/daemon_surroundings.h"
 
 namespace se {
@@ -38,7 +39,7 @@ void raise_descriptor_limit() {
 JsonLogOptions log_options(const Settings& settings) {
     return {.service = settings.service_name,
             .severity_min = severity_from_text(settings.log_level).value_or(Severity::info),
-            .secrets = {settings.auth.token}};
+            .secrets = {settings.auth.token, settings.egress.webhook_token}};
 }
 
 std::unique_ptr<OtlpExporter> make_tracer(const Settings& settings, Log& log) {
@@ -60,6 +61,16 @@ Daemon::Daemon(DaemonOptions options, Config config)
       tracer_(make_tracer(config_.settings, log_)),
       commits_([this] { loop_.post([this] { step(); }); }),
       background_([this] { loop_.post([this] { step(); }); }),
+      followers_({.files = files_,
+                  .clock = clock_,
+                  .random = random_,
+                  .log = log_,
+                  .home = loop_,
+                  .note =
+                      [this](std::string name, std::string body, std::function<void(Status)> told) {
+                          note({std::move(name), std::move(body), std::move(told)});
+                      }},
+                 paths_),
       api_({.config = config_,
             .clock = clock_,
             .log = log_,
@@ -68,7 +79,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
             .load_config = [this](bool dry_run) { return load_config(dry_run); },
             .extra_metrics =
                 [this] {
-                    return server_.metrics() + mcp_door_.metrics() +
+                    return server_.metrics() + mcp_door_.metrics() + metrics_of(followers_.statuses()) +
                            (tracer_ != nullptr ? tracer_->metrics() : "");
                 },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
@@ -84,7 +95,8 @@ Daemon::Daemon(DaemonOptions options, Config config)
                         return done(Error{Errc::unavailable, "the store is being opened"});
                     repair_ = Repair{range, std::move(done)};
                     end(Ended::repair);
-                }}),
+                },
+            .followers = &followers_}),
       server_(
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
@@ -114,6 +126,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
           if (std::exchange(changes_, false) || std::exchange(applied_, applied) != applied)
               changes_applied();
       }) {
+    add_egress(followers_, config_.settings, files_, clock_);
     state_.on_policy = [this] { offers_.policy_changed(); };
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a failed write, not the end
@@ -135,6 +148,18 @@ Daemon::~Daemon() = default;
 void Daemon::changes_applied() {
     api_.changes_applied();
     state_.changes_applied();
+    if (!followers_.none()) followers_.wake();
+}
+
+/// What a follower has to say of itself; it waits while the engine is opened anew.
+void Daemon::note(Note note) {
+    if (engine_ == nullptr) return notes_.push_back(std::move(note));
+    const Caller caller{.principal = "system:egress", .door = "egress"};
+    engine_->note(std::move(note.name), std::move(note.body), caller,
+                  [told = std::move(note.told)](Result<Seq> seq) {
+                      told(seq ? Status(Ok{}) : Status(seq.error()));
+                  });
+    schedule_step();
 }
 
 /// Tells of a request from its arrival to its answer; of a stream, until it begins.
@@ -155,54 +180,6 @@ Api::Reply Daemon::traced(const Request& request, Api::Reply reply) {
         std::move(open).end();
         reply(std::move(response));
     };
-}
-
-/// The process, for the tools of an operator. What stops it happens behind the answer.
-mcp::Platform Daemon::platform() {
-    mcp::Platform platform;
-    platform.service = config_.settings.service_name;
-    platform.version = SE_VERSION;
-    platform.profile = "daemon";
-    platform.document = [this](std::string_view route) -> Result<std::string> {
-        std::string body;
-        Request request{.method = "GET", .target = std::string(route)};
-        request.peer = {.kind = Peer::Kind::socket, .user = "mcp"};
-        api_.handle(std::move(request), [&body](Response&& response) { body = std::move(response.body); });
-        return body;
-    };
-    for (const SettingInfo& info : all_settings()) {
-        JsonObject(platform.settings_json.emplace_back())
-            .text("name", info.name)
-            .text("default", info.default_value)
-            .text("meaning", info.meaning)
-            .text("environment", info.environment)
-            .close();
-    }
-    platform.set_log_level = [this](const std::string& level) -> Status {
-        const auto severity = severity_from_text(level);
-        if (!severity) return Error{Errc::malformed, "level is debug, info, warn or error, not " + level};
-        log_.set_severity_min(*severity);
-        return Ok{};
-    };
-    platform.log_level = [this] {
-        constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warn", "error"};
-        return std::string(*std::ranges::find_if(kNames, [&](std::string_view name) {
-            return severity_from_text(name) == log_.severity_min();
-        }));
-    };
-    platform.drain = [this] {
-        if (engine_ != nullptr) engine_->drain();
-    };
-    platform.stop = [this](bool restart) {
-        restarts_ = restart;
-        loop_.post([this] { stop("mcp"); });
-    };
-    platform.note = [this](std::string_view what, const Caller& by) {
-        log_.write({Severity::warning,
-                    "state-engine.operator",
-                    {{"action", std::string(what)}, {"principal", by.principal}}});
-    };
-    return platform;
 }
 
 std::string Daemon::holder() {
@@ -322,6 +299,8 @@ std::optional<int> Daemon::begin_serving() {
 Daemon::Ended Daemon::serve() {
     engine_->on_changes([this] { changes_ = true; });
     applied_ = engine_->applied().seq;
+    followers_.begin();
+    for (Note& one : std::exchange(notes_, {})) note(std::move(one));
     api_.attach(engine_.get());
     state_.attach(engine_.get());
     if (stopping_) return Ended::stop;
@@ -374,6 +353,7 @@ Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range,
 
 int Daemon::finish() {
     Status closed = Ok{};
+    followers_.stop();
     if (engine_ != nullptr) server_.batch([&] { closed = engine_->close(); });
     server_.stop_serving();
     api_.attach(nullptr, "stopped");

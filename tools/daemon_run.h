@@ -19,6 +19,7 @@
 #include "mcp/engine_door.h"
 #include "mcp/http_door.h"
 #include "mcp/tools/state_registry.h"
+#include "tools/daemon_followers.h"
 #include "tools/daemon_options.h"
 
 namespace se {
@@ -43,6 +44,12 @@ private:
         std::function<void(Result<std::string>)> done;
     };
 
+    /// What a follower has to say of itself.
+    struct Note {
+        std::string name, body;
+        std::function<void(Status)> told;
+    };
+
     std::optional<int> take_port();
     Result<std::unique_ptr<Engine>> open_engine();
     std::optional<int> begin_serving();
@@ -63,6 +70,7 @@ private:
     void reload();
     Result<Config> load_config(bool dry_run);
     void changes_applied();
+    void note(Note note);
     Api::Reply traced(const Request& request, Api::Reply reply);
     mcp::Platform platform();
     std::string holder();  ///< who has the store, as far as its journal says
@@ -78,6 +86,7 @@ private:
     const std::unique_ptr<OtlpExporter> tracer_;  ///< null: no collector
     HttpLoop loop_;
     ThreadRunner commits_, background_;
+    DaemonFollowers followers_;
     Api api_;
     HttpServer server_;
     mcp::EngineDoor state_;
@@ -91,6 +100,7 @@ private:
     bool step_posted_ = false;
     bool changes_ = false;  // the engine has told of changes in this step
     Seq applied_;
+    std::vector<Note> notes_;  ///< of followers, while there is no engine
     bool stopping_ = false;
     bool restarts_ = false;
     bool serving_ = false;  ///< there is an engine, and the loop runs on our thread

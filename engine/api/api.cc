@@ -40,6 +40,11 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/operator/rebuild", Access::principal, post_operator_rebuild, kScopeOperate},
     {"POST", "/v1/operator/repair", Access::principal, post_operator_repair, kScopeOperate},
     {"POST", "/v1/operator/note", Access::principal, post_operator_note, kScopeOperate},
+    {"GET", "/v1/operator/followers", Access::principal, get_followers, kScopeOperate},
+    {"GET", "/v1/operator/deadletters", Access::principal, get_dead_letters, kScopeOperate},
+    {"GET", "/v1/operator/deadletters/{key}", Access::principal, get_dead_letter, kScopeOperate},
+    {"POST", "/v1/operator/deadletters/retry", Access::principal, post_retry, kScopeOperate},
+    {"POST", "/v1/operator/deadletters/drop", Access::principal, post_drop, kScopeOperate},
 });
 
 /// Whether `path` is of this route; `argument` is the rest, still encoded.

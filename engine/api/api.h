@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/egress/followers_door.h"
 #include "engine/engine.h"
 
 namespace se {
@@ -88,6 +89,7 @@ public:
         std::function<void(std::chrono::nanoseconds)> tick_within;  ///< tick() is wanted sooner than it said
         /// Carries out a repair: the engine is closed for it and opened again. `done` has the plan as JSON.
         std::function<void(RepairRange, std::function<void(Result<std::string>)> done)> repair;
+        FollowersDoor* followers = nullptr;  ///< null: nothing goes out
     };
     explicit Api(Host host);
     ~Api();

@@ -107,9 +107,19 @@ void post_operator_reload(ApiCore& core, Exchange&& exchange);
 void post_operator_rebuild(ApiCore& core, Exchange&& exchange);
 void post_operator_repair(ApiCore& core, Exchange&& exchange);
 void post_operator_note(ApiCore& core, Exchange&& exchange);
+void get_followers(ApiCore& core, Exchange&& exchange);  // followers.cc
+void get_dead_letters(ApiCore& core, Exchange&& exchange);
+void get_dead_letter(ApiCore& core, Exchange&& exchange);
+void post_retry(ApiCore& core, Exchange&& exchange);
+void post_drop(ApiCore& core, Exchange&& exchange);
 
+/// [status, …] of all outbound followers; followers.cc.
+void append_followers(std::string& out, const FollowersDoor& followers);
 /// Puts in force what the configuration says now about policy and principals; operator.cc.
 void reload(ApiCore& core, Caller caller, const Why& why, std::function<void(Result<Seq>)> done);
+
+/// What an operator may send along: `{"id"?, "reason"?}`, or nothing; operator.cc.
+std::optional<Problem> read_why(const ApiCore& core, std::string_view text, Why* why);
 
 // Small things that routes say.
 Problem malformed(std::string message, std::string pointer = {});

@@ -41,7 +41,29 @@ void reply_seq(const Api::Reply& reply, const Engine* engine, const Result<Seq>&
     reply_json(reply, 200, std::move(body));
 }
 
-/// What an operator may send along: `{"id"?, "reason"?}`, or nothing.
+/// The body of the note that says who may come in from now on: names and rights, and nothing that helps to
+/// find a token.
+std::string principals_body(const Principals& principals, const Why& why) {
+    Json::Array shown;
+    for (const PrincipalPtr& principal : principals.all()) shown.push_back(to_json(*principal));
+    Json body = Json(Json::Object{{"principals", std::move(shown)}});
+    if (!why.reason.empty()) body.set("reason", why.reason);
+    return to_text(body);
+}
+
+void append_damage(JsonObject& json, const Damage& damage) {
+    std::string text;
+    JsonObject(text)
+        .integer("from", damage.from.value)
+        .integer("to", damage.to.value)
+        .text("fault", to_text(damage.fault))
+        .text("evidence", damage.evidence)
+        .close();
+    json.raw("damage", text);
+}
+
+}  // namespace
+
 std::optional<Problem> read_why(const ApiCore& core, std::string_view text, Why* why) {
     if (text.empty()) return std::nullopt;
     const auto json = parse_json(text);
@@ -66,29 +88,6 @@ std::optional<Problem> read_why(const ApiCore& core, std::string_view text, Why*
     if (auto problem = take("id", limits.id_bytes, &why->id)) return problem;
     return take("reason", limits.reason_bytes, &why->reason);
 }
-
-/// The body of the note that says who may come in from now on: names and rights, and nothing that helps to
-/// find a token.
-std::string principals_body(const Principals& principals, const Why& why) {
-    Json::Array shown;
-    for (const PrincipalPtr& principal : principals.all()) shown.push_back(to_json(*principal));
-    Json body = Json(Json::Object{{"principals", std::move(shown)}});
-    if (!why.reason.empty()) body.set("reason", why.reason);
-    return to_text(body);
-}
-
-void append_damage(JsonObject& json, const Damage& damage) {
-    std::string text;
-    JsonObject(text)
-        .integer("from", damage.from.value)
-        .integer("to", damage.to.value)
-        .text("fault", to_text(damage.fault))
-        .text("evidence", damage.evidence)
-        .close();
-    json.raw("damage", text);
-}
-
-}  // namespace
 
 void get_operator_status(ApiCore& core, Exchange&& exchange) {
     std::string body;
@@ -124,6 +123,7 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
         .integer("queue", stats.queue)
         .integer("streams", core.count_feeds());
     if (engine.damage()) append_damage(json, *engine.damage());
+    if (core.host.followers != nullptr) append_followers(json.member("followers"), *core.host.followers);
     json.close();
     reply_json(exchange.reply, 200, std::move(body));
 }

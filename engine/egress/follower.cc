@@ -49,7 +49,7 @@ std::chrono::nanoseconds Follower::step() {
     bury_refused(now);
     pass();
     save(now);
-    return next_step(now, more);
+    return next_step(now, more && has_room());
 }
 
 void Follower::restart() {
@@ -74,12 +74,16 @@ Status Follower::close() {
 
 // --- from the journal
 
-/// True: it stopped with more to read, and room for it.
+bool Follower::has_room() const {
+    return window_.size() < options_.in_flight && waiting_bytes_ < options_.in_flight_bytes;
+}
+
+/// True: it stopped, and there may be more to read.
 bool Follower::read_more(std::chrono::nanoseconds now) {
     for (int records = 0; records < kRecordsPerStep; ++records) {
-        if (window_.size() >= options_.in_flight || waiting_bytes_ >= options_.in_flight_bytes) {
+        if (!has_room()) {
             look_how_far(now);
-            return false;
+            return true;
         }
         const auto record = reader_->next();
         if (!record) {
@@ -291,9 +295,11 @@ std::chrono::nanoseconds Follower::next_step(std::chrono::nanoseconds now, bool 
     if (more) return {};
     std::chrono::nanoseconds at = now + kLooksAgain;
     if (!aligned_) at = std::min(at, noting_ ? now + kLooksForNote : begin_again_);
-    const bool waits = handed_ < first_ + window_.size() || (letters_ && letters_->asked() != 0);
+    const bool letters = letters_ && letters_under_way_.empty() && letters_->asked() != 0;
+    const bool waits = letters || handed_ < first_ + window_.size();
     if (waits && !failing_ && breaker_.state() != Breaker::State::half_open)
-        at = std::min(at, std::max(not_before_, now + breaker_.wait(now)));
+        at = std::min(
+            at, std::max({not_before_, letters ? bury_again_ : now, now + breaker_.wait(now)}));
     if (refused_ != 0) at = std::min(at, bury_again_);
     if (mark_ && saved_ != *mark_) at = std::min(at, save_again_);
     return std::max(at - now, std::chrono::nanoseconds{});

@@ -85,6 +85,8 @@ public:
     /// Hands it over once more, out of order, soon.
     Status retry(std::string_view id);
     Status drop(std::string_view id);
+    /// What a letter says, made again from its record.
+    Result<Message> message_of(const DeadLetter& letter) const;
 
 private:
     struct Slot {
@@ -105,6 +107,7 @@ private:
     Status align();
 
     // --- follower.cc
+    bool has_room() const;
     bool read_more(std::chrono::nanoseconds now);
     void look_how_far(std::chrono::nanoseconds now);
     void take(const RecordView& record);
@@ -124,7 +127,6 @@ private:
 
     // --- follower_letters.cc
     void hand_over_letters(std::chrono::nanoseconds now);
-    Result<Message> message_of(const DeadLetter& letter) const;
     void take_letter_outcome(const std::string& id, Delivery& delivery,
                              std::chrono::nanoseconds now);
     void refuse_again(DeadLetter letter, std::string reason, std::chrono::nanoseconds now);

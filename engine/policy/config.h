@@ -59,6 +59,22 @@ struct Settings {
         std::uint64_t queue = 2048;
     } otlp;
 
+    /// What rules fire, told to a file and to a webhook, each by a follower of its own.
+    struct Egress {
+        std::string file;                      ///< JSON Lines are appended to it; empty: none
+        std::string webhook_url;               ///< http://host[:port][/path]; empty: none
+        std::string webhook_token;             ///< a secret: Authorization: Bearer
+        std::chrono::milliseconds webhook_timeout{10'000};
+        // Of every outbound follower (FollowerOptions).
+        std::uint64_t in_flight = 256;
+        std::uint64_t in_flight_bytes = 8u << 20;
+        std::uint64_t attempts = 0;
+        std::uint64_t dead_letters = 10'000;
+        std::chrono::milliseconds backoff_first{100}, backoff_max{30'000};
+        std::uint64_t breaker_failures = 5, breaker_trials = 3;
+        std::chrono::milliseconds breaker_open{30'000};
+    } egress;
+
     struct EngineSettings {
         std::uint64_t in_flight_bytes = 64u << 20;
         std::uint64_t queue = 65'536;         ///< proposals waiting; more: unavailable, overloaded

@@ -296,6 +296,41 @@ void add_otlp(Table& table) {
                  "Spans waiting to be sent; more are dropped and counted.");
 }
 
+void add_egress(Table& table) {
+    using enum Unit;
+    table.text("egress.file", 0, SE_FIELD(settings.egress.file),
+               "What rules fire is appended to this file, a line of JSON each. Empty: it is not.");
+    table.text("egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
+               "What rules fire is posted to this address: http://host:port/path. Empty: it is not.");
+    table
+        .text("egress.webhook_token", 0, SE_FIELD(settings.egress.webhook_token),
+              "The bearer token sent with it.")
+        .secret = true;
+    table.number("egress.webhook_timeout", milliseconds, {1, 3'600'000},
+                 SE_FIELD(settings.egress.webhook_timeout),
+                 "How long one message may take, from connecting to its answer; longer: an outage.");
+    table.number("egress.in_flight", count, {1, 65'536}, SE_FIELD(settings.egress.in_flight),
+                 "Messages that one outbound follower has read and not settled; more wait in the journal.");
+    table.number("egress.in_flight_bytes", bytes, {4096, 1u << 30},
+                 SE_FIELD(settings.egress.in_flight_bytes),
+                 "Likewise their bytes; the messages of one record may go over it.");
+    table.number("egress.attempts", count, {0, 1'000'000}, SE_FIELD(settings.egress.attempts),
+                 "Attempts with one message in outages, then it is a dead letter; 0: for ever.");
+    table.number("egress.dead_letters", count, {1, 100'000}, SE_FIELD(settings.egress.dead_letters),
+                 "Dead letters of one follower; with so many it stops until some are retried or dropped.");
+    table.number("egress.backoff_first", milliseconds, {1, 3'600'000},
+                 SE_FIELD(settings.egress.backoff_first), "Pause after an outage; doubled up to…");
+    table.number("egress.backoff_max", milliseconds, {1, 3'600'000},
+                 SE_FIELD(settings.egress.backoff_max), "…this.");
+    table.number("egress.breaker_failures", count, {1, 1'000'000},
+                 SE_FIELD(settings.egress.breaker_failures),
+                 "Outages in a row that open the circuit breaker.");
+    table.number("egress.breaker_open", milliseconds, {1, 3'600'000},
+                 SE_FIELD(settings.egress.breaker_open), "How long nothing is tried then.");
+    table.number("egress.breaker_trials", count, {1, 1'000}, SE_FIELD(settings.egress.breaker_trials),
+                 "Messages that must get through after that.");
+}
+
 void add_engine(Table& table) {
     using enum Unit;
     table.choice<bool>("engine.ttl", {{"enforce", true}, {"record", false}},
@@ -402,6 +437,7 @@ std::vector<Setting> make_table() {
     add_auth(table);
     add_mcp(table);
     add_otlp(table);
+    add_egress(table);
     add_engine(table);
     add_limits(table);
     add_storage(table);

@@ -11,6 +11,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import jsonschema
 import yaml
@@ -323,6 +324,32 @@ def operators(live):
     call(operator, "POST", "/v1/operator/note", 400, body='{"note":"repaired"}')
 
 
+def outbound(live):
+    """Its webhook refuses everything."""
+    operator = Socket(given.data)
+    propose(live, setting("stream.state", "off"), 200)
+    propose(live, setting("stream.state", "on"), 200)
+    for _ in range(600):
+        followers = call(operator, "GET", "/v1/operator/followers", 200)["followers"]
+        if followers[0]["deadLetters"]:
+            break
+        time.sleep(0.05)
+    whose = "?follower=" + followers[0]["name"]
+    letters = call(operator, "GET", "/v1/operator/deadletters", 200, whose)["deadLetters"]
+    one = call(operator, "GET", "/v1/operator/deadletters/{key}", 200, whose, key=letters[0]["id"])
+    must(json.loads(one["message"])["type"] == "system.stream.online", "another message:", one)
+    call(operator, "GET", "/v1/operator/deadletters/{key}", 404, whose, key="none")
+    call(operator, "GET", "/v1/operator/deadletters", 404, "?follower=none")
+    call(operator, "GET", "/v1/operator/deadletters", 400)
+    call(live, "GET", "/v1/operator/followers", 403)
+    for what in ("retry", "drop"):
+        path = "/v1/operator/deadletters/" + what
+        call(operator, "POST", path, 200, whose + "&dryRun=true")
+        call(operator, "POST", path, 400, whose, body='{"letters":[]}')
+        call(operator, "POST", path, 404, whose, body='{"letters":["none"]}')
+        call(operator, "POST", path, 200, whose, body=json.dumps({"reason": what}))
+
+
 # --- what stands in files
 
 
@@ -373,7 +400,9 @@ def journal_lines():
             whys.append((record["kind"], record.get("note"), record.get("id"), record["body"]["reason"]))
             must(record["actor"].startswith("local:"), "not the operator's:", record)
         kinds.add(record.get("note") or record.get("code") or record["kind"])
-    must(whys == [("config", None, "r-1", "a new key"), ("note", "rebuilt", None, "to be sure")],
+    must(whys == [("config", None, "r-1", "a new key"), ("note", "rebuilt", None, "to be sure"),
+                  ("note", "dead_letters_retried", None, "retry"),
+                  ("note", "dead_letters_dropped", None, "drop")],
          "acts without their reason:", whys)
     must({"accepted", "config", "opened", "imported", "key_not_allowed", "absent", "version_conflict",
           "malformed", "too_large"} <= kinds, "not all kinds of records:", kinds)
@@ -412,6 +441,7 @@ mutations(connection)
 reads(connection)
 changes()
 operators(connection)
+outbound(connection)
 config_files()
 journal_lines()
 coverage()

@@ -13,6 +13,7 @@
 #include "engine/api/api.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
+#include "tests/daemon/receiver.h"
 #include "tests/places.h"
 
 namespace se::test {
@@ -69,7 +70,10 @@ TEST_CASE("every route is documented, and every answer is as its document says")
         return;
     }
     TemporaryDirectory folder;
-    DaemonProcess well({.data = folder.path() + "/well", .policy = kPolicy});
+    Receiver refuses([](const Request&, std::size_t) { return Response{.status = 422, .body = "{}"}; });
+    DaemonProcess well({.data = folder.path() + "/well",
+                        .arguments = {"--set", "egress.webhook_url=" + refuses.url()},
+                        .policy = kPolicy});
     DaemonProcess closed(
         {.data = folder.path() + "/closed", .environment = {"MCP_AUTH_TOKEN=secret"}});
     DaemonProcess damaged({.data = folder.path() + "/damaged"});
