@@ -2,8 +2,7 @@
 # costs. With SE_UNITY a target's files are compiled a handful at a time; without, each by itself.
 #
 # Names in anonymous namespaces are then shared with the other files of the target; what stands in two
-# of them belongs into a header. A missing #include may hide: the fuzzers and the preset dev, which
-# `tools/test.sh --fast` builds, compile each file by itself.
+# of them belongs into a header. A missing #include may hide, so somebody has to build without it too.
 
 option(SE_UNITY "Compile several files as one unit: quick from nothing, slow after a small change" OFF)
 set(SE_UNITY_FILES 10 CACHE STRING "How many files one unit has at most")

@@ -54,7 +54,7 @@ Result<Json> answer(std::string_view text) {
     return Error{Errc::malformed, said};
 }
 
-std::optional<std::uint64_t> number(std::string_view text) {
+std::optional<std::uint64_t> number_in(std::string_view text) {
     std::uint64_t value = 0;
     const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
     if (text.empty() || read.ec != std::errc{} || read.ptr != text.data() + text.size())
@@ -208,9 +208,9 @@ std::optional<JsDelivery> js_delivery(std::string_view reply) {
     }
     if (tokens.size() < 9 || tokens[0] != "$JS" || tokens[1] != "ACK") return std::nullopt;
     const std::size_t first = tokens.size() >= 11 ? 4 : 2;
-    const auto deliveries = number(tokens[first + 2]);
-    const auto sequence = number(tokens[first + 3]);
-    const auto delivery = number(tokens[first + 4]);
+    const auto deliveries = number_in(tokens[first + 2]);
+    const auto sequence = number_in(tokens[first + 3]);
+    const auto delivery = number_in(tokens[first + 4]);
     if (!deliveries || !sequence || !delivery) return std::nullopt;
     return JsDelivery{std::string(tokens[first]), *deliveries, *sequence, *delivery};
 }
