@@ -35,7 +35,7 @@ constexpr Invariant kInvariants[] = {
     {"X1", "what a follower delivers is delivered at least once, under one id", ""},
     {"X2", "in seq order", ""},
     {"X3", "a watermark passes only what the peer acknowledged", ""},
-    {"X1.fired", "each fired action is delivered at least once", "rules and egress"},
+    {"X1.fired", "each fired action is delivered at least once", ""},
     {"watch", "a watch is ordered, unique, gap-free and resumable", ""},
     {"linearizable", "what clients see fits one order of their operations in real time", ""},
     {"liveness", "when the faults stop everything comes to rest", ""},
