@@ -19,8 +19,11 @@ set(SE_CANARY_SOURCES
     journal/segment_writer.cc
     projection/bulk.cc
     projection/generation.cc
+    engine/decide.cc
+    engine/derived.cc
     engine/engine_commit.cc
     engine/engine_decide.cc
+    engine/engine_derive.cc
     engine/egress/follower.cc)
 
 # se_units(OUT name source...): what to compile for the target NAME. The files that include the sources

@@ -5,6 +5,7 @@
 
 #include "engine/ops.h"
 #include "journal/base/assert.h"
+#include "journal/base/canary.h"
 #include "journal/base/json_depth.h"
 #include "journal/body.h"
 
@@ -48,7 +49,8 @@ public:
 
     Result<std::optional<std::string>> value_of(std::string_view key) override {
         const auto changed = std::ranges::find(changes_, key, &Decision::Change::key);
-        if (changed != changes_.end()) return value(changed->entry);
+        if (changed != changes_.end() && !canary(Canary::rules_on_older_state))
+            return value(changed->entry);
         SE_TRY(found, view_.get(key));
         return found ? value(*found) : std::nullopt;
     }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "journal/base/canary.h"
 #include "journal/base/json_depth.h"
 #include "journal/body.h"
 
@@ -119,7 +120,7 @@ PendingDerived::Over PendingDerived::over_limit(const Limits& limits) const {
 
 void PendingDerived::begin(std::span<const Fired> fired, const RecordPlace& place,
                            const std::string& trace) {
-    SE_ASSERT(waiting_.empty());
+    SE_ASSERT(waiting_.empty() || canary(Canary::derived_on_newer_state));
     count_ = 0;
     add(fired, place, 1, trace);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/engine_state.h"
+#include "journal/base/canary.h"
 
 namespace se {
 namespace {
@@ -31,6 +32,7 @@ RecordPlace Engine::State::next_place() const {
 bool Engine::State::derives_next() const {
     const bool note_first =
         opening_left > 0 && std::holds_alternative<RecordDraft>(queue.front().what);
+    if (canary(Canary::derived_on_newer_state) && !queue.empty()) return false;
     return !derived.empty() && !note_first;
 }
 
@@ -66,7 +68,7 @@ Engine::State::Taken Engine::State::take_derived(Time now) {
     const Identity identity = identity_for(proposal, caller);
     const auto known = look_up(identity);
     if (!known) return later(known.error());
-    if (*known != Known::no)
+    if (*known != Known::no && !canary(Canary::derived_twice))
         return refuse_derived(next, Code::id_reused, std::string(kIdReused), false, now);  // E2
     const auto shown = snapshot();
     if (!shown) return later(shown.error());
@@ -132,6 +134,7 @@ Engine::State::Taken Engine::State::refuse_derived(const Derived& next, Code cod
 /// not be forgotten for that. What nobody can read any more (erased, taken by a repair) is done
 /// without.
 Status Engine::State::recover_derived() {
+    if (canary(Canary::derived_lost)) return Ok{};
     const auto go_without = [this](const Error& why) -> Status {
         if (why.code == Errc::io) return why;
         derived.clear();
@@ -158,6 +161,7 @@ Status Engine::State::recover_derived() {
         const auto record = records.at(seq);
         const Status followed = record ? derived.follow(**record) : Status(record.error());
         if (!followed) return go_without(followed.error());
+        if (canary(Canary::derived_twice)) break;
     }
     if (derived.empty()) return Ok{};
     doors.log.write(

@@ -25,6 +25,10 @@ enum class Canary {
                               ///< again
     watermark_before_ack,     ///< a follower's watermark passes what it has handed over
     message_skipped,          ///< a follower passes over one message of a record
+    derived_lost,             ///< an open forgets what a rule derived and has no record yet
+    derived_twice,            ///< an open derives again what has its record, and nobody asks for ids
+    derived_on_newer_state,   ///< a proposal that waits goes before what a rule derived
+    rules_on_older_state,     ///< rules see other keys as they were before their own record
 };
 
 #ifdef SE_CANARIES

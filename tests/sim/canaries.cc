@@ -58,6 +58,10 @@ constexpr Planted kPlanted[] = {
     {se::Canary::identity_forgotten, "identity_forgotten"},
     {se::Canary::refreshed_key_expires, "refreshed_key_expires"},
     {se::Canary::unvouched_not_rewritten, "unvouched_not_rewritten"},
+    {se::Canary::derived_lost, "derived_lost"},
+    {se::Canary::derived_twice, "derived_twice"},
+    {se::Canary::derived_on_newer_state, "derived_on_newer_state"},
+    {se::Canary::rules_on_older_state, "rules_on_older_state"},
 };
 
 /// The first seed that breaks a promise, told as a line into `out`.

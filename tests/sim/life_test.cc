@@ -70,6 +70,11 @@ TEST_CASE(
         CHECK(sim::tally().faults[fault] > 0);
     }
     CHECK(sim::tally().operations["repair"] > 0);
+    for (const char* came :
+         {"lives", "fired", "warnings", "derived", "derived_refused", "given_up"}) {
+        CAPTURE(came);
+        CHECK(sim::tally().rules[came] > 0);
+    }
 }
 
 TEST_CASE("a step that goes without its fault or its operation leaves the others theirs") {

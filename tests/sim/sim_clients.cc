@@ -12,6 +12,14 @@ Policy Clients::some_policy(SimRandom& random) const {
     policy.allowed_keys = {"a*", "b*", "c*", "d*"};
     if (random.chance(50)) policy.allowed_keys.push_back("e*");
     policy.limits.expiries_per_step = 1 + random.below(3);
+    if (!mix_.rules) return policy;
+    policy.limits.derived_depth = 1 + random.below(4);
+    policy.limits.derived_count = 2 + random.below(8);
+    policy.rules = RuleSet::none();
+    if (random.chance(10)) return policy;
+    auto rules = RuleSet::compile(*parse_json(rules_json(some_rules(random, mix_.keys))));
+    SE_ASSERT(rules);
+    policy.rules = *std::move(rules);
     return policy;
 }
 
@@ -34,7 +42,6 @@ Value Clients::some_value(SimRandom& random, Value::Kind kind, bool patch) const
 
 RequestOp Clients::some_op(SimRandom& random) const {
     using enum Value::Kind;
-    static const std::string kKeys[] = {"a", "b", "b.1", "b.2", "c", "d", "e"};
     RequestOp op;
     op.key = kKeys[random.below(std::min<std::uint64_t>(mix_.keys, std::size(kKeys)))];
     switch (random.below(7)) {

@@ -53,6 +53,14 @@ struct Mix {
     bool small_queues = false;  ///< so that their limits are met
     bool follower = false;      ///< one with a watermark in followers/
     std::uint64_t keys = 7;     ///< that clients use
+    bool rules = false;         ///< policies have some
+
+    static Mix draw(bool of_swarm, SimRandom& random) {
+        Mix mix = of_swarm ? swarm(random) : usual(random);
+        // What came later is drawn last: the lives that were known before stay as they are.
+        mix.rules = random.chance(25);
+        return mix;
+    }
 
     static Mix usual(SimRandom& random) {
         Mix mix;

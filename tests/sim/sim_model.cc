@@ -16,45 +16,6 @@ std::string at(Seq seq) {
 
 }  // namespace
 
-std::string Value::text() const {
-    std::string out;
-    const auto comma = [&] {
-        if (out.size() > 1) out += ',';
-    };
-    switch (kind) {
-        case Kind::number:
-            return std::to_string(number);
-        case Kind::list:
-            out = "[";
-            for (const std::int64_t item : list) comma(), out += std::to_string(item);
-            return out + "]";
-        case Kind::object:
-            out = "{";
-            for (const auto& [name, member] : object) {
-                comma();
-                out += '"' + name + "\":" + (member ? std::to_string(*member) : "null");
-            }
-            return out + "}";
-    }
-    SE_ASSERT(false);
-}
-
-Value Value::from_text(std::string_view text) {
-    const auto json = parse_json(text);
-    SE_ASSERT(json);
-    Value value;
-    if (json->is_integer()) {
-        value.number = json->integer();
-    } else if (json->is_array()) {
-        value.kind = Kind::list;
-        for (const Json& item : json->array()) value.list.push_back(item.integer());
-    } else {
-        value.kind = Kind::object;
-        for (const auto& [name, member] : json->object()) value.object[name] = member.integer();
-    }
-    return value;
-}
-
 std::string Request::reason() const {
     return "request-" + std::to_string(number);
 }
@@ -92,8 +53,8 @@ std::string Request::text() const {
 
 // --- Decisions
 
-Model::Outcome Model::decide(const Request& request, const Slots& state,
-                             const std::vector<std::string>& policy, Time now) const {
+Model::Outcome Model::decide(const Request& request, const Slots& state, const PolicyThen& policy,
+                             Time now) const {
     Outcome outcome;
     const auto no = [&](Code code) {
         outcome.code = code;
@@ -105,7 +66,7 @@ Model::Outcome Model::decide(const Request& request, const Slots& state,
         return found == state.end() ? Slot{} : found->second;
     };
     for (const RequestOp& op : request.ops) {
-        const bool allowed = std::ranges::any_of(policy, [&](const std::string& pattern) {
+        const bool allowed = std::ranges::any_of(policy.allowed, [&](const std::string& pattern) {
             return op.key.starts_with(pattern.substr(0, pattern.size() - 1));
         });
         if (!allowed) return no(Code::key_not_allowed);
@@ -155,8 +116,7 @@ Model::Outcome Model::decide(const Request& request, const Slots& state,
 
 Code Model::decide_at(const Request& request, Seq seq) const {
     SE_ASSERT(seq == last());
-    const auto policy = policies_.empty() ? std::vector<std::string>{} : policies_.rbegin()->second;
-    return decide(request, slots_, policy, last_ts_).code;
+    return decide(request, slots_, policy_now(), last_ts_).code;
 }
 
 // --- Records
@@ -180,9 +140,12 @@ void Model::take(const RecordView& record) {
         return;
     }
     must(static_cast<bool>(fold_.fold(record)), "P2", at(record.seq) + "cannot be folded");
+    check_turn(record);
 
     if (record.kind == Kind::config) {
         check_policy(record);
+    } else if (record.door == kDerivedDoor) {
+        take_derived(record);
     } else if (record.kind == Kind::accepted || record.kind == Kind::rejected) {
         record.door == "ttl" ? take_expiry(record) : take_decision(record);
     } else {
@@ -199,7 +162,20 @@ void Model::check_policy(const RecordView& record) {
     must(static_cast<bool>(json), "E1", at(record.seq) + "a config that is no JSON");
     const auto policy = Policy::from_json(*json);
     must(static_cast<bool>(policy), "E1", at(record.seq) + "a config that is none");
-    policies_[record.seq] = policy->allowed_keys;
+    PolicyThen& then = policies_[record.seq];
+    then = {.allowed = policy->allowed_keys,
+            .rules = {},
+            .derived_depth = policy->limits.derived_depth,
+            .derived_count = policy->limits.derived_count};
+    for (const Json& rule : policy->rules->source().array()) {
+        if (auto known = SimRule::from_id(rule.find("id")->string()))
+            then.rules.push_back(*std::move(known));
+    }
+}
+
+const Model::PolicyThen& Model::policy_now() const {
+    static const PolicyThen kNone;
+    return policies_.empty() ? kNone : policies_.rbegin()->second;
 }
 
 // --- What is lost
@@ -230,7 +206,9 @@ void Model::settle() {
     changes_.clear();
     bound_.clear();
     policies_.clear();
-    last_ts_ = {};  // nobody can know the time of a record that is gone
+    due_.clear();
+    due_unknown_ = true;  // what waited may have been fired by what is gone
+    last_ts_ = {};        // nobody can know the time of a record that is gone
     RecordView record;
     for (const std::string& line : lines_) {
         if (line.empty() || line == kUnseen) continue;
@@ -249,6 +227,10 @@ void Model::settle() {
 /// Believes it: what it was decided on is not to be had.
 void Model::adopt(const RecordView& record) {
     must(static_cast<bool>(fold_.fold(record)), "P2", at(record.seq) + "cannot be folded");
+    believe(record);
+}
+
+void Model::believe(const RecordView& record) {
     if (record.kind == Kind::config) return check_policy(record);
     if (record.door != "ttl" && record.code != to_text(Code::id_reused) &&
         (record.kind == Kind::accepted || record.kind == Kind::rejected)) {
@@ -313,12 +295,11 @@ void Model::take_decision(const RecordView& record) {
     must(bound_.emplace(std::pair{request.principal, request.id}, record.seq).second, "E2",
          at(record.seq) + "the id " + request.id + " has had an effect before");
 
-    const auto policy = policies_.empty() ? std::vector<std::string>{} : policies_.rbegin()->second;
-    const Outcome outcome = decide(request, slots_, policy, record.ts);
+    const Outcome outcome = decide(request, slots_, policy_now(), record.ts);
     must(to_text(outcome.code) == record.code, "E4",
          at(record.seq) + request.text() + " should be '" + std::string(to_text(outcome.code)) +
              "', is '" + std::string(record.code) + "'");
-    if (record.kind == Kind::accepted) apply(record, outcome.changes);
+    if (record.kind == Kind::accepted) apply(record, outcome.changes, 1);
 }
 
 void Model::take_expiry(const RecordView& record) {
@@ -329,10 +310,12 @@ void Model::take_expiry(const RecordView& record) {
     must(slot.live && slot.deadline && *slot.deadline <= record.ts, "E4",
          at(record.seq) + key + " is not due");
     slot = Slot{.live = false, .version = slot.version + 1, .seq = {}, .value = {}, .deadline = {}};
-    apply(record, {{key, slot}});
+    apply(record, {{key, slot}}, 1);
 }
 
-void Model::apply(const RecordView& record, const Slots& changes) {
+/// `depth`: of the mutations that follow from it.
+void Model::apply(const RecordView& record, const Slots& changes, std::uint64_t depth) {
+    const Slots before = of_these(changes);
     must(record.changes.size() == changes.size(), "J1",
          at(record.seq) + "a proposal took effect in part");
     for (const RecordView::Change& change : record.changes) {
@@ -355,6 +338,7 @@ void Model::apply(const RecordView& record, const Slots& changes) {
         history_[key].push_back(*entry);
         changes_.emplace_back(record.seq, key);
     }
+    check_fired(record, before, depth);
 }
 
 // --- Answers

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,30 +14,11 @@
 #include "journal/merkle.h"
 #include "journal/record.h"
 #include "projection/fold.h"
+#include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_tally.h"
+#include "tests/sim/sim_value.h"
 
 namespace se::sim {
-
-/// The few kinds of value that the simulated clients use.
-struct Value {
-    enum class Kind : std::uint8_t { number, list, object };
-    Kind kind = Kind::number;
-    std::int64_t number = 0;
-    std::vector<std::int64_t> list;
-    std::map<std::string, std::optional<std::int64_t>> object;  ///< null only in a patch
-
-    std::string text() const;  ///< canonical
-    static Value from_text(std::string_view text);
-    bool operator==(const Value&) const = default;
-};
-
-struct RequestOp {
-    std::string op;  ///< set delete increment push merge
-    std::string key;
-    Value value;  ///< not for delete
-    std::optional<std::uint64_t> ttl;
-    std::optional<std::uint64_t> expected_version;
-};
 
 /// What a client wants, and what it was told.
 struct Request {
@@ -57,6 +39,7 @@ struct Request {
 class Model {
 public:
     std::vector<Request> requests;  ///< by number
+    std::string store;              ///< its id; empty: not known yet
 
     /// The next record that a reader was shown. Checks J1, E2, E3, E4 and that what was decided is
     /// what should have been.
@@ -90,6 +73,8 @@ public:
     const std::vector<std::pair<Seq, std::string>>& changes() const { return changes_; }
     /// A key that should have expired by `now` and has not.
     std::optional<std::string> overdue(Time now) const;
+    /// Nothing waits that a rule derived.
+    bool nothing_due() const { return due_.empty(); }
 
 private:
     struct Slot {
@@ -104,14 +89,29 @@ private:
         Code code = Code::none;
         std::map<std::string, Slot> changes;
     };
+    struct PolicyThen {
+        std::vector<std::string> allowed;
+        std::vector<SimRule> rules;
+        std::uint64_t derived_depth = 0, derived_count = 0;
+    };
 
-    Outcome decide(const Request& request, const Slots& state,
-                   const std::vector<std::string>& policy, Time now) const;
+    Outcome decide(const Request& request, const Slots& state, const PolicyThen& policy,
+                   Time now) const;
     void take_decision(const RecordView& record);
     void take_expiry(const RecordView& record);
-    void apply(const RecordView& record, const Slots& changes);
+    void apply(const RecordView& record, const Slots& changes, std::uint64_t depth);
     void adopt(const RecordView& record);
+    void believe(const RecordView& record);
     void check_policy(const RecordView& record);
+    const PolicyThen& policy_now() const;
+
+    // sim_model_rules.cc
+    void check_turn(const RecordView& record);
+    void take_derived(const RecordView& record);
+    void check_fired(const RecordView& record, const Slots& before, std::uint64_t depth);
+    Slots of_these(const Slots& changes) const;
+
+    static constexpr std::string_view kDerivedDoor = "rules";
 
     static constexpr std::string_view kUnseen = "?";  // beside what is lost, and not shown yet
     std::vector<std::string> lines_;                  // by seq; empty: lost
@@ -125,7 +125,11 @@ private:
     std::map<std::string, std::vector<Entry>, std::less<>> history_;
     std::vector<std::pair<Seq, std::string>> changes_;
     std::map<std::pair<std::string, std::string>, Seq> bound_;  // (principal, id): E2
-    std::map<Seq, std::vector<std::string>> policies_;          // allowed keys, from that seq on
+    std::map<Seq, PolicyThen> policies_;                        // from that seq on
+    std::deque<Due> due_;        // what rules derived and has no record yet, in its order
+    std::uint64_t derived_ = 0;  // records of such, behind one that no rule derived
+    bool due_unknown_ = false;   // behind what was given up, until the next such
+    bool opening_ = false;       // nothing but notes since an epoch began
     Time last_ts_{};
 };
 

@@ -56,10 +56,11 @@ public:
         : seed_(seed),
           options_(options),
           random_(seed ^ 0x6C696665),
-          mix_(options.swarm ? Mix::swarm(random_) : Mix::usual(random_)),
+          mix_(Mix::draw(options.swarm, random_)),
           world_(seed, mix_, real, cache_directory),
           clients_(mix_, world_.model),
           report_(report) {
+        if (mix_.rules) ++tally().rules["lives"];
         if (options.moments) options.moments([this] { world_.check_cache(); });
         if (!options.trace) return;
         world_.trace = [&report](const std::string& event) {
@@ -407,11 +408,12 @@ private:
                                                                   : "a rebuild";
     }
 
-    /// Not only answers: the watermark reaches the head.
+    /// Not only answers: what rules derived from the last of them has its records, and the watermark
+    /// reaches the head.
     void project_all() {
         for (Patience patience;; ++report_.step) {
             const Seq watermark = world_.engine->projection().watermark().seq;
-            if (watermark >= world_.engine->durable()) return;
+            if (world_.engine->idle() && watermark >= world_.engine->durable()) return;
             must(patience.left(watermark.value), "liveness", "LMDB does not reach the head");
             world_.clock.advance(10ms);
             go_on();
@@ -449,6 +451,7 @@ private:
             must(world_.state_root() == state, "E1", "the state grown anew is another");
         }
         must(static_cast<bool>(world_.engine->close()), "liveness", "the last close");
+        must(world_.model.nothing_due(), "E4.derived", "what a rule derived never came");
     }
 
     static constexpr std::uint64_t kCapacity = 1ull << 40;

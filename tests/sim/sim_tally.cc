@@ -31,7 +31,8 @@ constexpr Invariant kInvariants[] = {
     {"E3", "every accepted change of a key raises its version by one", ""},
     {"E4", "nothing is decided on a state older than the last record", ""},
     {"E5", "every queue has its limit", ""},
-    {"E4.rules", "rules see state exactly as of their record's seq", "rules"},
+    {"E4.rules", "rules see state exactly as of their record's seq", ""},
+    {"E4.derived", "what rules derived is decided in order, once, before all that comes later", ""},
     {"X1", "what a follower delivers is delivered at least once, under one id", ""},
     {"X2", "in seq order", ""},
     {"X3", "a watermark passes only what the peer acknowledged", ""},
@@ -58,6 +59,7 @@ void Tally::add(const Tally& more) {
     for (const auto& [name, count] : more.operations) operations[name] += count;
     for (const auto& [name, count] : more.checks) checks[name] += count;
     for (const auto& [name, count] : more.excuses) excuses[name] += count;
+    for (const auto& [name, count] : more.rules) rules[name] += count;
 }
 
 std::string Tally::to_json() const {
@@ -73,6 +75,8 @@ std::string Tally::to_json() const {
     append_counts(out, all_checks);
     out += R"(,"excuses":)";
     append_counts(out, excuses);
+    out += R"(,"rules":)";
+    append_counts(out, rules);
     out += R"(,"waiting":)";
     JsonObject waiting(out);
     for (const Invariant& invariant : kInvariants) {

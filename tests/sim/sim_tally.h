@@ -27,10 +27,13 @@ std::span<const Invariant> invariants();
 class Tally {
 public:
     std::map<std::string_view, std::uint64_t> faults, operations, checks;  ///< by literals
-    std::map<std::string_view, std::uint64_t> excuses;  ///< lives that ended in what no promise covers
+    std::map<std::string_view, std::uint64_t>
+        excuses;  ///< lives that ended in what no promise covers
+    std::map<std::string_view, std::uint64_t> rules;  ///< lives that had some, and what came of it
 
     void add(const Tally& more);
-    /// {"faults":{…},"operations":{…},"checks":{…},"excuses":{…},"waiting":{…}}
+    /// {"faults":{…},"operations":{…},"checks":{…},"excuses":{…},"rules":{…},
+    /// "waiting":{…}}
     std::string to_json() const;
 };
 

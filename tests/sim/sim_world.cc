@@ -222,6 +222,7 @@ Status World::open_engine(std::optional<Policy> policy, bool* alive) {
                                    {.host = "host", .pid = 42, .program = "simulator"});
         if (opened) {
             engine = *std::move(opened);
+            model.store = engine->store().store;
         } else {
             why = opened.error();
             commits.drop();
@@ -323,6 +324,7 @@ void World::reload(Policy policy) {
 void World::step_follower(SimRandom& chance) {
     if (wound_ || dead_) return;
     look_on();  // the model knows all that it may be shown
+    if (broken_) return;
     follower.step(model, chance);
 }
 
