@@ -18,7 +18,8 @@ Result<bool> HeadLook::look(FileSystem& files, const std::string& path) {
         return std::memcmp(bytes.data() + slot, bytes_.data() + slot, kHeadSlotBytes) == 0;
     };
     const bool whole = size == kHeadBytes && size_ == kHeadBytes;
-    if (looked_ && size == size_ && (size == 0 || (whole && same(0) && same(kHeadBlockBytes)))) return false;
+    if (looked_ && size == size_ && (size == 0 || (whole && same(0) && same(kHeadBlockBytes))))
+        return false;
     bytes_ = bytes;
     size_ = size;
     looked_ = true;

@@ -33,7 +33,9 @@ HostOutput::~HostOutput() {
 std::optional<std::size_t> HostOutput::write(std::string_view bytes) {
     ssize_t written = -1;
     switch (kind_) {
-        case Kind::pipe: written = ::write(own_, bytes.data(), bytes.size()); break;
+        case Kind::pipe:
+            written = ::write(own_, bytes.data(), bytes.size());
+            break;
         case Kind::socket:
             written = ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             break;

@@ -8,8 +8,8 @@
 namespace se {
 
 /// A stream to the host that never waits for it. The descriptor belongs to whoever started us, so
-/// its flags stay as they are: a pipe is opened once more without waiting, a socket is told with each
-/// message, and whatever else there is (a terminal, a file) is asked before each write.
+/// its flags stay as they are: a pipe is opened once more without waiting, a socket is told with
+/// each message, and whatever else there is (a terminal, a file) is asked before each write.
 class HostOutput {
 public:
     explicit HostOutput(int descriptor);

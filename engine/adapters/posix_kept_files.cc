@@ -44,7 +44,8 @@ public:
     }
     bool is(const struct stat& other) const {
         struct stat own {};
-        return ::fstat(descriptor_, &own) == 0 && own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+        return ::fstat(descriptor_, &own) == 0 && own.st_dev == other.st_dev &&
+               own.st_ino == other.st_ino;
     }
 
     Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const {
@@ -84,7 +85,8 @@ Error read_only(const std::string& path) {
 
 }  // namespace
 
-KeptFiles::KeptFiles(Clock& clock, std::vector<std::string> paths, Notices notices) : clock_(clock) {
+KeptFiles::KeptFiles(Clock& clock, std::vector<std::string> paths, Notices notices)
+    : clock_(clock) {
     if (notices == Notices::from_the_kernel) inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     for (std::string& path : paths) places_[std::move(path)];
 }
@@ -118,7 +120,8 @@ void KeptFiles::watch(const std::string& path, Place& place) {
     place.watch = ::inotify_add_watch(inotify_, folder_of(path).c_str(), kChangesOfNames);
 }
 
-Result<std::shared_ptr<const KeptFiles::Kept>> KeptFiles::named(const std::string& path, Place& place) {
+Result<std::shared_ptr<const KeptFiles::Kept>> KeptFiles::named(const std::string& path,
+                                                                Place& place) {
     take_notices();
     const auto now = clock_.monotonic();
     if (place.kept && place.watch >= 0 && now - place.asked < kAskPathAfter) return place.kept;

@@ -16,7 +16,8 @@ namespace se {
 /// a look costs a read and not a walk along a path. Only open(…, read) and is_locked() of `paths`
 /// differ from PosixFileSystem's, and only in their cost: a kept file counts as long as its path
 /// names it. What says that it does:
-///   - inotify watches the folders that the files lie in: a file that is renamed, replaced, linked or
+///   - inotify watches the folders that the files lie in: a file that is renamed, replaced, linked
+///   or
 ///     removed there, and a folder that is itself moved, are known before the call that did it
 ///     returns. Asking costs one read that finds nothing.
 ///   - Folders further up, and mounts, are not watched: the path is asked by stat() each
@@ -30,7 +31,8 @@ public:
     static constexpr auto kAskPathAfter = std::chrono::milliseconds(100);
 
     enum class Notices : std::uint8_t { from_the_kernel, never };
-    KeptFiles(Clock& clock, std::vector<std::string> paths, Notices notices = Notices::from_the_kernel);
+    KeptFiles(Clock& clock, std::vector<std::string> paths,
+              Notices notices = Notices::from_the_kernel);
     ~KeptFiles() override;
     KeptFiles(const KeptFiles&) = delete;
     KeptFiles& operator=(const KeptFiles&) = delete;

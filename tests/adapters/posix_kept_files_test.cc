@@ -48,7 +48,8 @@ int open_descriptors() {
 TEST_CASE("a kept file answers as its path does, after everything that can happen to a name") {
     for (const auto notices : kEachWay) {
         TemporaryDirectory directory;
-        const std::string folder = directory.path() + "/d", path = folder + "/f", other = folder + "/other";
+        const std::string folder = directory.path() + "/d", path = folder + "/f",
+                          other = folder + "/other";
         using Change = std::pair<const char*, std::function<void()>>;
         const std::vector<Change> changes = {
             {"written in place", [&] { put(path, "written"); }},
@@ -62,13 +63,18 @@ TEST_CASE("a kept file answers as its path does, after everything that can happe
             {"removed and made anew, perhaps in the same inode",
              [&] { fs::remove(path), put(path, "anew again"); }},
             {"replaced while a second name keeps the old one",
-             [&] { fs::create_hard_link(path, other), put(folder + "/third", "third"),
-                   fs::rename(folder + "/third", path); }},
+             [&] {
+                 fs::create_hard_link(path, other), put(folder + "/third", "third"),
+                     fs::rename(folder + "/third", path);
+             }},
             {"the second name over it", [&] { fs::rename(other, path); }},
-            {"a copy over it", [&] { fs::copy_file(path, other), put(other, "copy"), fs::rename(other, path); }},
-            {"a link over it", [&] { put(other, "linked"), fs::remove(path), fs::create_symlink(other, path); }},
+            {"a copy over it",
+             [&] { fs::copy_file(path, other), put(other, "copy"), fs::rename(other, path); }},
+            {"a link over it",
+             [&] { put(other, "linked"), fs::remove(path), fs::create_symlink(other, path); }},
             {"its folder renamed away", [&] { fs::rename(folder, directory.path() + "/away"); }},
-            {"another folder in its place", [&] { fs::create_directory(folder), put(path, "elsewhere"); }},
+            {"another folder in its place",
+             [&] { fs::create_directory(folder), put(path, "elsewhere"); }},
             {"the first folder back",
              [&] { fs::remove_all(folder), fs::rename(directory.path() + "/away", folder); }},
             {"the folder removed", [&] { fs::remove_all(folder); }},

@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Readers over kept files, which outlive them: this process cannot read LMDB's files while it opens them to write.
+/// Readers over kept files, which outlive them: this process cannot read LMDB's files while it
+/// opens them to write.
 struct Watcher {
     explicit Watcher(WrittenStore& of)
         : store(of),
@@ -26,8 +27,8 @@ struct Watcher {
 
     StateReader::AsOf look() {
         if (!reader) {
-            auto opened =
-                StateReader::open({files, store.place.paths(), files, store.place.paths().projection()}, {});
+            auto opened = StateReader::open(
+                {files, store.place.paths(), files, store.place.paths().projection()}, {});
             REQUIRE_MESSAGE(opened, opened.error().text);
             reader.emplace(*std::move(opened));
         }
@@ -127,7 +128,8 @@ TEST_CASE("kept files: a store put in the place of another is not taken for it")
     other.leave();
     // Of one writer's run each; HEAD and lock are what tells them apart.
     Place held;
-    const std::string root = store.place.directory.path(), theirs = held.directory.path() + "/theirs";
+    const std::string root = store.place.directory.path(),
+                      theirs = held.directory.path() + "/theirs";
     REQUIRE(std::system(("cp -a " + other.place.directory.path() + " " + theirs).c_str()) == 0);
     Watcher watcher(store);
     watcher.sees_all();
