@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t kChangesOfNames = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
                                           IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR;
 
-Error failure(const std::string& path, std::string_view doing, int error) {
+Error kept_failure(const std::string& path, std::string_view doing, int error) {
     return {error == ENOENT ? Errc::not_found : Errc::io,
             path + ": " + std::string(doing) + ": " + std::generic_category().message(error)};
 }
@@ -39,7 +39,7 @@ public:
 
     /// How it is now; nothing else of it can change while we hold it.
     Status look(struct stat* status) const {
-        if (::fstat(descriptor_, status) != 0) return failure(path_, "size", errno);
+        if (::fstat(descriptor_, status) != 0) return kept_failure(path_, "size", errno);
         return Ok{};
     }
     bool is(const struct stat& other) const {
@@ -54,7 +54,7 @@ public:
             const ssize_t got = ::pread(descriptor_, into.data() + done, into.size() - done,
                                         static_cast<off_t>(offset + done));
             if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return failure(path_, "read", errno);
+            if (got < 0) return kept_failure(path_, "read", errno);
             if (got == 0) break;
             done += static_cast<std::size_t>(got);
         }
@@ -66,7 +66,7 @@ public:
         range.l_type = F_WRLCK;
         range.l_whence = SEEK_SET;
         while (::fcntl(descriptor_, F_OFD_GETLK, &range) < 0)
-            if (errno != EINTR) return failure(path_, "is locked", errno);
+            if (errno != EINTR) return kept_failure(path_, "is locked", errno);
         return range.l_type != F_UNLCK;
     }
 
@@ -79,7 +79,7 @@ private:
 
 namespace {
 
-Error read_only(const std::string& path) {
+Error kept_read_only(const std::string& path) {
     return {Errc::io, path + ": opened for reading only"};
 }
 
@@ -136,11 +136,11 @@ Result<std::shared_ptr<const KeptFiles::Kept>> KeptFiles::named(const std::strin
     do {
         descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     } while (descriptor < 0 && errno == EINTR);
-    if (descriptor < 0) return failure(path, "open", errno);
+    if (descriptor < 0) return kept_failure(path, "open", errno);
     auto opened = std::make_shared<const Kept>(path, descriptor);
     struct stat status {};
     SE_TRY_OK(opened->look(&status));
-    if (S_ISDIR(status.st_mode)) return failure(path, "open", EISDIR);
+    if (S_ISDIR(status.st_mode)) return kept_failure(path, "open", EISDIR);
     place.kept = std::move(opened);
     return place.kept;
 }
@@ -155,9 +155,9 @@ Result<std::unique_ptr<File>> KeptFiles::open(const std::string& path, OpenMode 
         Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const override {
             return kept_->read(offset, into);
         }
-        Status write(std::uint64_t, std::string_view) override { return read_only(kept_->path()); }
-        Status sync() override { return read_only(kept_->path()); }
-        Status truncate(std::uint64_t) override { return read_only(kept_->path()); }
+        Status write(std::uint64_t, std::string_view) override { return kept_read_only(kept_->path()); }
+        Status sync() override { return kept_read_only(kept_->path()); }
+        Status truncate(std::uint64_t) override { return kept_read_only(kept_->path()); }
         Result<std::uint64_t> size() const override {
             struct stat status {};
             SE_TRY_OK(kept_->look(&status));
