@@ -5,6 +5,7 @@
 
 #include "journal/base/assert.h"
 #include "journal/base/json.h"
+#include "journal/head_look.h"
 #include "journal/record.h"
 #include "journal/text_cursor.h"
 
@@ -25,15 +26,25 @@ int best_of(const std::array<std::optional<Head>, 2>& slots) {
     return order(*slots[1]) > order(*slots[0]) ? 1 : 0;
 }
 
-Result<std::array<std::optional<Head>, 2>> read_slots(const File& file) {
+std::array<std::optional<Head>, 2> slots_in(std::string_view bytes) {
     std::array<std::optional<Head>, 2> slots;
     for (std::size_t i = 0; i < slots.size(); ++i) {
-        std::string bytes(kHeadSlotBytes, '\0');
-        SE_TRY(size, file.read(i * kHeadBlockBytes, std::span(bytes)));
-        bytes.resize(size);
-        slots[i] = decode_head_slot(bytes);
+        const std::size_t at = i * kHeadBlockBytes;
+        if (at < bytes.size()) slots[i] = decode_head_slot(bytes.substr(at, kHeadSlotBytes));
     }
     return slots;
+}
+
+Result<std::array<std::optional<Head>, 2>> read_slots(const File& file) {
+    std::array<char, kHeadBytes> bytes;
+    SE_TRY(size, file.read(0, std::span(bytes)));
+    return slots_in({bytes.data(), size});
+}
+
+std::optional<Head> best_in(std::array<std::optional<Head>, 2> slots) {
+    const int best = best_of(slots);
+    if (best < 0) return {};
+    return std::move(slots[static_cast<std::size_t>(best)]);
 }
 
 }  // namespace
@@ -76,9 +87,11 @@ std::optional<Head> read_head(const File& file, Status* status) {
         return {};
     }
     *status = Ok{};
-    const int best = best_of(*slots);
-    if (best < 0) return {};
-    return std::move((*slots)[static_cast<std::size_t>(best)]);
+    return best_in(*std::move(slots));
+}
+
+std::optional<Head> best_head(std::string_view bytes) {
+    return best_in(slots_in(bytes));
 }
 
 Result<std::optional<Head>> read_head(FileSystem& files, const std::string& path) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "journal/gaps.h"
+#include "journal/head_look.h"
 #include "journal/marks.h"
 
 namespace se {
@@ -32,6 +33,7 @@ struct JournalReader::State {
 
     // What may be shown: everything up to HEAD's durable seq, or up to what lines behind HEAD say.
     std::optional<Head> head;
+    HeadLook head_look;
     std::optional<Head> superseded;  // a HEAD that turned out to be of an epoch before
     Seq shown_by_lines;
     bool looked_behind_head = false;  // for this very HEAD
@@ -67,7 +69,9 @@ struct JournalReader::State {
     // --- what may be shown
 
     Status read_head_again() {
-        SE_TRY(now, read_head(files, paths.head()));
+        SE_TRY(changed, head_look.look(files, paths.head()));
+        if (!changed) return Ok{};
+        std::optional<Head> now = head_look.head();
         if (now && now->store != store) now.reset();  // another store's proves nothing here
         if (now && now == superseded) now.reset();
         if (now == head) return Ok{};
@@ -84,11 +88,14 @@ struct JournalReader::State {
         if (seq <= bound()) return true;
         SE_TRY_OK(read_head_again());
         if (seq <= bound()) return true;
-        if (looked_behind_head) return false;
-        SE_TRY(writing, files.is_locked(paths.store_file()));
-        if (writing) return false;
-        SE_TRY_OK(look_behind_head());
+        SE_TRY_OK(look_behind_head_once());
         return seq <= bound();
+    }
+
+    Status look_behind_head_once() {
+        if (looked_behind_head) return Ok{};
+        SE_TRY(writing, files.is_locked(paths.store_file()));
+        return writing ? Status(Ok{}) : look_behind_head();
     }
 
     Status look_behind_head() {
@@ -490,8 +497,7 @@ Seq JournalReader::expected() const {
 
 Result<Seq> JournalReader::durable() {
     SE_TRY_OK(state_->read_head_again());
-    SE_TRY(more, state_->may_show(state_->bound().next()));
-    static_cast<void>(more);
+    SE_TRY_OK(state_->look_behind_head_once());
     return state_->bound();
 }
 

@@ -1,5 +1,6 @@
 #include "tools/daemon_mcp.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,13 +14,15 @@
 #include <iostream>
 
 #include "engine/adapters/posix_clock.h"
-#include "engine/adapters/posix_filesystem.h"
+#include "engine/adapters/posix_kept_files.h"
 #include "engine/adapters/posix_log.h"
 #include "engine/adapters/posix_random.h"
 #include "mcp/reader_door.h"
 #include "mcp/stdio.h"
 #include "mcp/tools/state_registry.h"
+#include "projection/stamp.h"
 #include "tools/daemon_mcp_decider.h"
+#include "tools/daemon_mcp_output.h"
 #include "tools/daemon_surroundings.h"
 
 namespace se {
@@ -30,7 +33,6 @@ using namespace std::chrono_literals;
 constexpr auto kLookForChanges = 100ms;  // while somebody has subscribed
 constexpr auto kFinishWait = 10s;        // for what is under way when the host has closed our input
 constexpr std::size_t kReadBytes = 64u << 10;
-constexpr std::size_t kWriteBytes = 4096;  // a pipe that says it is writable takes so much at once
 
 constexpr const char* kMcpWhat =
     "state-engine mcp: the state for a language model's host, as an MCP server over standard input "
@@ -72,6 +74,7 @@ struct Options {
 
 /// The only signals that a handler can send: a word to the loop.
 int g_wake = -1;
+int g_nothing = -1;  // /dev/null
 volatile std::sig_atomic_t g_stop = 0;
 
 void ring(int descriptor) {
@@ -84,14 +87,24 @@ void on_signal(int) {
     const int saved = errno;
     g_stop = 1;
     ring(g_wake);
+    // Who waits in read() is interrupted; who is just about to finds the end of the input.
+    ::dup2(g_nothing, STDIN_FILENO);
     errno = saved;
+}
+
+void stop_on(int signal) {
+    struct sigaction action {};
+    action.sa_handler = on_signal;  // and no SA_RESTART
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(signal, &action, nullptr);
 }
 
 /// The process: one thread that waits for the host, the daemon and the disk.
 class StdioProcess {
 public:
     StdioProcess(const Options& options, const Settings& settings, int wake)
-        : log_(clock_, {.service = settings.service_name,
+        : files_(clock_, often_looked_at({settings.data})),
+          log_(clock_, {.service = settings.service_name,
                         .severity_min = severity_from_text(options.log_level).value_or(Severity::warning)}),
           wake_(wake),
           decider_({files_, clock_, random_, log_}, settings, std::chrono::milliseconds(options.wait_ms),
@@ -131,6 +144,10 @@ private:
                 .rights = Principal::with_all_rights(principal)};
     }
 
+    static std::vector<std::string> often_looked_at(const StorePaths& paths) {
+        return {paths.head(), paths.store_file(), stamp_path(paths)};
+    }
+
     bool over() {
         if (g_stop != 0 || broken_) return true;
         if (!input_ended_) return false;
@@ -156,6 +173,11 @@ private:
 
     bool wait_for(std::chrono::nanoseconds rest) {
         const bool reads = !input_ended_ && door_.wants_input();
+        // Nothing is under way and nothing is due: only the host can say what comes next.
+        if (reads && door_.idle() && decider_.at_rest() && !state_.followed()) {
+            read_in();
+            return true;
+        }
         std::array<pollfd, 4> waits{{
             {.fd = wake_, .events = POLLIN, .revents = 0},
             {.fd = decider_.descriptor(), .events = POLLIN, .revents = 0},
@@ -190,24 +212,22 @@ private:
 
     void write_out() {
         while (!door_.output().empty()) {
-            pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-            if (::poll(&out, 1, 0) <= 0) return;
-            const std::string_view some = door_.output().substr(0, kWriteBytes);
-            const ssize_t written = ::write(STDOUT_FILENO, some.data(), some.size());
-            if (written < 0 && (errno == EINTR || errno == EAGAIN)) return;
-            if (written < 0) {
+            const auto taken = output_.write(door_.output());
+            if (!taken) {
                 broken_ = true;  // nobody reads any more
                 return;
             }
-            door_.took(static_cast<std::size_t>(written));
+            if (*taken == 0) return;
+            door_.took(*taken);
         }
     }
 
     PosixClock clock_;
-    PosixFileSystem files_;
+    KeptFiles files_;
     PosixRandom random_;
     JsonLog log_;
     const int wake_;
+    HostOutput output_{STDOUT_FILENO};
     StoreDecider decider_;
     mcp::ReaderDoor state_;
     mcp::StateRegistry offers_;
@@ -247,14 +267,15 @@ int run_mcp(int count, char** arguments) {
     config.settings.data = options.data;
 
     g_wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (g_wake < 0) {
-        std::cerr << "state-engine mcp: no eventfd\n";
+    g_nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (g_wake < 0 || g_nothing < 0) {
+        std::cerr << "state-engine mcp: no eventfd, or no /dev/null\n";
         return 1;
     }
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    std::signal(SIGTERM, on_signal);
-    std::signal(SIGINT, on_signal);
+    stop_on(SIGTERM);
+    stop_on(SIGINT);
     return StdioProcess(options, config.settings, g_wake).run();
 }
 

@@ -45,6 +45,8 @@ public:
     /// The socket to wait for, or -1. turn() reads it.
     int descriptor() const;
     bool idle() const { return waiting_.empty() && in_engine_ == 0; }
+    /// Idle, and with nothing open: turn() has nothing to do until there is a proposal.
+    bool at_rest() const { return idle() && engine_ == nullptr && !client_; }
     /// Lets go of the store. Whoever still waits is told that nobody knows.
     void close();
 

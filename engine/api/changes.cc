@@ -1,6 +1,7 @@
 #include "engine/api/changes.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "journal/base/json.h"
 #include "journal/base/json_depth.h"
@@ -39,12 +40,30 @@ std::string readable_text(const std::string& text, const Principal& rights) {
     return to_text(*event);
 }
 
+/// Why `principal` gets no feed now, if so: one principal cannot shut the others out.
+std::optional<std::string> why_full(ApiCore& core, const std::string& principal) {
+    const std::size_t streams = core.settings().http.streams;
+    const std::size_t of_one = streams == 0 ? 0 : std::max<std::size_t>(streams / 2, 1);
+    const std::size_t all = core.count_feeds();
+    const auto mine = std::ranges::count_if(core.feeds, [&](const auto& weak) {
+        const auto feed = weak.lock();
+        return feed != nullptr && feed->principal() == principal;
+    });
+    if (all >= streams)
+        return "all " + std::to_string(streams) + " streams are taken (http.streams)";
+    if (static_cast<std::size_t>(mine) >= of_one)
+        return "all " + std::to_string(of_one) + " streams of " + principal +
+               " are taken (half of http.streams)";
+    return std::nullopt;
+}
+
 }  // namespace
 
 ChangeStream::ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller)
     : core_(core),
       cursor_(from),
       prefix_(std::move(prefix)),
+      principal_(caller.principal),
       rights_(caller.rights),
       operators_(caller.door == "socket") {
     bookmark_due_ = core_.host.clock.monotonic() + kBookmarkInterval;
@@ -170,14 +189,12 @@ void get_changes(ApiCore& core, Exchange&& exchange) {
         }
         from = *cursor;
     }
-    if (core.count_feeds() >= core.settings().http.streams) {
-        return reply_problem(exchange.reply,
-                             {.status = 503,
-                              .code = Code::unavailable,
-                              .message = "all " + std::to_string(core.settings().http.streams) +
-                                         " streams are taken (http.streams)",
-                              .reason = "overloaded",
-                              .retry_after_ms = 1000});
+    if (const auto full = why_full(core, exchange.caller.principal)) {
+        return reply_problem(exchange.reply, {.status = 503,
+                                              .code = Code::unavailable,
+                                              .message = *full,
+                                              .reason = "overloaded",
+                                              .retry_after_ms = 1000});
     }
     auto feed = std::make_shared<ChangeStream>(
         core, from, std::string(exchange.query.find("prefix").value_or("")), exchange.caller);

@@ -31,6 +31,7 @@ public:
     void end();
     Seq reached() const { return cursor_.seq; }
     bool is_operators() const { return operators_; }
+    const std::string& principal() const { return principal_; }
 
 private:
     void append_mark(std::string& out, std::string_view event) const;
@@ -39,6 +40,7 @@ private:
     ApiCore& core_;
     Cursor cursor_;
     std::string prefix_;
+    std::string principal_;
     PrincipalPtr rights_;  ///< as it was let in
     bool operators_;
     std::chrono::nanoseconds bookmark_due_{0};

@@ -250,7 +250,7 @@ void add_http(Table& table) {
     table.number("http.connections", count, {1, 1'000'000}, SE_FIELD(settings.http.connections),
                  "Connections at once; more: 503, closed.");
     table.number("http.streams", count, {0, 1'000'000}, SE_FIELD(settings.http.streams),
-                 "Change feeds at once, and MCP streams at once; more: 503.");
+                 "Change feeds at once, and MCP streams at once; of one principal half of them; more: 503.");
     table.number("http.pipeline", count, {1, 65'536}, SE_FIELD(settings.http.pipeline),
                  "Requests of one connection under way at once; more wait in its socket.");
     table.number("http.header_timeout", milliseconds, {1, kYearMilliseconds},

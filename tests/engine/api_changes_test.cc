@@ -144,12 +144,13 @@ TEST_CASE("a cursor that this history never gave out is told to read again") {
 
 TEST_CASE("streams have a limit, and end with a bookmark when the engine drains") {
     ApiWorld w;
-    w.config.settings.http.streams = 2;
+    w.config.settings.http.streams = 4;
     Response one = w.get("/v1/changes");
     Response two = w.get("/v1/changes");
     const Response three = w.get("/v1/changes");
     CHECK(three.status == 503);
     CHECK(at(json_of(three), {"reason"}) == Json("overloaded"));
+    CHECK(at(json_of(three), {"message"}).string().find("half of http.streams") != std::string::npos);
     two.stream.reset();
     two = w.get("/v1/changes");
     CHECK(two.status == 200);

@@ -400,3 +400,37 @@ TEST_CASE(
     CHECK(w.world.kinds().size() == before);
     CHECK(w.api.generation() == generation + 1);
 }
+
+// --- shares
+
+TEST_CASE("change feeds: one principal has half of them, so that the others come in") {
+    TeamWorld w;
+    w.config.settings.http.streams = 6;
+    const auto follow = [&](const char* who) { return w.get("/v1/changes", as(who)); };
+    std::vector<Response> feeds;
+    for (int i = 0; i < 3; ++i) {
+        feeds.push_back(follow("user"));
+        REQUIRE(feeds.back().status == 200);
+    }
+    const Response over = follow("user");
+    CHECK(over.status == 503);
+    CHECK(at(json_of(over), {"reason"}) == Json("overloaded"));
+    CHECK(at(json_of(over), {"message"}) == Json("all 3 streams of user are taken (half of http.streams)"));
+    for (const char* who : {"reader", "admin", "reader"}) {
+        feeds.push_back(follow(who));
+        CHECK(feeds.back().status == 200);
+    }
+    // All are taken now, and nobody's share is said to be the reason.
+    const Response full = follow("admin");
+    CHECK(full.status == 503);
+    CHECK(at(json_of(full), {"message"}) == Json("all 6 streams are taken (http.streams)"));
+    // A place that is given back is its principal's own again.
+    feeds.erase(feeds.begin());
+    CHECK(follow("user").status == 200);
+    // However few there are, each may have one.
+    feeds.clear();
+    w.config.settings.http.streams = 1;
+    const Response only = follow("user");
+    CHECK(only.status == 200);
+    CHECK(follow("reader").status == 503);
+}

@@ -9,6 +9,7 @@
 namespace se {
 namespace {
 
+using test::closed_store;
 using test::SmallStore;
 
 JournalReader open(SmallStore& small) {

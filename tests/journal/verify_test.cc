@@ -8,6 +8,7 @@
 namespace se {
 namespace {
 
+using test::closed_store;
 using test::SmallStore;
 
 VerifyReport check(SmallStore& small, bool hashes = true, unsigned threads = 1) {

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/adapters/posix_filesystem.h"
+#include "journal/base/clock.h"
+
+namespace se {
+
+/// The disk, for a process that looks at the same few files over and over: those stay open, so that
+/// a look costs a read and not a walk along a path. Only open(…, read) and is_locked() of `paths`
+/// differ from PosixFileSystem's, and only in their cost: a kept file counts as long as its path
+/// names it. What says that it does:
+///   - inotify watches the folders that the files lie in: a file that is renamed, replaced, linked
+///   or
+///     removed there, and a folder that is itself moved, are known before the call that did it
+///     returns. Asking costs one read that finds nothing.
+///   - Folders further up, and mounts, are not watched: the path is asked by stat() each
+///     kAskPathAfter. Until then answers are those of the store that was there: whole and true, at
+///     its new place.
+///   - Without inotify (the user has too many) the path is asked each time.
+/// The inode of a kept file cannot be another file's, so device and inode are enough to tell.
+/// Not thread safe.
+class KeptFiles final : public PosixFileSystem {
+public:
+    static constexpr auto kAskPathAfter = std::chrono::milliseconds(100);
+
+    enum class Notices : std::uint8_t { from_the_kernel, never };
+    KeptFiles(Clock& clock, std::vector<std::string> paths,
+              Notices notices = Notices::from_the_kernel);
+    ~KeptFiles() override;
+    KeptFiles(const KeptFiles&) = delete;
+    KeptFiles& operator=(const KeptFiles&) = delete;
+
+    Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+    Result<bool> is_locked(const std::string& path) override;
+
+private:
+    class Kept;
+    struct Place {
+        std::shared_ptr<const Kept> kept{};
+        std::chrono::nanoseconds asked{};  // when the path was last seen to name it
+        int watch = -1;                    // of its folder
+    };
+
+    /// The open file that `path` names now.
+    Result<std::shared_ptr<const Kept>> named(const std::string& path, Place& place);
+    void take_notices();
+    void watch(const std::string& path, Place& place);
+
+    Clock& clock_;
+    std::map<std::string, Place, std::less<>> places_;
+    int inotify_ = -1;
+};
+
+}  // namespace se
