@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "engine/adapters/posix_filesystem.h"
+#include "engine/egress/bus_messages.h"
 #include "engine/policy/yaml.h"
 #include "journal/base/json.h"
+#include "projection/fold.h"
 #include "tools/daemon_surroundings.h"
 
 namespace se {
@@ -100,7 +102,26 @@ DaemonBus::DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<Mess
       world_(std::move(world)),
       bus_(std::move(bus)),
       link_({*bus_, world_.clock, world_.random, world_.log}, link_options(nats)),
-      intake_(link_, {*bus_, world_.clock, world_.random, world_.log}, intake_options(nats)) {}
+      intake_(link_, {*bus_, world_.clock, world_.random, world_.log}, intake_options(nats)),
+      sink_(link_,
+            [this](const std::string& key, Seq before) { return entry_before(key, before); }) {
+    if (nats_.shadow) return;
+    follower_ = std::make_unique<Follower>(
+        Follower::Doors{
+            .files = world_.files,
+            .clock = world_.clock,
+            .random = world_.random,
+            .log = world_.log,
+            .note =
+                [this](std::string name, std::string body, std::function<void(Status)> told) {
+                    note({std::move(name), std::move(body), std::move(told)});
+                }},
+        world_.paths, FollowerOptions{.name = "nats"},
+        BusMessages({.subjects = link_.subjects(),
+                     .results = nats_.publish_results,
+                     .changes = nats_.publish_changes}),
+        sink_);
+}
 
 DaemonBus::~DaemonBus() {
     link_.close();
@@ -116,7 +137,66 @@ void DaemonBus::listens_on(std::uint16_t port, const std::string& token) {
 }
 
 void DaemonBus::attach(Engine* engine) {
+    engine_ = engine;
     intake_.attach(engine);
+    if (engine_ == nullptr || follower_ == nullptr) return;
+    if (std::exchange(followed_, true)) follower_->restart();
+    // Its watermark comes before the first proposal of this run.
+    follow_at_ = world_.clock.monotonic() + follower_->step();
+    for (Note& one : std::exchange(notes_, {})) note(std::move(one));
+}
+
+/// What the follower has to say of itself; it waits while the engine is opened anew.
+void DaemonBus::note(Note note) {
+    if (engine_ == nullptr) return notes_.push_back(std::move(note));
+    const Caller caller{.principal = "system:nats", .door = "engine"};
+    engine_->note(std::move(note.name), std::move(note.body), caller,
+                  [told = std::move(note.told)](Result<Seq> seq) {
+                      told(seq ? Status(Ok{}) : Status(seq.error()));
+                  });
+}
+
+/// Lets it go on when there is something to go on with.
+std::chrono::nanoseconds DaemonBus::follow() {
+    if (follower_ == nullptr || engine_ == nullptr) return std::chrono::hours(1);
+    const auto now = world_.clock.monotonic();
+    const Seq durable = engine_->durable();
+    if (durable == durable_seen_ && !sink_.has_outcomes() && now < follow_at_)
+        return follow_at_ - now;
+    durable_seen_ = durable;
+    const auto wait = follower_->step();
+    follow_at_ = now + wait;
+    return wait;
+}
+
+/// The entry that a conflict met: by the record that made it so.
+std::optional<std::string> DaemonBus::entry_before(const std::string& key, Seq before) {
+    if (engine_ == nullptr) return std::nullopt;
+    const auto seqs = engine_->history(key, before, 1);
+    if (!seqs) return std::nullopt;
+    if (seqs->empty()) return "null";
+    auto reader = JournalReader::open(world_.files, world_.paths);
+    if (!reader) return std::nullopt;
+    const auto record = reader->at(seqs->front());
+    if (!record) return std::nullopt;
+    std::string text = "null";
+    Folder folder;
+    const Status folded =
+        folder.fold(**record, [&](std::string_view changed, const EntryView& entry) -> Status {
+            if (changed != key || entry.deleted) return Ok{};
+            text.clear();
+            append_entry_json(text, key, entry);
+            return Ok{};
+        });
+    return folded ? std::optional(text) : std::nullopt;
+}
+
+Status DaemonBus::letter(std::string_view action, std::string_view id) {
+    if (follower_ == nullptr) return Error{Errc::not_found, "a shadow publishes nothing"};
+    follow_at_ = {};
+    if (action == "retry") return follower_->retry(id);
+    if (action == "drop") return follower_->drop(id);
+    return Error{Errc::malformed, "action must be retry or drop", "/action"};
 }
 
 void DaemonBus::turn() {
@@ -125,7 +205,7 @@ void DaemonBus::turn() {
 }
 
 std::chrono::nanoseconds DaemonBus::settle() {
-    return std::min(link_wait_, intake_.turn());
+    return std::min({link_wait_, intake_.turn(), follow()});
 }
 
 void DaemonBus::drain() {
@@ -133,6 +213,13 @@ void DaemonBus::drain() {
 }
 
 void DaemonBus::close() {
+    if (follower_ != nullptr) {
+        if (const Status kept = follower_->close(); !kept)
+            world_.log.write({Severity::warning,
+                              "state-engine.follower.watermark_not_kept",
+                              {{"follower", "nats"}, {"error", kept.error().text}}});
+    }
+    engine_ = nullptr;
     intake_.attach(nullptr);
     link_.close();
 }
@@ -162,10 +249,17 @@ std::string DaemonBus::status() const {
         .integer("retried", intake.retried)
         .integer("refused", intake.refused)
         .integer("passedOn", intake.onward)
+        .integer("announced", announcer_ != nullptr ? announcer_->announced() : 0)
         .integer("connects", link.connects)
-        .integer("losses", link.losses)
-        .close();
+        .integer("losses", link.losses);
+    if (follower_ != nullptr) append_json(json.member("publishing"), follower_->status());
+    json.close();
     return out;
+}
+
+std::vector<FollowerStatus> DaemonBus::followers() const {
+    if (follower_ == nullptr) return {};
+    return {follower_->status()};
 }
 
 std::string DaemonBus::metrics() const {
@@ -195,6 +289,17 @@ std::string DaemonBus::metrics() const {
     message("retried", intake.retried);
     message("refused", intake.refused);
     message("passed_on", intake.onward);
+    for (const auto& [topic, counts] : sink_.counts()) {
+        const auto published = [&](std::string_view outcome, std::uint64_t count) {
+            metric.value("messages_total",
+                         "{subject=\"" + topic + "\",outcome=\"" + std::string(outcome) + "\"}",
+                         count);
+        };
+        published("published", counts.acknowledged);
+        published("known", counts.duplicates);
+        published("refused", counts.refused);
+        published("outage", counts.outages);
+    }
     metric.head("in_hand", "gauge", "Messages taken and not acknowledged yet.");
     metric.value("in_hand", "", intake.in_hand);
     metric.head("in_hand_bytes", "gauge", "Their bytes.");

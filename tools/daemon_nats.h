@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "engine/egress/bus_sink.h"
+#include "engine/egress/follower.h"
 #include "engine/engine.h"
 #include "engine/intake/bus_announcer.h"
 #include "engine/intake/bus_intake.h"
@@ -18,10 +20,14 @@ namespace se {
 class DaemonBus {
 public:
     static constexpr std::string_view kStatusRoute = "/v1/operator/bus";
+    /// POST {"action":"retry"|"drop","id":…}
+    static constexpr std::string_view kLettersRoute = "/v1/operator/bus/deadletters";
     struct World {
         Clock& clock;
         Random& random;
         Log& log;
+        FileSystem& files;
+        StorePaths paths;
         std::string name;            ///< ours, for the server's operators
         std::function<void()> wake;  ///< called from other threads: turn() has something to do
     };
@@ -43,11 +49,21 @@ public:
     /// Lets go of the server, when the engine is closed.
     void close();
 
+    /// What an operator asks of a dead letter.
+    Status letter(std::string_view action, std::string_view id);
     std::string status() const;   ///< JSON object
-    std::string metrics() const;  ///< Prometheus text
+    std::string metrics() const;  ///< Prometheus text, all but what each follower has
+    std::vector<FollowerStatus> followers() const;
 
 private:
     DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<MessageBus> bus);
+    struct Note {
+        std::string name, body;
+        std::function<void(Status)> told;
+    };
+    void note(Note note);
+    std::chrono::nanoseconds follow();
+    std::optional<std::string> entry_before(const std::string& key, Seq before);
 
     const NatsSettings nats_;
     World world_;
@@ -55,6 +71,14 @@ private:
     BusLink link_;
     BusIntake intake_;
     std::unique_ptr<BusAnnouncer> announcer_;
+    BusSink sink_;
+    std::unique_ptr<Follower> follower_;  ///< null: a shadow
+    bool followed_ = false;               ///< it has begun in this process
+    Seq durable_seen_;
+    std::chrono::nanoseconds follow_at_{0};
+    bool outcomes_ = false;
+    std::vector<Note> notes_;  ///< while there is no engine
+    Engine* engine_ = nullptr;
     std::chrono::nanoseconds link_wait_{0};
 };
 

@@ -102,7 +102,8 @@ Daemon::Daemon(DaemonOptions options, Config config)
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
               if (tracer_ != nullptr) reply = traced(request, std::move(reply));
-              if (request.target == DaemonBus::kStatusRoute) {
+              if (request.target == DaemonBus::kStatusRoute ||
+                  request.target == DaemonBus::kLettersRoute) {
                   reply(bus_status(request));
               } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
@@ -151,6 +152,13 @@ Daemon::Daemon(DaemonOptions options, Config config)
 
 Daemon::~Daemon() = default;
 
+std::vector<FollowerStatus> Daemon::outbound() const {
+    std::vector<FollowerStatus> all = followers_.statuses();
+    if (bus_ != nullptr)
+        for (FollowerStatus& one : bus_->followers()) all.push_back(std::move(one));
+    return all;
+}
+
 std::unique_ptr<DaemonBus> Daemon::make_bus() {
     const auto nats = load_nats_settings(options_);
     if (!nats) {
@@ -162,6 +170,8 @@ std::unique_ptr<DaemonBus> Daemon::make_bus() {
     return DaemonBus::make(*nats, {.clock = clock_,
                                    .random = random_,
                                    .log = log_,
+                                   .files = files_,
+                                   .paths = paths_,
                                    .name = config_.settings.service_name,
                                    .wake = [this] { loop_.post([this] { step(); }); }});
 }
@@ -178,7 +188,20 @@ Response Daemon::bus_status(const Request& request) {
         return to_response(Problem{.status = 404,
                                    .code = Code::not_found,
                                    .message = "there is no bus: nats.url (NATS_URL) is not set"});
-    return {.body = bus_->status()};
+    if (request.target == DaemonBus::kStatusRoute) return {.body = bus_->status()};
+    const auto asked = parse_json(request.body);
+    const Json* const action = asked ? asked->find("action") : nullptr;
+    const Json* const id = asked ? asked->find("id") : nullptr;
+    if (request.method != "POST" || action == nullptr || !action->is_string() || id == nullptr ||
+        !id->is_string())
+        return to_response(Problem{.message = "POST {\"action\":\"retry|drop\",\"id\":…}"});
+    if (const Status done = bus_->letter(action->string(), id->string()); !done)
+        return to_response(Problem{.status = done.error().code == Errc::not_found ? 404 : 400,
+                                   .code = done.error().code == Errc::not_found ? Code::not_found
+                                                                               : Code::malformed,
+                                   .message = done.error().text});
+    schedule_step();
+    return {.body = R"({"status":"accepted"})"};
 }
 
 void Daemon::changes_applied() {

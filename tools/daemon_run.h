@@ -75,6 +75,7 @@ private:
     Api::Reply traced(const Request& request, Api::Reply reply);
     mcp::Platform platform();
     std::unique_ptr<DaemonBus> make_bus();
+    std::vector<FollowerStatus> outbound() const;
     Response bus_status(const Request& request);
     std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);

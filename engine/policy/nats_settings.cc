@@ -114,6 +114,10 @@ const std::vector<NatsRow>& nats_table() {
         nats_row("nats.tls_certificate", "", "File with our certificate; asks for TLS.",
                  text_into(&N::tls_certificate)),
         nats_row("nats.tls_key", "", "File with its key.", text_into(&N::tls_key)),
+        nats_row("nats.publish.results", "true", "Whether each decision is published.",
+                 choice_into(&N::publish_results, "false", "true")),
+        nats_row("nats.publish.changes", "true", "Whether each change of a key is published.",
+                 choice_into(&N::publish_changes, "false", "true")),
         nats_row("nats.register", "true",
                  "Whether the MCP door is announced at start and after each reconnect.",
                  choice_into(&N::announce, "false", "true")),
@@ -168,6 +172,8 @@ Json redacted(const NatsSettings& settings) {
         {"tls_ca", settings.tls_ca},
         {"tls_certificate", settings.tls_certificate},
         {"tls_key", settings.tls_key},
+        {"publish", Json(Json::Object{{"results", settings.publish_results},
+                                      {"changes", settings.publish_changes}})},
         {"register", settings.announce},
         {"external_url", settings.external_url},
     });
@@ -217,7 +223,12 @@ Status read_nats_section(NatsSettings* settings, const Json& section) {
     };
     for (const auto& [name, value] : section.object()) {
         const std::string pointer = "/" + name;
-        SE_TRY_OK(set(name, pointer, value));
+        if (name != "publish" || !value.is_object()) {
+            SE_TRY_OK(set(name, pointer, value));
+            continue;
+        }
+        for (const auto& [part, inner] : value.object())
+            SE_TRY_OK(set(name + "." + part, pointer + "/" + part, inner));
     }
     return Ok{};
 }

@@ -24,7 +24,7 @@ struct NatsSettings {
     std::uint64_t in_flight_bytes = 8u << 20;
     std::string token;                                          ///< a secret
     std::string credentials, tls_ca, tls_certificate, tls_key;  ///< files
-    bool announce = true;
+    bool publish_results = true, publish_changes = true, announce = true;
     std::string external_url;
 
     /// What must not be logged.
@@ -43,7 +43,7 @@ bool is_nats_setting(std::string_view dotted_name);
 /// An unknown name gets the nearest one; an Error says what is right.
 Status set_nats_setting(NatsSettings* settings, std::string_view dotted_name,
                         std::string_view text);
-/// The section of a file. An Error's pointer is within it.
+/// The section of a file, the texts of `publish` below it too. An Error's pointer is within it.
 Status read_nats_section(NatsSettings* settings, const Json& section);
 Status apply_nats_environment(NatsSettings* settings, const Environment& environment);
 

@@ -27,7 +27,7 @@ TEST_CASE("the defaults that are told are the defaults") {
         CHECK(set_nats_setting(&told, info.name, info.default_value));
     }
     CHECK(redacted(told) == redacted(NatsSettings{}));
-    CHECK(nats_setting_infos().size() == 15);
+    CHECK(nats_setting_infos().size() == 17);
 }
 
 TEST_CASE(
@@ -37,13 +37,18 @@ TEST_CASE(
     CHECK(trouble("nats.urls", "x") == "nats.urls is not known; the nearest is nats.url");
     CHECK(trouble("nats.ack_wait_seconds", "30") == "");
     CHECK(section("{}") == to_text(redacted(NatsSettings{})));
+    CHECK(section(R"({"publish":{"results":"x"}})") ==
+          "/publish/results: nats.publish.results must be one of false, true");
+    CHECK(section(R"({"publish":{"result":true}})").find("the nearest is nats.publish.results") !=
+          std::string::npos);
     CHECK(section("[]") == ": nats must be a map of settings");
     CHECK(section(R"({"url":["a"]})") == "/url: nats.url must be a single value");
 
     NatsSettings settings;
-    REQUIRE(read_nats_section(
-        &settings, *parse_json(R"({"prefix":"a.","ack_wait_seconds":30,"takeover":true})")));
+    REQUIRE(read_nats_section(&settings, *parse_json(R"({"prefix":"a.","publish":{"changes":false},
+                                                         "ack_wait_seconds":30,"takeover":true})")));
     CHECK(settings.prefix == "a.");
+    CHECK(!settings.publish_changes);
     CHECK(settings.takeover);
     CHECK(settings.ack_wait == std::chrono::seconds(30));
     const Environment environment = [](std::string_view name) -> std::optional<std::string> {

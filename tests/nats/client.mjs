@@ -61,7 +61,13 @@ async function bindOriginal(world) {
 const decisions = (records) => records.filter((one) => one.kind === 'accepted' || one.kind === 'rejected');
 
 await test('every message that BitBrat sends', async (world) => {
-  const daemon = await world.startDaemon('data', open);
+  // A rule beside the default one: what goes out is what the real consumer takes.
+  const policy = `${open}rules:
+  - id: online
+    when: { "==": [ { var: key }, stream.state ] }
+    actions: [ { type: publishEgress, payload: { type: system.stream.changed, text: now }, envelope: true, connector: system } ]
+`;
+  const daemon = await world.startDaemon('data', policy);
   const durable = await world.ownDurable();
   const stream = await world.manager.streams.info('BITBRAT');
   // The stream that we make is the one that the original makes.
@@ -92,6 +98,24 @@ await test('every message that BitBrat sends', async (world) => {
   ok(records.every((one) => one.kind === 'accepted' && one.door === 'nats'));
   is(records.find((one) => one.id === 'evt_abc123:disposition').cause.correlationId, 'evt_abc123');
   ok((await world.consumer(durable)).ack_floor.stream_seq >= last);
+
+  // One result each, the changes under their keys, and one event for each time that the rule says so.
+  const results = await world.publishedOnce('internal.state.result.v1', 7);
+  is(results.length, 7);
+  same(results.map((one) => one.json.seq), records.map((one) => one.seq));
+  ok(results.every((one) => one.json.status === 'accepted' && one.headers.type === 'internal.state.result.v1'));
+  is(results.find((one) => one.json.id === 'evt_abc123:disposition').headers.correlationid, 'evt_abc123');
+  is((await world.publishedOnce('internal.state.changed.v1.stream.state', 3)).length, 3);
+  const events = await world.publishedOnce('internal.egress.v1', 3);
+  is(events.length, 3);
+  for (const { json, headers: head } of events) {
+    // What the real consumers check before they take one.
+    is(json.v, '2');
+    ok(json.correlationId && json.egress.connector && json.routing && json.identity.external.id);
+    is(head.type, 'system.stream.changed');
+  }
+  is((await world.publishedOnce('internal.mcp.registration.v1', 1).catch(() => null) ??
+    await world.published('internal.mcp.registration.v1'))[0].json.payload.name, 'state-engine');
   await daemon.stop();
 });
 
@@ -134,6 +158,16 @@ await test('the cases of the contract', async (world) => {
     is(record.kind, 'rejected');
     is(record.code, 'malformed');
   }
+  const dead = await world.publishedOnce('internal.deadletter.v1', 2);
+  is(dead.length, 2);
+  ok(dead.every((one) => one.json.correlationId && one.json.source === 'state-engine'));
+  is(dead[0].json.original, 'not json');
+  is(dead[1].json.original.op, 'set');
+  is(dead[1].json.sourceTopic, 'internal.state.mutation.v1');
+  // The answer to a conflict carries the entry that stood.
+  const conflict = (await world.published('internal.state.result.v1')).find((one) => one.json.id === '3').json;
+  is(conflict.current.version, 10);
+  is(conflict.current.value, 9);
   await daemon.stop();
 
   // Redelivered to a process that was started anew: applied once.
@@ -170,6 +204,27 @@ await test('the original\'s durable is taken over, with 1,000 messages that it n
   is(new Set(records.map((one) => one.id)).size, 1000);
   for (let i = 0; i < 10; ++i) is((await daemon.entry(`n${i}`)).value, 100);
   is(await daemon.stop(), 0);
+});
+
+await test('a shadow decides and says nothing', async (world) => {
+  const daemon = await world.startDaemon('data', open, { 'nats.mode': 'shadow' });
+  const durable = await world.ownDurable();
+  await publish(world, mutations.twitch_stream_online_hardcoded);
+  await publish(world, { v: '2', egress: { destination: 'internal.egress.v1' }, routing: { slip: [] } });
+  await world.settled(durable);
+  is((await daemon.entry('stream.state')).value, 'on');
+  is((await world.manager.streams.info('BITBRAT')).state.messages, 2); // what was sent, and nothing else
+  await daemon.stop();
+});
+
+await test('keys with odd dots and wildcards are told under legal subjects', async (world) => {
+  const daemon = await world.startDaemon('data', open);
+  await world.ownDurable();
+  for (const key of ['.a', 'a..b', 'a.', 'a.*', 'a.>', '100%'])
+    await publish(world, { op: 'set', key, value: key, reason: 'r' });
+  for (const [key, subject] of [['.a', '%.a'], ['a..b', 'a.%.b'], ['a.', 'a.%'], ['a.*', 'a.%2A'], ['a.>', 'a.%3E'], ['100%', '100%25']])
+    is((await world.publishedOnce(`internal.state.changed.v1.${subject}`, 1))[0].json.key, key);
+  await daemon.stop();
 });
 
 await test('prefixes and streams that are odd work or say why not', async (world) => {

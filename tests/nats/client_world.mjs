@@ -69,6 +69,33 @@ export class World {
     return daemon;
   }
 
+  /** All that was published on a topic, in the order of the stream: {json, headers, id}. */
+  async published(topic, subject = `local.${topic}`) {
+    const name = `look${this.looks = (this.looks ?? 0) + 1}`;
+    await this.manager.consumers.add('BITBRAT', { durable_name: name, ack_policy: 'none', filter_subject: subject });
+    const consumer = await this.jetstream.consumers.get('BITBRAT', name);
+    const found = [];
+    for (let left = (await consumer.info()).num_pending; left > 0;) {
+      const batch = await consumer.fetch({ max_messages: left, expires: 2000 });
+      for await (const message of batch) {
+        --left;
+        found.push({
+          json: JSON.parse(message.string()),
+          headers: Object.fromEntries([...message.headers ?? []].map(([key, value]) => [key, value[0]])),
+        });
+      }
+    }
+    return found;
+  }
+
+  /** Waits until so many different messages lie under a topic. */
+  async publishedOnce(topic, count) {
+    return until(`${count} messages on ${topic}`, async () => {
+      const all = new Map((await this.published(topic)).map((one) => [one.headers['Nats-Msg-Id'], one]));
+      return all.size >= count ? [...all.values()] : null;
+    });
+  }
+
   consumer(durable) {
     return this.manager.consumers.info('BITBRAT', durable);
   }

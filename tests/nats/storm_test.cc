@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <set>
@@ -97,7 +98,8 @@ TEST_CASE(
             daemon.start();
         }
         if (stored() > total * (2 * restarts + 1) / 11 && restarts < 5) {
-            ++restarts % 2 == 0 ? server.kill_hard() : server.stop();
+            ++restarts;
+            server.stop();
             for (int i = 0; i < 20; ++i) {
                 for (Publisher& one : publishers) one.turn();
                 std::this_thread::sleep_for(2ms);
@@ -124,8 +126,21 @@ TEST_CASE(
         REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, daemon.log());
         std::this_thread::sleep_for(20ms);
     }
+    // And until all are told.
+    for (;;) {
+        const auto answer = daemon.socket().get("/v1/operator/bus");
+        REQUIRE(answer);
+        const Json status = json_of(answer->body);
+        const Json* const publishing = status.find("publishing");
+        REQUIRE(publishing != nullptr);
+        if (publishing->find("lag")->integer() == 0 && publishing->find("following")->boolean())
+            break;
+        REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, answer->body);
+        std::this_thread::sleep_for(20ms);
+    }
     CHECK(daemon.stop() == 0);
 
+    std::vector<std::string> wanted;
     std::set<std::string> ids;
     std::int64_t sequence = 0;
     for (const Json& record : records_of(daemon.data())) {
@@ -135,8 +150,25 @@ TEST_CASE(
         const std::int64_t next = record.find("cause")->find("sequence")->integer();
         CHECK(next > sequence);
         sequence = next;
+        wanted.push_back(":" + std::to_string(record.find("epoch")->integer()) + ":" +
+                         std::to_string(record.find("seq")->integer()) + ":result");
     }
     CHECK(ids.size() == static_cast<std::size_t>(total));
+
+    // One result each, at least once under one id, the first ones in order of seq (X1, X2).
+    BusClient looks(server.url());
+    std::vector<std::string> told;
+    std::set<std::string> seen;
+    for (const BusMessage& message : looks.all("BITBRAT", "local.internal.state.result.v1")) {
+        const std::string id(bus_header(message.headers, "nats-msg-id"));
+        if (seen.insert(id).second) told.push_back(id.substr(id.find(':')));
+    }
+    CHECK(std::set<std::string>(told.begin(), told.end()) ==
+          std::set<std::string>(wanted.begin(), wanted.end()));
+    const auto [first, expected] = std::ranges::mismatch(told, wanted);
+    if (first != told.end() && expected != wanted.end())
+        FAIL_CHECK("told " << *first << " where " << *expected << " was to come, at "
+                           << first - told.begin());
 }
 
 }  // namespace se::test

@@ -7,7 +7,9 @@
 
 #include <map>
 
+#include "engine/egress/dead_letters.h"
 #include "journal/base/json.h"
+#include "journal/base/time_text.h"
 #include "tools/statectl/door.h"
 #include "tools/statectl/line_source.h"
 #include "tools/statectl/no_options.h"
@@ -40,6 +42,59 @@ Outcome<int> bus_status(Context& context, const NoOptions&) {
     }
     const Json* const trouble = bus->find("trouble");
     return trouble == nullptr ? kOk : kUnavailable;
+}
+
+// --- dead letters: what the server refused for good
+
+Outcome<int> list_letters(Context& context, const NoOptions&) {
+    SE_TRY_OK(context.need_files("bus deadletters ls"));
+    SE_TRY_OK(context.need_store());
+    SE_TRY(told, DeadLetters::read(context.files, context.paths(), "nats"));
+    Items items(context.form(), {"ID", "ATTEMPTS", "SINCE", "REASON"}, [](const Json& item) {
+        return Cells{cell(item, "id"), cell(item, "attempts"), cell(item, "ts"),
+                     cell(item, "reason")};
+    });
+    for (const auto& [id, letter] : told.letters) {
+        std::string text;
+        JsonObject(text)
+            .text("id", id)
+            .integer("epoch", letter.at.epoch.value)
+            .integer("seq", letter.at.seq.value)
+            .integer("attempts", letter.attempts)
+            .text("ts", se::to_text(letter.ts))
+            .text("reason", letter.reason)
+            .boolean("retry", letter.retry)
+            .close();
+        items.add(text);
+    }
+    items.finish();
+    if (told.damaged.empty()) return kOk;
+    complain(
+        fmt::format("{} lines of the list are damaged and left as they are", told.damaged.size()));
+    return kDamage;
+}
+
+struct LetterOptions {
+    std::string id;
+};
+
+Outcome<int> ask_letter(Context& context, std::string_view action, const std::string& id) {
+    SE_TRY(door, find_daemon(context));
+    if (!door)
+        return Failure(kUnavailable,
+                       "no daemon runs on " + context.data + ": it publishes, and so it retries");
+    std::string body;
+    JsonObject(body).text("action", action).text("id", id).close();
+    SE_TRY(said, body_of(door->post("/v1/operator/bus/deadletters", body)));
+    print(said + "\n");
+    return kOk;
+}
+
+Outcome<int> retry_letter(Context& context, const LetterOptions& options) {
+    return ask_letter(context, "retry", options.id);
+}
+Outcome<int> drop_letter(Context& context, const LetterOptions& options) {
+    return ask_letter(context, "drop", options.id);
 }
 
 struct DiffOptions {
@@ -135,6 +190,19 @@ void add_bus(CommandLine& line) {
                      "  statectl bus status -o json\n"
                      "The exit code is 7 while there is trouble with it."),
             std::make_shared<NoOptions>(), bus_status);
+    CLI::App* letters = line.add(bus, "deadletters", "What the server refused for good", "");
+    letters->require_subcommand(1);
+    line.on(line.add(letters, "ls", "List them", "  statectl bus deadletters ls -o table"),
+            std::make_shared<NoOptions>(), list_letters);
+    const auto one = [&](const char* name, const char* help,
+                         Outcome<int> (*work)(Context&, const LetterOptions&)) {
+        auto named = std::make_shared<LetterOptions>();
+        CLI::App* command = line.add(letters, name, help, "");
+        command->add_option("ID", named->id, "Its id, as ls shows it")->required();
+        line.on(command, named, work);
+    };
+    one("retry", "Publish it once more, out of order", retry_letter);
+    one("drop", "Give it up", drop_letter);
     CLI::App* shadow = line.add(&line.app, "shadow", "A shadow of another engine", "");
     shadow->require_subcommand(1);
     auto options = std::make_shared<DiffOptions>();
