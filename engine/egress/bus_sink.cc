@@ -30,10 +30,19 @@ void BusSink::deliver(std::uint64_t ticket, const Message& message) {
         }
     }
     if (!message.trace.empty()) out.headers.emplace_back("traceparent", message.trace);
-    link_.bus().publish(std::move(out),
-                        [this, ticket, type = message.type](Result<BusReceived> received) {
-                            settle(ticket, type, received);
-                        });
+    link_.bus().publish(
+        std::move(out), [this, ticket, type = message.type](Result<BusReceived> received) {
+            if (received || received.error().code != Errc::not_found)
+                return settle(ticket, type, received);
+            // A server that is being stopped says so, too, before it goes: is our own stream still
+            // there?
+            link_.bus().find_stream(link_.stream().name, [this, ticket, type,
+                                                          received](Result<BusStream> found) {
+                settle(ticket, type,
+                       found ? received
+                             : Result<BusReceived>(Error{Errc::unavailable, found.error().text}));
+            });
+        });
 }
 
 void BusSink::settle(std::uint64_t ticket, const std::string& type,

@@ -171,32 +171,44 @@ void BusIntake::pass_on(std::uint64_t sequence, Held& held, BusReading& reading)
             ++told_.onward;
             return settled(sequence, 0, true);
         }
-        const auto held_one = held_.find(sequence);
-        if (got.error().code == Errc::unavailable || held_one == held_.end() || engine_ == nullptr)
-            return settled(sequence, 0, false);
-        Refusal refusal{
-            .code = Code::malformed,
-            .message = "an event that cannot go on to " + subject + ": " + got.error().text,
-            .pointer = "/routing/slip",
-            .id = stream_.name + "@" + stream_.created + "/" + std::to_string(sequence)};
-        ++told_.refused;
-        std::string cause;
-        JsonObject(cause)
-            .text("type", "message")
-            .text("stream", stream_.name)
-            .text("created", stream_.created)
-            .integer("sequence", sequence)
-            .text("topic", link_.subjects().topic(held_one->second.message.subject))
-            .close();
-        engine_->refuse(std::move(refusal),
-                        {.principal = std::string(kPrincipal),
-                         .door = std::string(kDoor),
-                         .claim = claim_of(held_one->second.message),
-                         .cause = cause_of(std::move(cause))},
-                        [this, generation, sequence](Answer&& answer) {
-                            if (generation == generation_) answered(sequence, 0, answer);
-                        });
+        const std::string why =
+            "an event that cannot go on to " + subject + ": " + got.error().text;
+        if (got.error().code == Errc::unavailable) return settled(sequence, 0, false);
+        if (got.error().code != Errc::not_found) return refuse_onward(sequence, why);
+        // A server that is being stopped says so, too, before it goes: is our own stream still
+        // there?
+        link_.bus().find_stream(
+            stream_.name, [this, generation, sequence, why](Result<BusStream> found) {
+                if (generation != generation_) return;
+                found ? refuse_onward(sequence, why) : settled(sequence, 0, false);
+            });
     });
+}
+
+void BusIntake::refuse_onward(std::uint64_t sequence, const std::string& why) {
+    const auto held = held_.find(sequence);
+    if (held == held_.end() || engine_ == nullptr) return settled(sequence, 0, false);
+    Refusal refusal{.code = Code::malformed,
+                    .message = why,
+                    .pointer = "/routing/slip",
+                    .id = stream_.name + "@" + stream_.created + "/" + std::to_string(sequence)};
+    ++told_.refused;
+    std::string cause;
+    JsonObject(cause)
+        .text("type", "message")
+        .text("stream", stream_.name)
+        .text("created", stream_.created)
+        .integer("sequence", sequence)
+        .text("topic", link_.subjects().topic(held->second.message.subject))
+        .close();
+    engine_->refuse(std::move(refusal),
+                    {.principal = std::string(kPrincipal),
+                     .door = std::string(kDoor),
+                     .claim = claim_of(held->second.message),
+                     .cause = cause_of(std::move(cause))},
+                    [this, generation = generation_, sequence](Answer&& answer) {
+                        if (generation == generation_) answered(sequence, 0, answer);
+                    });
 }
 
 // --- back

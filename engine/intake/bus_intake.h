@@ -98,6 +98,7 @@ private:
     void propose(std::uint64_t sequence, std::size_t index, ParsedProposal&& parsed,
                  Caller&& caller);
     void pass_on(std::uint64_t sequence, Held& held, BusReading& reading);
+    void refuse_onward(std::uint64_t sequence, const std::string& why);
     void answered(std::uint64_t sequence, std::size_t index, const Answer& answer);
     void settled(std::uint64_t sequence, std::size_t index, bool good);
     void fail(std::uint64_t sequence, Held& held);
