@@ -184,6 +184,9 @@ Status Engine::State::adopt_unprojected(const std::vector<std::string>& lines,
         item.seq = view_.seq;
         item.identity = identity_of(view_);
         if (item.identity) {
+            const auto known = look_up(*item.identity);
+            if (known && *known == Known::other_content)
+                item.identity->key = reused_identity(*item.identity);
             identities.insert_or_assign(item.identity->key,
                                         InFlight{item.identity->content, item.seq, {}});
         }
@@ -224,11 +227,12 @@ void Engine::submit(Proposal&& proposal, Caller&& caller, Done done) {
 void Engine::refuse(Refusal&& refusal, Caller&& caller, Done done) {
     State& s = *state_;
     complete(caller);
+    const std::uint64_t bytes = kQueuedOverheadBytes + caller.claim.size();
     Waiting waiting{.what = std::move(refusal),
                     .caller = std::move(caller),
                     .done = std::move(done),
                     .told = {}};
-    waiting.bytes = kQueuedOverheadBytes;
+    waiting.bytes = bytes;
     s.enqueue(std::move(waiting));
 }
 

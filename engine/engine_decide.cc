@@ -10,6 +10,8 @@
 namespace se {
 namespace {
 
+constexpr std::string_view kBusDoor = "nats";  // one scope of identities (DESIGN 4)
+
 /// At most `bytes_max` bytes of it, without cutting a character in two.
 std::string cut_to(std::string text, std::size_t bytes_max) {
     if (text.size() <= bytes_max) return text;
@@ -118,9 +120,14 @@ Engine::State::Taken Engine::State::take(Waiting& waiting, Time now) {
 Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     auto& proposal = std::get<Proposal>(waiting.what);
     const Caller& caller = waiting.caller;
-    const Identity identity = identity_for(proposal, caller);
+    Identity identity = identity_for(proposal, caller);
     if (waiting.named_by_client) {
-        const auto known = look_up(identity);
+        auto known = look_up(identity);
+        if (known && *known == Known::other_content && caller.door == kBusDoor) {
+            // Producers there reuse ids: other content is another proposal, known by both together.
+            identity.key = reused_identity(identity);
+            known = look_up(identity);
+        }
         if (!known) {
             answer_now(waiting, unavailable(proposal.id, "damaged", known.error().text));
             return Taken::yes;
@@ -266,7 +273,8 @@ Engine::State::Taken Engine::State::take_refusal(Waiting& waiting, Time now) {
 
 /// Says no without binding an id: journaled while the caller's budget lasts, then only counted.
 Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, Time now) {
-    if (may_journal_refusal(waiting.caller.principal, now)) {
+    // Of a message nobody waits for the answer: without a record it would vanish.
+    if (waiting.caller.door == kBusDoor || may_journal_refusal(waiting.caller.principal, now)) {
         Item item;
         item.draft = draft_by(waiting.caller, Kind::rejected, decided, now);
         item.draft.code = to_text(refusal.code);

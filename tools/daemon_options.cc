@@ -10,6 +10,7 @@
 #include "engine/adapters/http_client.h"
 #include "engine/adapters/http_server.h"
 #include "engine/adapters/posix_filesystem.h"
+#include "tools/daemon_nats.h"
 #include "tools/daemon_surroundings.h"
 
 namespace se {
@@ -58,6 +59,21 @@ Settings (flag > environment > file > default), each as --set name=value:
 
 }  // namespace
 
+/// The file that is named, by flag or environment; empty: none.
+static std::string named_file(const DaemonOptions& options) {
+    if (!options.config_path.empty()) return options.config_path;
+    return environment("STATE_ENGINE_CONFIG_PATH").value_or("");
+}
+
+Result<std::string> config_text(const DaemonOptions& options) {
+    const std::string path = named_file(options);
+    if (path.empty()) return std::string();
+    PosixFileSystem files;
+    auto text = read_file(files, path, kConfigBytesMax);
+    if (!text) return Error{text.error().code, "the configuration file: " + text.error().text};
+    return text;
+}
+
 ParsedOptions parse_options(int count, char** arguments) {
     ParsedOptions parsed;
     auto& settings = parsed.options.settings;
@@ -105,18 +121,16 @@ ParsedOptions parse_options(int count, char** arguments) {
 }
 
 Result<Config> load_config(const DaemonOptions& options) {
-    std::string path = options.config_path;
-    if (path.empty()) path = environment("STATE_ENGINE_CONFIG_PATH").value_or("");
+    const std::string path = named_file(options);
     Config config;
     if (!path.empty()) {
-        PosixFileSystem files;
-        auto text = read_file(files, path, kConfigBytesMax);
-        if (!text) return Error{text.error().code, "the configuration file: " + text.error().text};
-        SE_TRY(parsed, parse_config(*text, path));
+        SE_TRY(text, config_text(options));
+        SE_TRY(parsed, parse_config(text, path));
         config = std::move(parsed);
     }
     SE_TRY_OK(apply_environment(&config, environment));
-    for (const auto& [name, text] : options.settings) SE_TRY_OK(set_setting(&config, name, text));
+    for (const auto& [name, text] : options.settings)
+        if (!is_nats_setting(name)) SE_TRY_OK(set_setting(&config, name, text));
     config.settings.config_path = path;
     if (const auto principals = config.settings.auth.who_may_come_in(); !principals)
         return principals.error();
@@ -125,6 +139,7 @@ Result<Config> load_config(const DaemonOptions& options) {
             return Error{Errc::malformed, "otlp.endpoint: " + address.error().text};
     }
     SE_TRY_OK(check_egress(config.settings));
+    if (const auto nats = load_nats_settings(options); !nats) return nats.error();
     return config;
 }
 

@@ -25,6 +25,8 @@ ParsedOptions parse_options(int count, char** arguments);
 
 /// Flag > environment > file > default. May be asked again later, for what a reload finds.
 Result<Config> load_config(const DaemonOptions& options);
+/// The text of the file; empty: none is named.
+Result<std::string> config_text(const DaemonOptions& options);
 
 /// Listening where others can reach it, without a token and without --allow-open, is refused: why, or empty.
 std::string refusal_to_listen(const Settings& settings);

@@ -79,8 +79,9 @@ Daemon::Daemon(DaemonOptions options, Config config)
             .load_config = [this](bool dry_run) { return load_config(dry_run); },
             .extra_metrics =
                 [this] {
-                    return server_.metrics() + mcp_door_.metrics() + metrics_of(followers_.statuses()) +
-                           (tracer_ != nullptr ? tracer_->metrics() : "");
+                    return server_.metrics() + mcp_door_.metrics() + metrics_of(outbound()) +
+                           (tracer_ != nullptr ? tracer_->metrics() : "") +
+                           (bus_ != nullptr ? bus_->metrics() : "");
                 },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
@@ -101,7 +102,10 @@ Daemon::Daemon(DaemonOptions options, Config config)
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
               if (tracer_ != nullptr) reply = traced(request, std::move(reply));
-              if (mcp::HttpDoor::serves(request.target)) {
+              if (request.target == DaemonBus::kStatusRoute ||
+                  request.target == DaemonBus::kLettersRoute) {
+                  reply(bus_status(request));
+              } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
               } else {
                   api_.handle(std::move(request), std::move(reply));
@@ -120,8 +124,11 @@ Daemon::Daemon(DaemonOptions options, Config config)
                                  Caller* caller) { return api_.admit(request, caller); },
                  .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
                  .streams = config_.settings.http.streams}),
+      bus_(make_bus()),
       work_([this] {
+          if (bus_ != nullptr) bus_->turn();
           engine_->step();
+          if (bus_ != nullptr) bus_wait_ = bus_->settle();
           const Seq applied = engine_->applied().seq;
           if (std::exchange(changes_, false) || std::exchange(applied_, applied) != applied)
               changes_applied();
@@ -144,6 +151,58 @@ Daemon::Daemon(DaemonOptions options, Config config)
 }
 
 Daemon::~Daemon() = default;
+
+std::vector<FollowerStatus> Daemon::outbound() const {
+    std::vector<FollowerStatus> all = followers_.statuses();
+    if (bus_ != nullptr)
+        for (FollowerStatus& one : bus_->followers()) all.push_back(std::move(one));
+    return all;
+}
+
+std::unique_ptr<DaemonBus> Daemon::make_bus() {
+    const auto nats = load_nats_settings(options_);
+    if (!nats) {
+        // It was good when the program began: somebody has changed the file since.
+        log_.write({Severity::error, "state-engine.nats.settings", {{"error", nats.error().text}}});
+        return nullptr;
+    }
+    for (const std::string& secret : nats->secrets()) log_.hide(secret);
+    return DaemonBus::make(*nats, {.clock = clock_,
+                                   .random = random_,
+                                   .log = log_,
+                                   .files = files_,
+                                   .paths = paths_,
+                                   .name = config_.settings.service_name,
+                                   .wake = [this] { loop_.post([this] { step(); }); }});
+}
+
+/// For the operator, as /v1/operator/… is.
+Response Daemon::bus_status(const Request& request) {
+    Caller caller;
+    if (const auto problem = api_.admit(request, &caller)) return to_response(*problem);
+    if (!caller.has_scope(kScopeOperate))
+        return to_response(Problem{.status = 403,
+                                   .code = Code::actor_not_permitted,
+                                   .message = "the bus is shown to whoever has the scope operate"});
+    if (bus_ == nullptr)
+        return to_response(Problem{.status = 404,
+                                   .code = Code::not_found,
+                                   .message = "there is no bus: nats.url (NATS_URL) is not set"});
+    if (request.target == DaemonBus::kStatusRoute) return {.body = bus_->status()};
+    const auto asked = parse_json(request.body);
+    const Json* const action = asked ? asked->find("action") : nullptr;
+    const Json* const id = asked ? asked->find("id") : nullptr;
+    if (request.method != "POST" || action == nullptr || !action->is_string() || id == nullptr ||
+        !id->is_string())
+        return to_response(Problem{.message = "POST {\"action\":\"retry|drop\",\"id\":…}"});
+    if (const Status done = bus_->letter(action->string(), id->string()); !done)
+        return to_response(Problem{.status = done.error().code == Errc::not_found ? 404 : 400,
+                                   .code = done.error().code == Errc::not_found ? Code::not_found
+                                                                               : Code::malformed,
+                                   .message = done.error().text});
+    schedule_step();
+    return {.body = R"({"status":"accepted"})"};
+}
 
 void Daemon::changes_applied() {
     api_.changes_applied();
@@ -284,6 +343,7 @@ std::optional<int> Daemon::begin_serving() {
         return complain(kError, bound.error().text + (closed ? "" : "; " + closed.error().text));
     }
     server_.serve();
+    if (bus_ != nullptr) bus_->listens_on(server_.port(), config_.settings.auth.token);
     log_.write({Severity::info,
                 "state-engine.listening",
                 {{"host", config_.settings.http.host},
@@ -303,6 +363,7 @@ Daemon::Ended Daemon::serve() {
     for (Note& one : std::exchange(notes_, {})) note(std::move(one));
     api_.attach(engine_.get());
     state_.attach(engine_.get());
+    if (bus_ != nullptr) bus_->attach(engine_.get());
     if (stopping_) return Ended::stop;
     serving_ = true;
     loop_.set_alarm(api_.tick());
@@ -329,6 +390,10 @@ void Daemon::let_go_of_engine(const std::string& why) {
         }
         api_.attach(nullptr, why);
         state_.attach(nullptr, why);
+        if (bus_ != nullptr) {
+            bus_->settle();
+            bus_->attach(nullptr);
+        }
         engine_.reset();
     });
 }
@@ -354,7 +419,13 @@ Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range,
 int Daemon::finish() {
     Status closed = Ok{};
     followers_.stop();
-    if (engine_ != nullptr) server_.batch([&] { closed = engine_->close(); });
+    if (engine_ != nullptr) {
+        server_.batch([&] {
+            closed = engine_->close();
+            if (bus_ != nullptr) bus_->settle();
+        });
+    }
+    if (bus_ != nullptr) bus_->close();
     server_.stop_serving();
     api_.attach(nullptr, "stopped");
     state_.attach(nullptr, "stopped");
@@ -402,6 +473,7 @@ void Daemon::step() {
     } else {
         loop_.set_alarm(engine_->idle_time());
     }
+    if (bus_ != nullptr) loop_.set_alarm(bus_wait_);
 }
 
 void Daemon::on_signal(int signal) {
@@ -419,6 +491,7 @@ void Daemon::stop(std::string_view why) {
         mcp_door_.drain();
     });
     if (!serving_) return end(Ended::stop);
+    if (bus_ != nullptr) bus_->drain();
     engine_->drain();
     schedule_step();
 }

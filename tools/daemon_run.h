@@ -20,6 +20,7 @@
 #include "mcp/http_door.h"
 #include "mcp/tools/state_registry.h"
 #include "tools/daemon_followers.h"
+#include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
 
 namespace se {
@@ -73,6 +74,9 @@ private:
     void note(Note note);
     Api::Reply traced(const Request& request, Api::Reply reply);
     mcp::Platform platform();
+    std::unique_ptr<DaemonBus> make_bus();
+    std::vector<FollowerStatus> outbound() const;
+    Response bus_status(const Request& request);
     std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);
 
@@ -93,6 +97,7 @@ private:
     mcp::StateRegistry offers_;  ///< to language models
     mcp::Server mcp_;
     mcp::HttpDoor mcp_door_;
+    const std::unique_ptr<DaemonBus> bus_;  ///< null: none
     std::uint64_t principals_seen_ = 0;  ///< whose sessions the MCP door keeps
     std::unique_ptr<Engine> engine_;  // before the server and the runners in going
 
@@ -101,6 +106,7 @@ private:
     bool changes_ = false;  // the engine has told of changes in this step
     Seq applied_;
     std::vector<Note> notes_;  ///< of followers, while there is no engine
+    std::chrono::nanoseconds bus_wait_{0};
     bool stopping_ = false;
     bool restarts_ = false;
     bool serving_ = false;  ///< there is an engine, and the loop runs on our thread

@@ -8,6 +8,7 @@
 
 #include "journal/base/json.h"
 #include "tools/daemon_mcp.h"
+#include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
 #include "tools/daemon_run.h"
 
@@ -22,7 +23,9 @@ int main(int count, char** arguments) {
     }
     if (parsed.options.check_config) {
         const std::string refusal = se::refusal_to_listen(config->settings);
-        std::cout << se::to_pretty_text(se::redacted(*config)) << '\n';
+        se::Json shown = se::redacted(*config);
+        if (const auto nats = se::load_nats_settings(parsed.options)) shown.set("nats", se::redacted(*nats));
+        std::cout << se::to_pretty_text(shown) << '\n';
         if (!refusal.empty()) std::cerr << "state-engine: " << refusal << '\n';
         return refusal.empty() ? 0 : 1;
     }

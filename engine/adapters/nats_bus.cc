@@ -29,7 +29,7 @@ std::string make_inbox(const Clock& clock, std::uint64_t line) {
            "-" + std::to_string(line) + ".";
 }
 
-std::optional<std::uint64_t> number(std::string_view text) {
+std::optional<std::uint64_t> number_in(std::string_view text) {
     std::uint64_t value = 0;
     const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
     if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
@@ -139,7 +139,8 @@ struct NatsBus::State {
         }
         if (!subject.starts_with(inbox)) return;
         const std::string_view rest = subject.substr(inbox.size());
-        const auto which = number(rest.substr(std::min<std::size_t>(rest.size(), kAnswers.size())));
+        const auto which =
+            number_in(rest.substr(std::min<std::size_t>(rest.size(), kAnswers.size())));
         if (!which) return;
         if (rest.starts_with(kPulls)) return listener->bus_pull_ended(*which);
         if (!rest.starts_with(kAnswers)) return;
@@ -273,12 +274,12 @@ void NatsBus::publish(BusOutgoing message, Done<BusReceived> done) {
 std::uint64_t NatsBus::pull(const std::string& stream, const std::string& durable,
                             std::uint64_t count) {
     State& s = *state_;
-    const std::uint64_t number = ++s.last_pull;
+    const std::uint64_t pull = ++s.last_pull;
     s.line.put({.line = s.current,
                 .subject = js_consumer_next_subject(stream, durable),
-                .reply = s.inbox + std::string(kPulls) + std::to_string(number),
+                .reply = s.inbox + std::string(kPulls) + std::to_string(pull),
                 .payload = js_next_request(count, s.options.pull_expires)});
-    return number;
+    return pull;
 }
 
 void NatsBus::bind(const BusConsumer& consumer) {

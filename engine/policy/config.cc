@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/policy/nats_settings.h"
 #include "engine/policy/settings.h"
 #include "engine/policy/yaml.h"
 
@@ -12,7 +13,7 @@ namespace se {
 namespace {
 
 /// Settings sections of the design that this version does not have yet.
-constexpr std::array<std::string_view, 3> kLaterSections = {"nats", "firestore", "checkpoint"};
+constexpr std::array<std::string_view, 2> kLaterSections = {"firestore", "checkpoint"};
 /// Members of a policy, likewise.
 constexpr std::array<std::string_view, 1> kLaterPolicy = {"keys"};
 constexpr std::string_view kAllowedKeys = "allowedKeys";
@@ -35,6 +36,7 @@ std::vector<std::string> names_in(std::string_view section) {
         names.emplace_back(kRules);
         names.insert(names.end(), kLaterPolicy.begin(), kLaterPolicy.end());
         names.insert(names.end(), kLaterSections.begin(), kLaterSections.end());
+        names.emplace_back(kNatsSection);
     }
     for (const Setting& setting : settings_table()) {
         if (setting.source == Setting::Source::not_in_file) continue;
@@ -100,6 +102,12 @@ private:
             return at(pointer, member +
                                    ": this version does not understand them, and to pass over " +
                                    "them would allow what they forbid; leave them out");
+        }
+        if (member == kNatsSection) {
+            // Read by whoever has a bus (engine/policy/nats_settings.h); here only whether it can be.
+            NatsSettings ignored;
+            const Status read = read_nats_section(&ignored, value);
+            return read ? Status(Ok{}) : at(pointer + read.error().pointer, read.error().text);
         }
         if (is_one_of(member, kLaterSections)) {
             if (says_nothing(value)) return Ok{};
@@ -243,6 +251,8 @@ const std::vector<SettingInfo>& all_settings() {
     static const std::vector<SettingInfo> infos = [] {
         std::vector<SettingInfo> list;
         for (const Setting& setting : settings_table()) list.push_back(setting.info);
+        const std::vector<SettingInfo>& bus = nats_setting_infos();
+        list.insert(list.end(), bus.begin(), bus.end());
         return list;
     }();
     return infos;

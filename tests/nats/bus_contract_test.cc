@@ -366,6 +366,39 @@ TEST_CASE_TEMPLATE("a server that goes away is told once, and what was under way
     client.wait([&] { return !client.messages.empty() && client.messages.back().payload == "3"; });
 }
 
+TEST_CASE("who has not the server's token stays outside, and is told so") {
+    test::NatsServer server({"--auth", "of-the-bus"});
+    server.start();
+    PosixClock clock;
+    struct Listener final : MessageBus::Listener {
+        void bus_connected() override { up = true; }
+        void bus_lost(const std::string& text) override { why = text; }
+        void bus_delivered(BusMessage&&) override {}
+        void bus_pull_ended(std::uint64_t) override {}
+        bool up = false;
+        std::string why;
+    };
+    const auto outcome = [&](const std::string& token) {
+        Listener listener;
+        NatsBus bus({.url = server.url(), .name = "test", .token = token, .timeout = 2s}, clock,
+                    [] {});
+        bus.listen(&listener);
+        bus.connect();
+        for (int i = 0; i < 10'000 && !listener.up && listener.why.empty(); ++i) {
+            bus.poll();
+            std::this_thread::sleep_for(1ms);
+        }
+        return listener.up ? "in" : listener.why;
+    };
+    CHECK(outcome("of-the-bus") == "in");
+    for (const char* wrong : {"", "another"}) {
+        const std::string why = outcome(wrong);
+        CHECK(why != "in");
+        CHECK(why.find("of-the-bus") == std::string::npos);
+        CHECK(why.find("another") == std::string::npos);
+    }
+}
+
 TEST_CASE("a subject fits a pattern token by token") {
     CHECK(bus_subject_matches("local.>", "local.a.b"));
     CHECK(!bus_subject_matches("local.>", "local"));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "engine/api/target.h"
+#include "tools/statectl/bus_commands.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/terminal.h"
 
@@ -113,6 +114,7 @@ int run(int count, char** words) {
     add_token(line);
     add_doctor(line);
     add_rules(line);
+    add_bus(line);
     add_completion(line);
     try {
         line.app.parse(count, words);

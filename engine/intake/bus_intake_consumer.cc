@@ -1,0 +1,239 @@
+// The durable: found or made, pulled from, its messages kept in hand.
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/intake/bus_intake.h"
+
+namespace se {
+namespace {
+
+constexpr std::size_t kSearchedPerTurn = 4096;    // records, between two turns of all else
+constexpr std::uint64_t kPullMax = 512;           // messages of one request
+constexpr std::uint64_t kMessageBytesMin = 1024;  // what a message is taken for at least
+constexpr std::chrono::nanoseconds kPullMin = std::chrono::milliseconds(100);
+constexpr std::chrono::nanoseconds kLagInterval = std::chrono::seconds(5);
+
+}  // namespace
+
+void BusIntake::bus_up(const BusStream& stream) {
+    if (position_ && (stream.name != stream_.name || stream.created != stream_.created)) {
+        doors_.log.write({Severity::warning,
+                          "state-engine.nats.stream_changed",
+                          {{"stream", stream.name}, {"created", stream.created}}});
+        forget_all();
+    }
+    stream_ = stream;
+    begin();
+}
+
+void BusIntake::bus_down() {
+    stop_taking();
+}
+
+void BusIntake::stop_taking() {
+    if (!options_.takeover) {
+        // The durable is made anew; what it had delivered cannot be answered any more, and need not
+        // be.
+        for (auto& [sequence, held] : held_) held.message.receipt.clear();
+    }
+    pulls_.clear();
+    phase_ = Phase::idle;
+    ++generation_consumer_;
+}
+
+void BusIntake::begin() {
+    if (engine_ == nullptr || draining_ || phase_ != Phase::idle) return;
+    if (options_.takeover) return take_over();
+    if (position_) return make_own();
+    if (!search_)
+        search_.emplace(engine_->files(), engine_->paths(), stream_.name, stream_.created);
+    phase_ = Phase::searching;
+}
+
+void BusIntake::search_on() {
+    const auto found = search_->step(kSearchedPerTurn);
+    if (found && !*found) return;
+    search_.reset();
+    if (!found) return consumer_trouble("the journal cannot be read: " + found.error().text);
+    phase_ = Phase::binding;
+    // As the stream is now: while the engine was reopened it went on.
+    link_.bus().find_stream(
+        stream_.name,
+        [this, position = **found, generation = generation_consumer_](Result<BusStream> stream) {
+            if (generation != generation_consumer_) return;
+            if (!stream) return consumer_trouble(stream.error().text);
+            const bool same = stream->created == stream_.created;
+            stream_ = *std::move(stream);
+            if (same) return go_on_from(position);
+            phase_ = Phase::idle;  // another stream under its name: what is known of that one?
+            begin();
+        });
+}
+
+void BusIntake::go_on_from(BusPosition position) {
+    if (position.through > stream_.last) {
+        // It acknowledges before its own sync, and lost what it had: its sequences come again.
+        doors_.log.write({Severity::error,
+                          "state-engine.nats.stream_went_back",
+                          {{"stream", stream_.name},
+                           {"last", std::to_string(stream_.last)},
+                           {"taken", std::to_string(position.through)}}});
+        position = {.through = stream_.last, .taken = {}};
+    }
+    position_ = std::move(position);
+    make_own();
+}
+
+void BusIntake::make_own() {
+    phase_ = Phase::binding;
+    const auto made = [this, generation = generation_consumer_](Result<BusConsumer> consumer) {
+        if (generation != generation_consumer_) return;
+        if (!consumer) return consumer_trouble(consumer.error().text);
+        delivery_ = 0;
+        taking();
+    };
+    const auto make = [this, made, generation = generation_consumer_](Result<Ok> dropped) {
+        if (generation != generation_consumer_) return;
+        if (!dropped && dropped.error().code != Errc::not_found)
+            return consumer_trouble(dropped.error().text);
+        link_.bus().make_consumer({.stream = stream_.name,
+                                   .durable = durable_,
+                                   .filter_subject = link_.subjects().intake(),
+                                   .start = position_->through + 1,
+                                   .ack_wait = options_.ack_wait,
+                                   .ack_pending_max = options_.in_flight},
+                                  made);
+    };
+    link_.bus().drop_consumer(stream_.name, durable_, make);
+}
+
+void BusIntake::take_over() {
+    phase_ = Phase::binding;
+    link_.bus().find_consumer(
+        stream_.name, durable_,
+        [this, generation = generation_consumer_](Result<BusConsumer> consumer) {
+            if (generation != generation_consumer_) return;
+            if (!consumer) {
+                return consumer_trouble(
+                    consumer.error().code == Errc::not_found
+                        ? "there is no durable " + durable_ + " on stream " + stream_.name +
+                              " to take over; without nats.takeover we have one of our own"
+                        : consumer.error().text);
+            }
+            if (consumer->deliver_subject.empty())
+                return consumer_trouble("the durable " + durable_ +
+                                        " does not push; only the original's can be taken over");
+            if (consumer->bound)
+                return consumer_trouble("the durable " + durable_ +
+                                        " is bound by another: stop that one first");
+            link_.bus().bind(*consumer);
+            taking();
+        });
+}
+
+void BusIntake::taking() {
+    phase_ = Phase::taking;
+    consumer_backoff_.reset();
+    told_.trouble.clear();
+    doors_.log.write(
+        {Severity::info,
+         "state-engine.nats.taking",
+         {{"stream", stream_.name},
+          {"durable", durable_},
+          {"after", position_ ? std::to_string(position_->through) : "its own floor"}}});
+    pull_more();
+}
+
+void BusIntake::consumer_trouble(const std::string& why) {
+    stop_taking();
+    consumer_again_ = doors_.clock.monotonic() + consumer_backoff_.next();
+    if (std::exchange(told_.trouble, why) == why) return;
+    doors_.log.write({Severity::warning,
+                      "state-engine.nats.consumer_refused",
+                      {{"durable", durable_}, {"error", why}}});
+}
+
+// --- what it delivers
+
+void BusIntake::pull_more() {
+    if (options_.takeover || draining_ || phase_ != Phase::taking || stalled_) return;
+    std::uint64_t asked = 0;
+    for (const Pull& pull : pulls_) asked += pull.left;
+    const std::uint64_t bytes = held_bytes_ + asked * largest_;
+    if (held_.size() + asked >= options_.in_flight || bytes >= options_.in_flight_bytes) return;
+    std::uint64_t room = std::min(options_.in_flight - held_.size() - asked,
+                                  (options_.in_flight_bytes - bytes) / largest_ + 1);
+    room = std::min(room, kPullMax);
+    // Not one by one: a request of its own for each message would double the traffic.
+    if (asked > 0 && room < kPullMax / 4) return;
+    pulls_.push_back(
+        {link_.bus().pull(stream_.name, durable_, room), room, doors_.clock.monotonic()});
+}
+
+void BusIntake::bus_pull_ended(std::uint64_t pull) {
+    // A server that ends them at once is asked again in the next turn only.
+    bool at_once = false;
+    std::erase_if(pulls_, [&](const Pull& one) {
+        if (one.number != pull) return false;
+        at_once = doors_.clock.monotonic() - one.since < kPullMin;
+        return true;
+    });
+    if (!at_once) pull_more();
+}
+
+void BusIntake::bus_delivered(BusMessage&& message) {
+    if (phase_ != Phase::taking || draining_) return;
+    ++told_.messages;
+    if (message.deliveries > 1) ++told_.redelivered;
+    if (!options_.takeover) {
+        if (!pulls_.empty() && --pulls_.front().left == 0) pulls_.pop_front();
+        if (message.delivery > delivery_ + 1) {
+            // Some of it got lost on the way. They would come again later, and out of order.
+            ++told_.gaps;
+            stop_taking();
+            return begin();
+        }
+        delivery_ = std::max(delivery_, message.delivery);
+    }
+    hold(std::move(message));
+}
+
+void BusIntake::hold(BusMessage&& message) {
+    const std::uint64_t sequence = message.sequence;
+    if (const auto there = held_.find(sequence); there != held_.end()) {
+        there->second.message.receipt = std::move(message.receipt);
+        return;
+    }
+    if (!options_.takeover) {
+        if (sequence <= position_->through) return link_.bus().ack(message.receipt);
+        position_->through = sequence;
+        if (position_->taken.erase(sequence) != 0) return link_.bus().ack(message.receipt);
+    }
+    const std::uint64_t bytes = message.payload.size();
+    largest_ = std::max({bytes, largest_ - largest_ / 64, kMessageBytesMin});
+    held_bytes_ += bytes;
+    held_.emplace(sequence, Held{.message = std::move(message),
+                                 .lease = doors_.clock.monotonic() + options_.ack_wait / 3});
+}
+
+/// What is in hand for long stays ours.
+void BusIntake::keep_leases(std::chrono::nanoseconds now) {
+    if (now < leases_at_ || !link_.up()) return;
+    leases_at_ = now + options_.ack_wait / 6;
+    for (auto& [sequence, held] : held_) {
+        if (held.lease > now || held.message.receipt.empty()) continue;
+        link_.bus().in_progress(held.message.receipt);
+        held.lease = now + options_.ack_wait / 3;
+    }
+}
+
+void BusIntake::ask_lag(std::chrono::nanoseconds now) {
+    if (now < lag_at_ || !link_.up()) return;
+    lag_at_ = now + kLagInterval;
+    link_.bus().find_consumer(stream_.name, durable_, [this](Result<BusConsumer> consumer) {
+        if (consumer) told_.lag = consumer->pending + consumer->ack_pending;
+    });
+}
+
+}  // namespace se

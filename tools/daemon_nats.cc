@@ -1,0 +1,313 @@
+#include "tools/daemon_nats.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/adapters/posix_filesystem.h"
+#include "engine/egress/bus_messages.h"
+#include "engine/policy/yaml.h"
+#include "journal/base/json.h"
+#include "projection/fold.h"
+#include "tools/daemon_surroundings.h"
+
+namespace se {
+namespace {
+
+constexpr std::string_view kIntakeTopic = "internal.state.mutation.v1";
+
+BusLink::Options link_options(const NatsSettings& nats) {
+    return {.subjects = BusSubjects(nats.prefix), .stream = nats.stream};
+}
+
+/// As the original names its durable.
+std::string original_durable(const NatsSettings& nats) {
+    std::string name = nats.prefix + std::string(kIntakeTopic);
+    std::ranges::replace(name, '.', '-');
+    return name + "-state-engine-durable";
+}
+
+BusIntake::Options intake_options(const NatsSettings& nats) {
+    return {.durable = nats.takeover ? original_durable(nats) : "",
+            .takeover = nats.takeover,
+            .passes_on = !nats.shadow,
+            .ack_wait = nats.ack_wait,
+            .in_flight = nats.in_flight,
+            .in_flight_bytes = nats.in_flight_bytes};
+}
+
+struct Metric {
+    std::string& out;
+
+    void head(std::string_view name, std::string_view kind, std::string_view meaning) {
+        out += "# HELP state_engine_bus_" + std::string(name) + " " + std::string(meaning) + "\n";
+        out += "# TYPE state_engine_bus_" + std::string(name) + " " + std::string(kind) + "\n";
+    }
+    void value(std::string_view name, std::string_view labels, std::uint64_t number) {
+        out += "state_engine_bus_" + std::string(name) + std::string(labels) + " " +
+               std::to_string(number) + "\n";
+    }
+};
+
+}  // namespace
+
+Result<NatsSettings> load_nats_settings(const DaemonOptions& options) {
+    NatsSettings nats;
+    SE_TRY(text, config_text(options));
+    if (!text.empty()) {
+        SE_TRY(document, parse_yaml(text));
+        if (const Json* const section = document.root.find(kNatsSection))
+            SE_TRY_OK(read_nats_section(&nats, *section));
+    }
+    SE_TRY_OK(apply_nats_environment(&nats, environment));
+    for (const auto& [name, value] : options.settings)
+        if (is_nats_setting(name)) SE_TRY_OK(set_nats_setting(&nats, name, value));
+    if (const std::string wrong = DaemonBus::problem(nats); !wrong.empty())
+        return Error{Errc::malformed, wrong};
+    return nats;
+}
+
+std::string DaemonBus::problem(const NatsSettings& nats) {
+    if (const std::string wrong = BusSubjects::problem(nats.prefix); !wrong.empty())
+        return "nats.prefix " + wrong;
+    if (nats.url.empty()) return {};
+    if (!has_message_bus())
+        return "nats.url is set, and this program was built without the library for it (libnats)";
+    if (nats.stream.find_first_of(".*> \t/\\") != std::string::npos)
+        return "nats.stream must be a name without dots, wildcards, slashes or blanks";
+    if (nats.shadow && nats.takeover)
+        return "nats.mode shadow and nats.takeover do not go together: a shadow leaves the "
+               "original's "
+               "durable to the original";
+    if (nats.tls_certificate.empty() != nats.tls_key.empty())
+        return "nats.tls_certificate and nats.tls_key are needed together";
+    PosixFileSystem files;
+    for (const std::string& path :
+         {nats.credentials, nats.tls_ca, nats.tls_certificate, nats.tls_key}) {
+        if (path.empty()) continue;
+        if (const auto file = files.open(path, OpenMode::read); !file)
+            return "a file of the bus cannot be read: " + file.error().text;
+    }
+    return {};
+}
+
+std::unique_ptr<DaemonBus> DaemonBus::make(const NatsSettings& nats, World world) {
+    if (nats.url.empty()) return nullptr;
+    auto bus = make_message_bus(nats, world);
+    SE_ASSERT(bus != nullptr);
+    return std::unique_ptr<DaemonBus>(new DaemonBus(nats, std::move(world), std::move(bus)));
+}
+
+DaemonBus::DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<MessageBus> bus)
+    : nats_(nats),
+      world_(std::move(world)),
+      bus_(std::move(bus)),
+      link_({*bus_, world_.clock, world_.random, world_.log}, link_options(nats)),
+      intake_(link_, {*bus_, world_.clock, world_.random, world_.log}, intake_options(nats)),
+      sink_(link_,
+            [this](const std::string& key, Seq before) { return entry_before(key, before); }) {
+    if (nats_.shadow) return;
+    follower_ = std::make_unique<Follower>(
+        Follower::Doors{
+            .files = world_.files,
+            .clock = world_.clock,
+            .random = world_.random,
+            .log = world_.log,
+            .note =
+                [this](std::string name, std::string body, std::function<void(Status)> told) {
+                    note({std::move(name), std::move(body), std::move(told)});
+                }},
+        world_.paths, FollowerOptions{.name = "nats"},
+        BusMessages({.subjects = link_.subjects(),
+                     .results = nats_.publish_results,
+                     .changes = nats_.publish_changes}),
+        sink_);
+}
+
+DaemonBus::~DaemonBus() {
+    link_.close();
+}
+
+void DaemonBus::listens_on(std::uint16_t port, const std::string& token) {
+    if (!nats_.announce || nats_.shadow || announcer_ != nullptr) return;
+    std::string url = nats_.external_url;
+    if (url.empty()) url = "http://state-engine.bitbrat.local:" + std::to_string(port) + "/sse";
+    announcer_ = std::make_unique<BusAnnouncer>(
+        link_, BusLink::Doors{*bus_, world_.clock, world_.random, world_.log},
+        BusAnnouncer::Options{.url = std::move(url), .token = token});
+}
+
+void DaemonBus::attach(Engine* engine) {
+    engine_ = engine;
+    intake_.attach(engine);
+    if (engine_ == nullptr || follower_ == nullptr) return;
+    if (std::exchange(followed_, true)) follower_->restart();
+    // Its watermark comes before the first proposal of this run.
+    follow_at_ = world_.clock.monotonic() + follower_->step();
+    for (Note& one : std::exchange(notes_, {})) note(std::move(one));
+}
+
+/// What the follower has to say of itself; it waits while the engine is opened anew.
+void DaemonBus::note(Note note) {
+    if (engine_ == nullptr) return notes_.push_back(std::move(note));
+    const Caller caller{.principal = "system:nats", .door = "engine"};
+    engine_->note(std::move(note.name), std::move(note.body), caller,
+                  [told = std::move(note.told)](Result<Seq> seq) {
+                      told(seq ? Status(Ok{}) : Status(seq.error()));
+                  });
+}
+
+/// Lets it go on when there is something to go on with.
+std::chrono::nanoseconds DaemonBus::follow() {
+    if (follower_ == nullptr || engine_ == nullptr) return std::chrono::hours(1);
+    const auto now = world_.clock.monotonic();
+    const Seq durable = engine_->durable();
+    if (durable == durable_seen_ && !sink_.has_outcomes() && now < follow_at_)
+        return follow_at_ - now;
+    durable_seen_ = durable;
+    const auto wait = follower_->step();
+    follow_at_ = now + wait;
+    return wait;
+}
+
+/// The entry that a conflict met: by the record that made it so.
+std::optional<std::string> DaemonBus::entry_before(const std::string& key, Seq before) {
+    if (engine_ == nullptr) return std::nullopt;
+    const auto seqs = engine_->history(key, before, 1);
+    if (!seqs) return std::nullopt;
+    if (seqs->empty()) return "null";
+    auto reader = JournalReader::open(world_.files, world_.paths);
+    if (!reader) return std::nullopt;
+    const auto record = reader->at(seqs->front());
+    if (!record) return std::nullopt;
+    std::string text = "null";
+    Folder folder;
+    const Status folded =
+        folder.fold(**record, [&](std::string_view changed, const EntryView& entry) -> Status {
+            if (changed != key || entry.deleted) return Ok{};
+            text.clear();
+            append_entry_json(text, key, entry);
+            return Ok{};
+        });
+    return folded ? std::optional(text) : std::nullopt;
+}
+
+Status DaemonBus::letter(std::string_view action, std::string_view id) {
+    if (follower_ == nullptr) return Error{Errc::not_found, "a shadow publishes nothing"};
+    follow_at_ = {};
+    if (action == "retry") return follower_->retry(id);
+    if (action == "drop") return follower_->drop(id);
+    return Error{Errc::malformed, "action must be retry or drop", "/action"};
+}
+
+void DaemonBus::turn() {
+    link_wait_ = link_.turn();
+    intake_.turn();
+}
+
+std::chrono::nanoseconds DaemonBus::settle() {
+    return std::min({link_wait_, intake_.turn(), follow()});
+}
+
+void DaemonBus::drain() {
+    intake_.drain();
+}
+
+void DaemonBus::close() {
+    if (follower_ != nullptr) {
+        if (const Status kept = follower_->close(); !kept)
+            world_.log.write({Severity::warning,
+                              "state-engine.follower.watermark_not_kept",
+                              {{"follower", "nats"}, {"error", kept.error().text}}});
+    }
+    engine_ = nullptr;
+    intake_.attach(nullptr);
+    link_.close();
+}
+
+std::string DaemonBus::status() const {
+    const BusLink::Facts link = link_.facts();
+    const BusIntake::Facts intake = intake_.facts();
+    std::string out;
+    JsonObject json(out);
+    json.text("mode", nats_.shadow ? "shadow" : "live")
+        .boolean("connected", link.connected)
+        .text("state", intake.state)
+        .text("breaker", to_text(link.breaker))
+        .text("subject", link_.subjects().intake());
+    if (link_.up()) json.text("stream", link_.stream().name);
+    if (const std::string trouble = link.trouble.empty() ? intake.trouble : link.trouble;
+        !trouble.empty())
+        json.text("trouble", trouble);
+    if (!intake.durable.empty()) json.text("durable", intake.durable);
+    json.integer("sequence", intake.sequence)
+        .integer("lag", intake.lag)
+        .integer("inHand", intake.in_hand)
+        .integer("inHandBytes", intake.in_hand_bytes)
+        .integer("messages", intake.messages)
+        .integer("acknowledged", intake.acknowledged)
+        .integer("redelivered", intake.redelivered)
+        .integer("retried", intake.retried)
+        .integer("refused", intake.refused)
+        .integer("passedOn", intake.onward)
+        .integer("announced", announcer_ != nullptr ? announcer_->announced() : 0)
+        .integer("connects", link.connects)
+        .integer("losses", link.losses);
+    if (follower_ != nullptr) append_json(json.member("publishing"), follower_->status());
+    json.close();
+    return out;
+}
+
+std::vector<FollowerStatus> DaemonBus::followers() const {
+    if (follower_ == nullptr) return {};
+    return {follower_->status()};
+}
+
+std::string DaemonBus::metrics() const {
+    const BusLink::Facts link = link_.facts();
+    const BusIntake::Facts intake = intake_.facts();
+    std::string out;
+    Metric metric{out};
+    metric.head("up", "gauge", "1: connected, and the stream is there.");
+    metric.value("up", "", link.up ? 1 : 0);
+    metric.head("breaker", "gauge",
+                "Circuit breaker of the connection: 0 closed, 1 half open, 2 open.");
+    metric.value("breaker", "", static_cast<std::uint64_t>(link.breaker));
+    metric.head("connects_total", "counter", "Connections that were made.");
+    metric.value("connects_total", "", link.connects);
+    metric.head("losses_total", "counter", "Connections that broke.");
+    metric.value("losses_total", "", link.losses);
+    const std::string subject = "subject=\"" + std::string(kIntakeTopic) + "\"";
+    metric.head("messages_total", "counter",
+                "Messages of the bus by subject and what became of them.");
+    const auto message = [&](std::string_view outcome, std::uint64_t count) {
+        metric.value("messages_total", "{" + subject + ",outcome=\"" + std::string(outcome) + "\"}",
+                     count);
+    };
+    message("received", intake.messages);
+    message("redelivered", intake.redelivered);
+    message("acknowledged", intake.acknowledged);
+    message("retried", intake.retried);
+    message("refused", intake.refused);
+    message("passed_on", intake.onward);
+    for (const auto& [topic, counts] : sink_.counts()) {
+        const auto published = [&](std::string_view outcome, std::uint64_t count) {
+            metric.value("messages_total",
+                         "{subject=\"" + topic + "\",outcome=\"" + std::string(outcome) + "\"}",
+                         count);
+        };
+        published("published", counts.acknowledged);
+        published("known", counts.duplicates);
+        published("refused", counts.refused);
+        published("outage", counts.outages);
+    }
+    metric.head("in_hand", "gauge", "Messages taken and not acknowledged yet.");
+    metric.value("in_hand", "", intake.in_hand);
+    metric.head("in_hand_bytes", "gauge", "Their bytes.");
+    metric.value("in_hand_bytes", "", intake.in_hand_bytes);
+    metric.head("lag", "gauge",
+                "Messages of the durable that are not acknowledged yet, as the server says.");
+    metric.value("lag", "", intake.lag);
+    return out;
+}
+
+}  // namespace se

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/egress/bus_sink.h"
+#include "engine/egress/follower.h"
+#include "engine/engine.h"
+#include "engine/intake/bus_announcer.h"
+#include "engine/intake/bus_intake.h"
+#include "engine/intake/bus_link.h"
+#include "engine/policy/nats_settings.h"
+#include "tools/daemon_options.h"
+
+namespace se {
+
+/// The daemon's bus: the connection, and who uses it. All calls from the engine's thread.
+class DaemonBus {
+public:
+    static constexpr std::string_view kStatusRoute = "/v1/operator/bus";
+    /// POST {"action":"retry"|"drop","id":…}
+    static constexpr std::string_view kLettersRoute = "/v1/operator/bus/deadletters";
+    struct World {
+        Clock& clock;
+        Random& random;
+        Log& log;
+        FileSystem& files;
+        StorePaths paths;
+        std::string name;            ///< ours, for the server's operators
+        std::function<void()> wake;  ///< called from other threads: turn() has something to do
+    };
+    /// What of the settings cannot be meant; empty when all can. Built without the library it
+    /// knows no bus.
+    static std::string problem(const NatsSettings& nats);
+    /// Null: the settings name no server.
+    static std::unique_ptr<DaemonBus> make(const NatsSettings& nats, World world);
+    ~DaemonBus();
+
+    /// Where the MCP door listens, and who comes through it; before the first attach().
+    void listens_on(std::uint16_t port, const std::string& token);
+    void attach(Engine* engine);  ///< null: none is there
+    /// Before a step of the engine: takes what has come in.
+    void turn();
+    /// After it: acknowledges. Returns when the next turn() is wanted at the latest.
+    std::chrono::nanoseconds settle();
+    void drain();
+    /// Lets go of the server, when the engine is closed.
+    void close();
+
+    /// What an operator asks of a dead letter.
+    Status letter(std::string_view action, std::string_view id);
+    std::string status() const;   ///< JSON object
+    std::string metrics() const;  ///< Prometheus text, all but what each follower has
+    std::vector<FollowerStatus> followers() const;
+
+private:
+    DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<MessageBus> bus);
+    struct Note {
+        std::string name, body;
+        std::function<void(Status)> told;
+    };
+    void note(Note note);
+    std::chrono::nanoseconds follow();
+    std::optional<std::string> entry_before(const std::string& key, Seq before);
+
+    const NatsSettings nats_;
+    World world_;
+    const std::unique_ptr<MessageBus> bus_;
+    BusLink link_;
+    BusIntake intake_;
+    std::unique_ptr<BusAnnouncer> announcer_;
+    BusSink sink_;
+    std::unique_ptr<Follower> follower_;  ///< null: a shadow
+    bool followed_ = false;               ///< it has begun in this process
+    Seq durable_seen_;
+    std::chrono::nanoseconds follow_at_{0};
+    bool outcomes_ = false;
+    std::vector<Note> notes_;  ///< while there is no engine
+    Engine* engine_ = nullptr;
+    std::chrono::nanoseconds link_wait_{0};
+};
+
+/// Flag > environment > file > default, as load_config().
+Result<NatsSettings> load_nats_settings(const DaemonOptions& options);
+
+/// A real bus; null when this program was built without the library for it.
+std::unique_ptr<MessageBus> make_message_bus(const NatsSettings& nats, DaemonBus::World world);
+bool has_message_bus();
+
+}  // namespace se

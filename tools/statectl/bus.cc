@@ -1,0 +1,223 @@
+// bus status, shadow diff: the message bus of a daemon, and how a shadow compares with what it
+// shadows.
+
+#include "tools/statectl/bus_commands.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "engine/egress/dead_letters.h"
+#include "journal/base/json.h"
+#include "journal/base/time_text.h"
+#include "tools/statectl/door.h"
+#include "tools/statectl/line_source.h"
+#include "tools/statectl/no_options.h"
+#include "tools/statectl/reads.h"
+#include "tools/statectl/terminal.h"
+
+namespace se::statectl {
+namespace {
+
+constexpr std::size_t kDocumentDepth = 512;
+constexpr std::size_t kKeysHeldMax = 5'000'000;  // of an export; more: usage
+
+Outcome<int> bus_status(Context& context, const NoOptions&) {
+    SE_TRY(door, find_daemon(context));
+    if (!door)
+        return Failure(kUnavailable,
+                       "no daemon runs on " + context.data + ": nobody is on the bus");
+    if (!door->local())
+        return Failure(kUsage,
+                       "the bus is the operator's: ask by --data, through the daemon's socket");
+    SE_TRY(body, body_of(door->get("/v1/operator/bus")));
+    const auto bus = parse_json(body, kDocumentDepth);
+    if (!bus || !bus->is_object()) return Failure(kError, "the daemon's answer is no JSON");
+    if (context.form() == Form::table) {
+        std::vector<std::pair<std::string, std::string>> facts;
+        for (const auto& [name, value] : bus->object()) facts.emplace_back(name, cell(*bus, name));
+        print_facts(facts);
+    } else {
+        print(to_text(*bus) + "\n");
+    }
+    const Json* const trouble = bus->find("trouble");
+    return trouble == nullptr ? kOk : kUnavailable;
+}
+
+// --- dead letters: what the server refused for good
+
+Outcome<int> list_letters(Context& context, const NoOptions&) {
+    SE_TRY_OK(context.need_files("bus deadletters ls"));
+    SE_TRY_OK(context.need_store());
+    SE_TRY(told, DeadLetters::read(context.files, context.paths(), "nats"));
+    Items items(context.form(), {"ID", "ATTEMPTS", "SINCE", "REASON"}, [](const Json& item) {
+        return Cells{cell(item, "id"), cell(item, "attempts"), cell(item, "ts"),
+                     cell(item, "reason")};
+    });
+    for (const auto& [id, letter] : told.letters) {
+        std::string text;
+        JsonObject(text)
+            .text("id", id)
+            .integer("epoch", letter.at.epoch.value)
+            .integer("seq", letter.at.seq.value)
+            .integer("attempts", letter.attempts)
+            .text("ts", se::to_text(letter.ts))
+            .text("reason", letter.reason)
+            .boolean("retry", letter.retry)
+            .close();
+        items.add(text);
+    }
+    items.finish();
+    if (told.damaged.empty()) return kOk;
+    complain(
+        fmt::format("{} lines of the list are damaged and left as they are", told.damaged.size()));
+    return kDamage;
+}
+
+struct LetterOptions {
+    std::string id;
+};
+
+Outcome<int> ask_letter(Context& context, std::string_view action, const std::string& id) {
+    SE_TRY(door, find_daemon(context));
+    if (!door)
+        return Failure(kUnavailable,
+                       "no daemon runs on " + context.data + ": it publishes, and so it retries");
+    std::string body;
+    JsonObject(body).text("action", action).text("id", id).close();
+    SE_TRY(said, body_of(door->post("/v1/operator/bus/deadletters", body)));
+    print(said + "\n");
+    return kOk;
+}
+
+Outcome<int> retry_letter(Context& context, const LetterOptions& options) {
+    return ask_letter(context, "retry", options.id);
+}
+Outcome<int> drop_letter(Context& context, const LetterOptions& options) {
+    return ask_letter(context, "drop", options.id);
+}
+
+struct DiffOptions {
+    std::string file;
+    bool values_only = false;
+};
+
+/// What the original keeps of a key, and we must have alike. Times are of whoever wrote; they
+/// differ.
+constexpr std::string_view kCompared[] = {"value", "version", "ttl", "updatedBy", "metadata"};
+
+/// A document of an export: {"key" or "id": …, then the snapshot, or a member "data" that holds
+/// it}.
+Outcome<std::pair<std::string, Json>> document_of(const LineSource::Line& line) {
+    const auto wrong = [&](const std::string& why) {
+        return Failure(kUsage, fmt::format("line {}: {}", line.number, why));
+    };
+    if (line.too_long) return wrong("it is too long");
+    auto json = parse_json(line.text, kDocumentDepth);
+    if (!json) return wrong(json.error().text);
+    const Json* key = json->find("key");
+    if (key == nullptr) key = json->find("id");
+    if (key == nullptr || !key->is_string())
+        return wrong(
+            "a document is {\"key\": …, \"value\": …, \"version\": …, …}, and this one names no "
+            "key");
+    std::string name = key->string();
+    if (const Json* const data = json->find("data"); data != nullptr && data->is_object())
+        return std::pair(std::move(name), Json(*data));
+    return std::pair(std::move(name), *std::move(json));
+}
+
+/// "version 3, not 4; …": what is otherwise here than there; empty: nothing.
+std::string difference(const Json& ours, const Json& theirs, bool values_only) {
+    std::string text;
+    for (const std::string_view name : kCompared) {
+        if (values_only && name != "value") continue;
+        const Json* const here = ours.find(name);
+        const Json* const there = theirs.find(name);
+        const Json none;
+        if ((here == nullptr ? none : *here) == (there == nullptr ? none : *there)) continue;
+        text += fmt::format("{}{} {}, not {}", text.empty() ? "" : "; ", name,
+                            here == nullptr ? "absent" : to_text(*here),
+                            there == nullptr ? "absent" : to_text(*there));
+    }
+    return text;
+}
+
+Outcome<int> shadow_diff(Context& context, const DiffOptions& options) {
+    std::map<std::string, Json, std::less<>> theirs;
+    SE_TRY(lines, LineSource::open(context, options.file));
+    for (;;) {
+        SE_TRY(line, lines->next());
+        if (!line) break;
+        SE_TRY(document, document_of(*line));
+        if (theirs.size() == kKeysHeldMax)
+            return Failure(kUsage, fmt::format("more than {} documents", kKeysHeldMax));
+        theirs.insert_or_assign(std::move(document.first), std::move(document.second));
+    }
+    Items items(context.form(), {"KEY", "DIFFERENCE", "WHAT"}, [](const Json& item) {
+        return Cells{cell(item, "key"), cell(item, "difference"), cell(item, "what")};
+    });
+    std::uint64_t compared = 0;
+    const auto tell = [&](std::string_view key, std::string_view kind, std::string_view what) {
+        std::string text;
+        JsonObject(text).text("key", key).text("difference", kind).text("what", what).close();
+        items.add(text);
+    };
+    SE_TRY(reads, Reads::open(context));
+    SE_TRY_OK(reads->list("", [&](std::string_view text) {
+        const auto ours = parse_json(text, kDocumentDepth);
+        const std::string key = ours ? cell(*ours, "key") : std::string();
+        const auto found = theirs.find(key);
+        if (found == theirs.end()) return tell(key, "extra", "only here");
+        ++compared;
+        if (const std::string what = difference(*ours, found->second, options.values_only);
+            !what.empty())
+            tell(key, "different", what);
+        theirs.erase(found);
+    }));
+    for (const auto& [key, document] : theirs) tell(key, "missing", "only in the export");
+    items.finish();
+    remark(fmt::format("{} keys are in both, {} differ", compared, items.count()));
+    return items.count() == 0 ? kOk : kDamage;
+}
+
+}  // namespace
+
+void add_bus(CommandLine& line) {
+    CLI::App* bus = line.add(&line.app, "bus", "The message bus of a daemon", "");
+    bus->require_subcommand(1);
+    line.on(line.add(bus, "status", "Whether it is there, what was taken from it, and what waits",
+                     "  statectl bus status -o json\n"
+                     "The exit code is 7 while there is trouble with it."),
+            std::make_shared<NoOptions>(), bus_status);
+    CLI::App* letters = line.add(bus, "deadletters", "What the server refused for good", "");
+    letters->require_subcommand(1);
+    line.on(line.add(letters, "ls", "List them", "  statectl bus deadletters ls -o table"),
+            std::make_shared<NoOptions>(), list_letters);
+    const auto one = [&](const char* name, const char* help,
+                         Outcome<int> (*work)(Context&, const LetterOptions&)) {
+        auto named = std::make_shared<LetterOptions>();
+        CLI::App* command = line.add(letters, name, help, "");
+        command->add_option("ID", named->id, "Its id, as ls shows it")->required();
+        line.on(command, named, work);
+    };
+    one("retry", "Publish it once more, out of order", retry_letter);
+    one("drop", "Give it up", drop_letter);
+    CLI::App* shadow = line.add(&line.app, "shadow", "A shadow of another engine", "");
+    shadow->require_subcommand(1);
+    auto options = std::make_shared<DiffOptions>();
+    CLI::App* diff = line.add(shadow, "diff",
+                              "Compare the state with an exported copy of the original's documents",
+                              "  statectl shadow diff state.jsonl\n"
+                              "  statectl shadow diff --values-only - <state.jsonl.gz\n"
+                              "Each line of the file is a document: {\"key\": …, \"value\": …, "
+                              "\"version\": …, \"ttl\": …,\n"
+                              "\"updatedBy\": …, \"metadata\": …}, gzip and zstd understood. The "
+                              "exit code is 4 when something differs.");
+    diff->add_option("FILE", options->file, "The export, JSON Lines; - is stdin")->required();
+    diff->add_flag("--values-only", options->values_only,
+                   "Compare values only: for a shadow that began later than the original");
+    line.on(diff, options, shadow_diff);
+}
+
+}  // namespace se::statectl
