@@ -25,6 +25,8 @@ enum class Canary {
                               ///< again
     watermark_before_ack,     ///< a follower's watermark passes what it has handed over
     message_skipped,          ///< a follower passes over one message of a record
+    documents_apart,          ///< Firestore's watermark in a commit before its documents'
+    no_precondition,          ///< Firestore's watermark is written whoever wrote it last
 };
 
 #ifdef SE_CANARIES
