@@ -13,7 +13,8 @@ namespace {
 
 namespace api = google::firestore::v1;
 
-constexpr int kAnswerBytesMax = 64 << 20;  // a page of 300 documents of a MiB is cut by Google before that
+constexpr int kAnswerBytesMax =
+    64 << 20;  // a page of 300 documents of a MiB is cut by Google before that
 
 // --- values
 
@@ -31,10 +32,14 @@ void write(const Value& value, api::Value* out) {
         void operator()(bool truth) const { out->set_boolean_value(truth); }
         void operator()(std::int64_t number) const { out->set_integer_value(number); }
         void operator()(double number) const { out->set_double_value(number); }
-        void operator()(const Timestamp& time) const { write(time, out->mutable_timestamp_value()); }
+        void operator()(const Timestamp& time) const {
+            write(time, out->mutable_timestamp_value());
+        }
         void operator()(const std::string& text) const { out->set_string_value(text); }
         void operator()(const Bytes& bytes) const { out->set_bytes_value(bytes.bytes); }
-        void operator()(const Reference& reference) const { out->set_reference_value(reference.name); }
+        void operator()(const Reference& reference) const {
+            out->set_reference_value(reference.name);
+        }
         void operator()(const GeoPoint& point) const {
             out->mutable_geo_point_value()->set_latitude(point.latitude);
             out->mutable_geo_point_value()->set_longitude(point.longitude);
@@ -62,23 +67,33 @@ Fields read(const google::protobuf::Map<std::string, api::Value>& fields);
 
 Value read(const api::Value& value) {
     switch (value.value_type_case()) {
-        case api::Value::kBooleanValue: return {value.boolean_value()};
-        case api::Value::kIntegerValue: return {std::int64_t{value.integer_value()}};
-        case api::Value::kDoubleValue: return {value.double_value()};
-        case api::Value::kTimestampValue: return {read(value.timestamp_value())};
-        case api::Value::kStringValue: return {value.string_value()};
-        case api::Value::kBytesValue: return {Bytes{value.bytes_value()}};
-        case api::Value::kReferenceValue: return {Reference{value.reference_value()}};
+        case api::Value::kBooleanValue:
+            return {value.boolean_value()};
+        case api::Value::kIntegerValue:
+            return {std::int64_t{value.integer_value()}};
+        case api::Value::kDoubleValue:
+            return {value.double_value()};
+        case api::Value::kTimestampValue:
+            return {read(value.timestamp_value())};
+        case api::Value::kStringValue:
+            return {value.string_value()};
+        case api::Value::kBytesValue:
+            return {Bytes{value.bytes_value()}};
+        case api::Value::kReferenceValue:
+            return {Reference{value.reference_value()}};
         case api::Value::kGeoPointValue:
-            return {GeoPoint{value.geo_point_value().latitude(), value.geo_point_value().longitude()}};
+            return {
+                GeoPoint{value.geo_point_value().latitude(), value.geo_point_value().longitude()}};
         case api::Value::kArrayValue: {
             Value::Array items;
             for (const api::Value& item : value.array_value().values()) items.push_back(read(item));
             return {std::move(items)};
         }
-        case api::Value::kMapValue: return {read(value.map_value().fields())};
+        case api::Value::kMapValue:
+            return {read(value.map_value().fields())};
         case api::Value::kNullValue:
-        case api::Value::VALUE_TYPE_NOT_SET: break;
+        case api::Value::VALUE_TYPE_NOT_SET:
+            break;
     }
     return {nullptr};
 }
@@ -97,22 +112,28 @@ Trouble::Kind kind_of(grpc::StatusCode code) {
     switch (code) {
         case grpc::StatusCode::FAILED_PRECONDITION:
         case grpc::StatusCode::ALREADY_EXISTS:
-        case grpc::StatusCode::NOT_FOUND: return Trouble::Kind::precondition;
-        case grpc::StatusCode::ABORTED: return Trouble::Kind::aborted;
-        case grpc::StatusCode::RESOURCE_EXHAUSTED: return Trouble::Kind::throttled;
+        case grpc::StatusCode::NOT_FOUND:
+            return Trouble::Kind::precondition;
+        case grpc::StatusCode::ABORTED:
+            return Trouble::Kind::aborted;
+        case grpc::StatusCode::RESOURCE_EXHAUSTED:
+            return Trouble::Kind::throttled;
         case grpc::StatusCode::PERMISSION_DENIED:
-        case grpc::StatusCode::UNAUTHENTICATED: return Trouble::Kind::denied;
+        case grpc::StatusCode::UNAUTHENTICATED:
+            return Trouble::Kind::denied;
         case grpc::StatusCode::INVALID_ARGUMENT:
         case grpc::StatusCode::OUT_OF_RANGE:
-        case grpc::StatusCode::UNIMPLEMENTED: return Trouble::Kind::refused;
-        default: return Trouble::Kind::away;
+        case grpc::StatusCode::UNIMPLEMENTED:
+            return Trouble::Kind::refused;
+        default:
+            return Trouble::Kind::away;
     }
 }
 
 std::unexpected<Trouble> trouble(const grpc::Status& status) {
-    return std::unexpected(Trouble{kind_of(status.error_code()),
-                                   "code " + std::to_string(status.error_code()) + ": " +
-                                       status.error_message()});
+    return std::unexpected(
+        Trouble{kind_of(status.error_code()),
+                "code " + std::to_string(status.error_code()) + ": " + status.error_message()});
 }
 
 class GrpcStore final : public DocumentStore {
@@ -133,14 +154,16 @@ public:
             return trouble(status);
         std::vector<Timestamp> times;
         for (const api::WriteResult& result : response.write_results())
-            times.push_back(read(result.has_update_time() ? result.update_time()
-                                                          : response.commit_time()));
+            times.push_back(
+                read(result.has_update_time() ? result.update_time() : response.commit_time()));
         if (times.size() != writes.size())
-            return std::unexpected(Trouble{Trouble::Kind::away, "an answer with other writes than sent"});
+            return std::unexpected(
+                Trouble{Trouble::Kind::away, "an answer with other writes than sent"});
         return times;
     }
 
-    Outcome<std::vector<std::optional<Document>>> get(const std::vector<std::string>& paths) override {
+    Outcome<std::vector<std::optional<Document>>> get(
+        const std::vector<std::string>& paths) override {
         api::BatchGetDocumentsRequest request;
         request.set_database(database_);
         for (const std::string& path : paths) request.add_documents(root_ + path);
@@ -182,7 +205,8 @@ public:
     }
 
     std::string describe() const override {
-        return database_ + (address_.emulator.empty() ? "" : " at the emulator " + address_.emulator);
+        return database_ +
+               (address_.emulator.empty() ? "" : " at the emulator " + address_.emulator);
     }
 
 private:
@@ -191,7 +215,8 @@ private:
             context.set_deadline(std::chrono::system_clock::now() + store.address_.timeout);
             context.AddMetadata("google-cloud-resource-prefix", store.database_);
             // The emulator has no rules for an owner.
-            if (!store.address_.emulator.empty()) context.AddMetadata("authorization", "Bearer owner");
+            if (!store.address_.emulator.empty())
+                context.AddMetadata("authorization", "Bearer owner");
             const std::lock_guard lock(store.mutex_);
             store.under_way_.insert(&context);
             if (store.given_up_) context.TryCancel();
@@ -217,7 +242,8 @@ private:
         if (write.when.kind == Precondition::Kind::absent)
             out->mutable_current_document()->set_exists(false);
         if (write.when.kind == Precondition::Kind::updated_at)
-            firestore::write(write.when.time, out->mutable_current_document()->mutable_update_time());
+            firestore::write(write.when.time,
+                             out->mutable_current_document()->mutable_update_time());
     }
 
     void build(const Query& query, api::StructuredQuery* out) const {
@@ -229,7 +255,8 @@ private:
         const bool goes_on = query.after >= query.prefix && !query.after.empty();
         const std::string& from = goes_on ? query.after : query.prefix;
         if (from.empty()) return;
-        api::StructuredQuery::FieldFilter* const filter = out->mutable_where()->mutable_field_filter();
+        api::StructuredQuery::FieldFilter* const filter =
+            out->mutable_where()->mutable_field_filter();
         filter->mutable_field()->set_field_path("__name__");
         filter->set_op(goes_on ? api::StructuredQuery::FieldFilter::GREATER_THAN
                                : api::StructuredQuery::FieldFilter::GREATER_THAN_OR_EQUAL);

@@ -10,7 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::nanoseconds kIdle = 250ms;     // with fsync never nobody calls when more is durable
+constexpr std::chrono::nanoseconds kIdle =
+    250ms;  // with fsync never nobody calls when more is durable
 constexpr std::chrono::nanoseconds kStopped = 10s;
 constexpr std::size_t kRecordsAStep = 2'000;
 
@@ -89,15 +90,17 @@ std::chrono::nanoseconds Follower::step() {
     };
     no_later(state_not_before_);
     no_later(log_not_before_);
-    if (now() >= read_again_ && window_.size() < options_.window_records && reader_ && reader_->expected() <= durable_ &&
-        window_bytes_ < options_.window_bytes && told_.phase == FollowerState::Phase::following)
+    if (now() >= read_again_ && window_.size() < options_.window_records && reader_ &&
+        reader_->expected() <= durable_ && window_bytes_ < options_.window_bytes &&
+        told_.phase == FollowerState::Phase::following)
         wait = 0ns;
     return wait;
 }
 
 Status Follower::begin() {
     if (!letters_) {
-        SE_TRY(letters, DeadLetters::open(doors_.files, paths_, "firestore", options_.dead_letters));
+        SE_TRY(letters,
+               DeadLetters::open(doors_.files, paths_, "firestore", options_.dead_letters));
         letters_.emplace(std::move(letters));
         told_.dead_letters = letters_->size();
     }
@@ -131,8 +134,8 @@ Result<std::string> Follower::why_not_ours(const Mark& mark) {
         const auto record = reader.at(mark.seq);
         if (!record && record.error().code != Errc::not_found) return record.error();
         if (!record || (*record)->epoch > mark.epoch) {
-            return "another history: what our journal has at seq " + std::to_string(mark.seq.value) +
-                   " is not what the documents were made of";
+            return "another history: what our journal has at seq " +
+                   std::to_string(mark.seq.value) + " is not what the documents were made of";
         }
     }
     SE_TRY(opened, find_newest(doors_.files, paths_, [&](const RecordView& record) {
@@ -146,7 +149,8 @@ Result<std::string> Follower::why_not_ours(const Mark& mark) {
 void Follower::read_more() {
     if (now() < read_again_) return;
     for (std::size_t count = 0; count < kRecordsAStep; ++count) {
-        if (window_.size() >= options_.window_records || window_bytes_ >= options_.window_bytes) return;
+        if (window_.size() >= options_.window_records || window_bytes_ >= options_.window_bytes)
+            return;
         const auto next = reader_->next();
         if (!next) {
             trouble("journal", next.error().text);
@@ -201,7 +205,8 @@ void Follower::meet(const Trouble& met, std::string_view where) {
     trouble(where, std::string(to_text(met.kind)) + ": " + met.text);
     const bool slower = met.kind == Trouble::Kind::throttled || met.kind == Trouble::Kind::aborted;
     if (slower) {
-        told_.interval = std::clamp(2 * told_.interval, options_.interval_first, options_.interval_max);
+        told_.interval =
+            std::clamp(2 * told_.interval, options_.interval_first, options_.interval_max);
         breaker_.succeeded();  // it is there, and answers
     } else {
         breaker_.failed(now());
@@ -217,7 +222,9 @@ void Follower::meet_success() {
     if (told_.phase != FollowerState::Phase::stopped) told_.why.clear();
 }
 
-bool Follower::may_call() { return breaker_.admits(now()); }
+bool Follower::may_call() {
+    return breaker_.admits(now());
+}
 
 /// Refused for good: durably a dead letter, and the rest goes on. `path` names it.
 void Follower::bury(const std::string& path, Cursor at, const std::string& why) {
@@ -265,6 +272,8 @@ bool Follower::quiet() const {
            std::ranges::all_of(log_jobs_, [](const auto& job) { return job == nullptr; });
 }
 
-FollowerState Follower::state() const { return told_; }
+FollowerState Follower::state() const {
+    return told_;
+}
 
 }  // namespace se::firestore

@@ -24,15 +24,17 @@ namespace se::firestore {
 
 /// Limits of the follower. What it does not hold waits in the journal.
 struct FollowerOptions {
-    bool bootstrap = false;                     ///< take over a project that is empty or not ours
-    std::uint64_t window_records = 16'384;      ///< read and not passed; more wait in the journal
-    std::uint64_t window_bytes = 32u << 20;     ///< likewise
-    BatchLimits state;                          ///< of one commit of state documents
+    bool bootstrap = false;                  ///< take over a project that is empty or not ours
+    std::uint64_t window_records = 16'384;   ///< read and not passed; more wait in the journal
+    std::uint64_t window_bytes = 32u << 20;  ///< likewise
+    BatchLimits state;                       ///< of one commit of state documents
     BatchLimits log = {.documents = 200, .bytes = 2u << 20};  ///< of one commit of log documents
-    std::uint64_t dead_letters = 10'000;        ///< more: it stands still and says so
+    std::uint64_t dead_letters = 10'000;                      ///< more: it stands still and says so
     std::chrono::nanoseconds interval_first = std::chrono::milliseconds(50);
-    std::chrono::nanoseconds interval_max = std::chrono::seconds(1);  ///< between commits, throttled
-    Backoff::Options backoff = {.first = std::chrono::milliseconds(100), .max = std::chrono::seconds(10)};
+    std::chrono::nanoseconds interval_max =
+        std::chrono::seconds(1);  ///< between commits, throttled
+    Backoff::Options backoff = {.first = std::chrono::milliseconds(100),
+                                .max = std::chrono::seconds(10)};
     Breaker::Options breaker;
 };
 
@@ -40,12 +42,12 @@ struct FollowerOptions {
 struct FollowerState {
     enum class Phase : std::uint8_t { looking, claiming, bootstrapping, following, stopped };
     Phase phase = Phase::looking;
-    std::string why;                ///< it stopped, or what is wrong now; empty: nothing
+    std::string why;  ///< it stopped, or what is wrong now; empty: nothing
     Seq watermark;
-    std::uint64_t lag = 0;          ///< durable records behind the watermark
-    double lag_seconds = 0;         ///< the age of the first of them
+    std::uint64_t lag = 0;   ///< durable records behind the watermark
+    double lag_seconds = 0;  ///< the age of the first of them
     std::uint64_t state_commits = 0, log_commits = 0, state_documents = 0, log_documents = 0;
-    std::uint64_t coalesced = 0;    ///< changes that a newer one of the same commit made needless
+    std::uint64_t coalesced = 0;  ///< changes that a newer one of the same commit made needless
     std::uint64_t troubles = 0, dead_letters = 0;
     std::uint64_t bootstrap_documents = 0;  ///< state documents that the bootstrap has written
     Breaker::State breaker = Breaker::State::closed;
@@ -56,13 +58,14 @@ std::string_view to_text(FollowerState::Phase phase);
 std::string to_json(const FollowerState& state, const std::string& where);
 std::string metrics_of(const FollowerState& state);  ///< Prometheus text: state_engine_firestore_*
 
-/// Keeps the documents the fold of the journal (P6). Whoever steps it decides on which thread; its calls
-/// to the store run on the lanes.
+/// Keeps the documents the fold of the journal (P6). Whoever steps it decides on which thread; its
+/// calls to the store run on the lanes.
 ///
-/// State documents and watermark move in one atomic commit, whose precondition is the watermark as it was
-/// last read or written; one such commit is under way at a time. After each, the state documents are
-/// exactly the fold up to the watermark. It is sent when the log documents of all its records are
-/// acknowledged: those go ahead in parallel, and no two of one name are under way at once.
+/// State documents and watermark move in one atomic commit, whose precondition is the watermark as
+/// it was last read or written; one such commit is under way at a time. After each, the state
+/// documents are exactly the fold up to the watermark. It is sent when the log documents of all its
+/// records are acknowledged: those go ahead in parallel, and no two of one name are under way at
+/// once.
 class Follower {
 public:
     /// Live entries in byte order of their keys, all as of one seq.
@@ -70,7 +73,8 @@ public:
         Seq as_of;
         std::vector<std::pair<std::string, Entry>> entries;
     };
-    /// Those behind `after`, at most `limit`. Asked for by a bootstrap only, from the thread of step().
+    /// Those behind `after`, at most `limit`. Asked for by a bootstrap only, from the thread of
+    /// step().
     using StateDoor = std::function<Result<StatePage>(const std::string& after, std::size_t limit)>;
     struct Doors {
         FileSystem& files;
@@ -86,8 +90,8 @@ public:
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
-    /// Does what can be done now. Returns when it wants to be called again at the latest; sooner when the
-    /// journal has more, or a lane has an outcome.
+    /// Does what can be done now. Returns when it wants to be called again at the latest; sooner
+    /// when the journal has more, or a lane has an outcome.
     std::chrono::nanoseconds step();
     /// The journal was opened anew, by a new run: looks again at what is there.
     void restart();
@@ -121,10 +125,10 @@ private:
         enum class Kind : std::uint8_t { look, commit, claim, probe, letter, page, survey, sweep };
         Kind kind = Kind::look;
         std::uint64_t generation = 0;
-        std::vector<Write> writes;  ///< the watermark last
-        Mark mark;                  ///< as the watermark would be
+        std::vector<Write> writes;         ///< the watermark last
+        Mark mark;                         ///< as the watermark would be
         std::vector<Cursor> records = {};  ///< whose documents the writes are
-        bool single = false;        ///< commit: of one record only
+        bool single = false;               ///< commit: of one record only
         Query query = {};
         Outcome<std::vector<Timestamp>> committed;
         Outcome<std::vector<std::optional<Document>>> got;
@@ -188,7 +192,8 @@ private:
     std::optional<Us> us_;
     std::optional<JournalReader> reader_;
     std::optional<DeadLetters> letters_;
-    std::optional<Timestamp> mark_time_;  ///< of the watermark, as last read or written; empty: it is not there
+    std::optional<Timestamp>
+        mark_time_;  ///< of the watermark, as last read or written; empty: it is not there
     Mark mark_;
     FollowerState told_;
     Seq durable_;
@@ -211,18 +216,19 @@ private:
     };
     std::optional<Probe> probe_;
     bool followed_ = false;  ///< in this process: what is missing now was taken away
-    std::map<std::string, Seq, std::less<>> ahead_;  ///< keys that a bootstrap wrote as of a later seq
+    std::map<std::string, Seq, std::less<>>
+        ahead_;  ///< keys that a bootstrap wrote as of a later seq
 
     // --- a bootstrap's place: a page of the state, then what else is there between its keys
     struct Page {
         std::string after;            ///< its keys are behind this one
         std::optional<StatePage> is;  ///< written; what is there is looked through
         bool last = false;
-        std::string surveyed;         ///< up to this id
+        std::string surveyed;  ///< up to this id
     };
     Page page_;
     std::optional<StatePage> fetched_;  ///< until what it shows is durable
-    std::optional<Seq> pages_from_;   ///< the state documents are as of this seq or later
+    std::optional<Seq> pages_from_;     ///< the state documents are as of this seq or later
 
     std::chrono::nanoseconds state_not_before_{}, log_not_before_{};
     std::chrono::nanoseconds begin_again_{}, read_again_{}, look_again_{};

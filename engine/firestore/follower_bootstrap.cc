@@ -1,6 +1,6 @@
-// A project that was empty or not ours becomes the documents of this store: first its state as of now, page
-// by page, and what is there beside it goes; then the log from the first record on. Whoever reads meanwhile
-// never sees an older state than before it was ours.
+// A project that was empty or not ours becomes the documents of this store: first its state as of
+// now, page by page, and what is there beside it goes; then the log from the first record on.
+// Whoever reads meanwhile never sees an older state than before it was ours.
 
 #include <algorithm>
 
@@ -17,7 +17,8 @@ constexpr std::uint64_t kTellEach = 10'000;
 
 void Follower::begin_bootstrap(const std::optional<Document>& found) {
     if (!found) mark_time_.reset();
-    mark_ = Mark{.store = us_->store, .epoch = us_->epoch, .run = us_->run, .seq = {}, .bootstrap = Seq{}};
+    mark_ = Mark{
+        .store = us_->store, .epoch = us_->epoch, .run = us_->run, .seq = {}, .bootstrap = Seq{}};
     told_.phase = FollowerState::Phase::claiming;
     doors_.log.write({Severity::warning,
                       "state-engine.firestore.bootstrap",
@@ -121,7 +122,8 @@ void Follower::take_survey(StateJob& job) {
         const auto at = std::ranges::lower_bound(
             entries, id, {}, [](const auto& entry) { return std::string_view(entry.first); });
         if (at != entries.end() && at->first == id) continue;
-        sweep.writes.push_back({document.path, std::nullopt, Precondition::updated_at(document.update_time)});
+        sweep.writes.push_back(
+            {document.path, std::nullopt, Precondition::updated_at(document.update_time)});
     }
     if (over) end_page();
     if (sweep.writes.empty()) return;

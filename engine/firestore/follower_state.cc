@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 using enum FollowerState::Phase;
 
 constexpr const char* kRemedy =
-    "; start once with --firestore-bootstrap to make the project's state and mutation_log those of this store";
+    "; start once with --firestore-bootstrap to make the project's state and mutation_log those of "
+    "this store";
 
 }  // namespace
 
@@ -44,10 +45,13 @@ void Follower::send_state() {
     if (told_.phase == stopped || state_job_ != nullptr || doors_.state_lane.busy()) return;
     if (now() < state_not_before_ || !may_call()) return;
     switch (told_.phase) {
-        case looking: return start({.kind = StateJob::Kind::look});
+        case looking:
+            return start({.kind = StateJob::Kind::look});
         case claiming:
-            return start({.kind = StateJob::Kind::claim, .writes = {mark_write(mark_)}, .mark = mark_});
-        case bootstrapping: return send_bootstrap();
+            return start(
+                {.kind = StateJob::Kind::claim, .writes = {mark_write(mark_)}, .mark = mark_});
+        case bootstrapping:
+            return send_bootstrap();
         case following:
             if (probe_) {
                 send_probe();
@@ -55,7 +59,8 @@ void Follower::send_state() {
                 send_commit();
             }
             return;
-        case stopped: return;
+        case stopped:
+            return;
     }
 }
 
@@ -75,14 +80,21 @@ void Follower::take_state_outcome() {
     }
     using Kind = StateJob::Kind;
     switch (job->kind) {
-        case Kind::look: return take_look(*job);
-        case Kind::survey: return take_survey(*job);
-        case Kind::page: return take_page(*job);
-        case Kind::sweep: return take_sweep(*job);
-        case Kind::probe: return take_probe(*job);
-        case Kind::letter: return take_letter(*job);
+        case Kind::look:
+            return take_look(*job);
+        case Kind::survey:
+            return take_survey(*job);
+        case Kind::page:
+            return take_page(*job);
+        case Kind::sweep:
+            return take_sweep(*job);
+        case Kind::probe:
+            return take_probe(*job);
+        case Kind::letter:
+            return take_letter(*job);
         case Kind::claim:
-        case Kind::commit: return take_commit(*job);
+        case Kind::commit:
+            return take_commit(*job);
     }
 }
 
@@ -106,7 +118,8 @@ void Follower::take_look(StateJob& job) {
     breaker_.succeeded();
     backoff_.reset();
     const std::optional<Document>& found = job.got->front();
-    const auto verdict = judge(found, *us_, [this](const Mark& mark) { return why_not_ours(mark); });
+    const auto verdict =
+        judge(found, *us_, [this](const Mark& mark) { return why_not_ours(mark); });
     if (!verdict) {
         trouble("journal", verdict.error().text);
         state_not_before_ = now() + disk_backoff_.next();
@@ -131,7 +144,8 @@ void Follower::take_look(StateJob& job) {
         case Standing::other_history:
             if (options_.bootstrap && !followed_) return begin_bootstrap(found);
             return stop(verdict->why + (followed_ ? "" : kRemedy));
-        case Standing::fenced: return stop(verdict->why);
+        case Standing::fenced:
+            return stop(verdict->why);
     }
 }
 
@@ -176,7 +190,8 @@ void Follower::send_commit() {
         if (!mark_.bootstrap || slot.seq > *mark_.bootstrap) {
             const Status parsed = parse_record(slot.line, &record);
             const auto added = parsed ? batch.add(record) : Result<bool>(parsed.error());
-            if (!added) return stop("seq " + std::to_string(slot.seq.value) + ": " + added.error().text);
+            if (!added)
+                return stop("seq " + std::to_string(slot.seq.value) + ": " + added.error().text);
             if (!*added) break;
             if (record.kind == Kind::accepted) changes += record.changes.size();
         }
@@ -281,7 +296,8 @@ bool Follower::send_letter() {
             trouble("journal", reader.error().text);
             return false;
         }
-        if (const auto record = reader->at(asked.at.seq); record && (*record)->epoch == asked.at.epoch) {
+        if (const auto record = reader->at(asked.at.seq);
+            record && (*record)->epoch == asked.at.epoch) {
             if (log_path(**record) == asked.id) {
                 auto fields = log_fields(**record);
                 why_not = fields ? why_not_storable(asked.id, *fields) : fields.error().text;

@@ -68,7 +68,8 @@ public:
     /// All or nothing. The time at which each was written, in order (a deletion's says nothing).
     virtual Outcome<std::vector<Timestamp>> commit(const std::vector<Write>& writes) = 0;
     /// In the order of `paths`; nothing where there is no such document.
-    virtual Outcome<std::vector<std::optional<Document>>> get(const std::vector<std::string>& paths) = 0;
+    virtual Outcome<std::vector<std::optional<Document>>> get(
+        const std::vector<std::string>& paths) = 0;
     /// In byte order of the ids. Fewer than `limit`: that is all.
     virtual Outcome<std::vector<Document>> list(const Query& query) = 0;
     /// Calls that are under way, and all to come, end soon, as if it were away.
@@ -79,12 +80,18 @@ public:
 
 inline std::string_view to_text(Trouble::Kind kind) {
     switch (kind) {
-        case Trouble::Kind::precondition: return "precondition";
-        case Trouble::Kind::aborted: return "aborted";
-        case Trouble::Kind::throttled: return "throttled";
-        case Trouble::Kind::away: return "away";
-        case Trouble::Kind::denied: return "denied";
-        case Trouble::Kind::refused: break;
+        case Trouble::Kind::precondition:
+            return "precondition";
+        case Trouble::Kind::aborted:
+            return "aborted";
+        case Trouble::Kind::throttled:
+            return "throttled";
+        case Trouble::Kind::away:
+            return "away";
+        case Trouble::Kind::denied:
+            return "denied";
+        case Trouble::Kind::refused:
+            break;
     }
     return "refused";
 }

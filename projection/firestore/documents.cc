@@ -1,20 +1,19 @@
 #include "projection/firestore/documents.h"
 
 #include "journal/base/hash.h"
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 #include "journal/body.h"
 
 namespace se::firestore {
 namespace {
 
-constexpr std::size_t kDepthAnyMax = 1'000;
-
 std::int64_t signed_of(std::uint64_t number) {
     return static_cast<std::int64_t>(number);
 }
 
 Status add_json(Fields& fields, std::string_view name, std::string_view json) {
-    SE_TRY(parsed, parse_json(json, kDepthAnyMax));
+    SE_TRY(parsed, parse_json(json, kJsonDepthTrusted));
     fields.emplace_back(name, value_of(parsed));
     return Ok{};
 }
@@ -174,7 +173,8 @@ std::optional<Mark> mark_of(const Fields& fields) {
     const auto epoch = count_in(fields, "epoch");
     const auto seq = count_in(fields, "seq");
     if (!store || !run || !epoch || !seq) return std::nullopt;
-    Mark mark{.store = *store, .epoch = Epoch{*epoch}, .run = *run, .seq = Seq{*seq}, .bootstrap = {}};
+    Mark mark{
+        .store = *store, .epoch = Epoch{*epoch}, .run = *run, .seq = Seq{*seq}, .bootstrap = {}};
     if (const auto bootstrap = count_in(fields, "bootstrap")) mark.bootstrap = Seq{*bootstrap};
     mark.until = Seq{count_in(fields, "until").value_or(0)};
     return mark;

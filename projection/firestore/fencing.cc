@@ -4,12 +4,18 @@ namespace se::firestore {
 
 std::string_view to_text(Standing standing) {
     switch (standing) {
-        case Standing::ours: return "ours";
-        case Standing::takeover: return "takeover";
-        case Standing::vacant: return "vacant";
-        case Standing::foreign: return "foreign";
-        case Standing::other_history: return "other_history";
-        case Standing::fenced: break;
+        case Standing::ours:
+            return "ours";
+        case Standing::takeover:
+            return "takeover";
+        case Standing::vacant:
+            return "vacant";
+        case Standing::foreign:
+            return "foreign";
+        case Standing::other_history:
+            return "other_history";
+        case Standing::fenced:
+            break;
     }
     return "fenced";
 }

@@ -21,8 +21,10 @@ Result<bool> StateBatch::add(const RecordView& record) {
     std::uint64_t documents = entries_.size(), bytes = bytes_;
     for (const auto& [key, entry] : changes) {
         const auto held = entries_.find(key);
-        if (held == entries_.end()) ++documents;
-        else bytes -= weight(key, held->second);
+        if (held == entries_.end())
+            ++documents;
+        else
+            bytes -= weight(key, held->second);
         bytes += weight(key, entry);
     }
     if (records_ > 0 && (documents > limits_.documents || bytes > limits_.bytes)) return false;

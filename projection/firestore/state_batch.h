@@ -12,12 +12,12 @@
 namespace se::firestore {
 
 struct BatchLimits {
-    std::uint64_t documents = 400;      ///< of one commit; Google's emulator and service take 500
-    std::uint64_t bytes = 4u << 20;     ///< of one commit; the service takes 10 MiB
+    std::uint64_t documents = 400;   ///< of one commit; Google's emulator and service take 500
+    std::uint64_t bytes = 4u << 20;  ///< of one commit; the service takes 10 MiB
 };
 
-/// What records change in the state, as the documents of one commit: of each key only the newest entry is
-/// kept. The documents are exactly the fold up to the last record that was added.
+/// What records change in the state, as the documents of one commit: of each key only the newest
+/// entry is kept. The documents are exactly the fold up to the last record that was added.
 class StateBatch {
 public:
     explicit StateBatch(BatchLimits limits) : limits_(limits) {}
@@ -39,8 +39,8 @@ private:
     Seq through_;
 };
 
-/// An entry as its document, or a deleted one as the document's end. `why_not`: why Firestore would not
-/// take it, when that is known; there is no write then.
+/// An entry as its document, or a deleted one as the document's end. `why_not`: why Firestore would
+/// not take it, when that is known; there is no write then.
 Result<std::optional<Write>> write_of(std::string_view key, const EntryView& entry,
                                       std::string* why_not);
 

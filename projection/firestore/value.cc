@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 
 namespace se::firestore {
@@ -13,8 +14,6 @@ using Map = Value::Map;
 
 constexpr std::string_view kArray = "se~array";
 constexpr std::string_view kJson = "se~json";
-constexpr std::size_t kDepthAnyMax = 1'000;
-
 bool is_reserved(std::string_view name) {
     return name.size() >= 4 && name.starts_with("__") && name.ends_with("__");
 }
@@ -58,7 +57,8 @@ std::size_t levels_of(const Json& json, bool in_array) {
         return below + (in_array ? 2 : 1);
     }
     if (!json.is_object()) return 0;
-    for (const auto& [name, member] : json.object()) below = std::max(below, levels_of(member, false));
+    for (const auto& [name, member] : json.object())
+        below = std::max(below, levels_of(member, false));
     return below + 1;
 }
 
@@ -90,13 +90,19 @@ bool fits(const Json& json, Room room, bool in_array) {
 
 Value convert(const Json& json, Room room, bool in_array) {
     switch (json.type()) {
-        case Json::Type::null: return {nullptr};
-        case Json::Type::boolean: return {json.boolean()};
-        case Json::Type::integer: return {json.integer()};
-        case Json::Type::number: return {json.number()};
-        case Json::Type::string: return {json.string()};
+        case Json::Type::null:
+            return {nullptr};
+        case Json::Type::boolean:
+            return {json.boolean()};
+        case Json::Type::integer:
+            return {json.integer()};
+        case Json::Type::number:
+            return {json.number()};
+        case Json::Type::string:
+            return {json.string()};
         case Json::Type::array:
-        case Json::Type::object: break;
+        case Json::Type::object:
+            break;
     }
     if (!fits(json, room, in_array)) return wrapped(kJson, {to_text(json)});
     if (json.is_object()) return convert_object(json, room);
@@ -115,7 +121,8 @@ std::string base64(std::string_view bytes) {
     for (std::size_t at = 0; at < bytes.size(); at += 3) {
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < 3; ++i)
-            bits = bits << 8 | (at + i < bytes.size() ? static_cast<std::uint8_t>(bytes[at + i]) : 0u);
+            bits =
+                bits << 8 | (at + i < bytes.size() ? static_cast<std::uint8_t>(bytes[at + i]) : 0u);
         const std::size_t digits = std::min<std::size_t>(bytes.size() - at, 3) + 1;
         for (std::size_t i = 0; i < 4; ++i)
             text += i < digits ? kDigits[bits >> (18 - 6 * i) & 63u] : '=';
@@ -150,7 +157,7 @@ Result<Json> json_of_map(const Map& map) {
     }
     if (map.size() == 1 && map.front().first == kJson) {
         if (const auto* text = map.front().second.as<std::string>())
-            return parse_json(*text, kDepthAnyMax);
+            return parse_json(*text, kJsonDepthTrusted);
     }
     Json::Object object;
     object.reserve(map.size());
@@ -159,7 +166,9 @@ Result<Json> json_of_map(const Map& map) {
         const bool escaped = name.starts_with(kEscape);
         object.emplace_back(escaped ? name.substr(kEscape.size()) : name, std::move(json));
     }
-    const auto by_name = [](const Json::Member& member) -> const std::string& { return member.first; };
+    const auto by_name = [](const Json::Member& member) -> const std::string& {
+        return member.first;
+    };
     std::ranges::sort(object, {}, by_name);
     if (std::ranges::adjacent_find(object, {}, by_name) != object.end())
         return Error{Errc::malformed, "two members of one name behind their escapes"};
@@ -181,8 +190,8 @@ const Value* find(const Fields& fields, std::string_view name) {
 }
 
 void set(Fields& fields, std::string name, Value value) {
-    const auto at = std::ranges::lower_bound(fields, name, {},
-                                             [](const auto& field) { return field.first; });
+    const auto at =
+        std::ranges::lower_bound(fields, name, {}, [](const auto& field) { return field.first; });
     if (at != fields.end() && at->first == name) {
         at->second = std::move(value);
     } else {
@@ -191,7 +200,8 @@ void set(Fields& fields, std::string name, Value value) {
 }
 
 void sort(Fields& fields) {
-    std::ranges::sort(fields, {}, [](const auto& field) -> const std::string& { return field.first; });
+    std::ranges::sort(fields, {},
+                      [](const auto& field) -> const std::string& { return field.first; });
 }
 
 Value value_of(const Json& json, std::size_t levels) {
@@ -229,7 +239,9 @@ std::size_t bytes_of(const Value& value) {
         std::size_t operator()(const Timestamp&) const { return 8; }
         std::size_t operator()(const std::string& text) const { return text.size() + 1; }
         std::size_t operator()(const Bytes& bytes) const { return bytes.bytes.size(); }
-        std::size_t operator()(const Reference& reference) const { return reference.name.size() + 16; }
+        std::size_t operator()(const Reference& reference) const {
+            return reference.name.size() + 16;
+        }
         std::size_t operator()(const GeoPoint&) const { return 16; }
         std::size_t operator()(const Array& items) const {
             std::size_t bytes = 0;

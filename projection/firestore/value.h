@@ -36,14 +36,14 @@ struct GeoPoint {
     bool operator==(const GeoPoint&) const = default;
 };
 
-/// What a field of a document holds. Bytes, references and points are never written by us; they may be
-/// met in documents of others.
+/// What a field of a document holds. Bytes, references and points are never written by us; they may
+/// be met in documents of others.
 struct Value {
     using Array = std::vector<Value>;
     using Map = std::vector<std::pair<std::string, Value>>;  ///< in byte order of the names, unique
 
-    std::variant<std::nullptr_t, bool, std::int64_t, double, Timestamp, std::string, Bytes, Reference,
-                 GeoPoint, Array, Map>
+    std::variant<std::nullptr_t, bool, std::int64_t, double, Timestamp, std::string, Bytes,
+                 Reference, GeoPoint, Array, Map>
         is;
 
     template <class T>
@@ -63,14 +63,14 @@ void sort(Fields& fields);
 
 /// Maps and arrays within each other, the field itself being the first.
 inline constexpr std::size_t kLevelsMax = 20;
-/// All names from the document's field down to a member, with dots and quotes; Firestore's limit is 1,500
-/// with the field's own name.
+/// All names from the document's field down to a member, with dots and quotes; Firestore's limit is
+/// 1,500 with the field's own name.
 inline constexpr std::size_t kFieldPathBytesMax = 1'460;
 /// Before a member name that Firestore would not take, and before one that begins like this.
 inline constexpr std::string_view kEscape = "se~";
 
-/// JSON as Firestore can hold it; json_of() gives exactly the same JSON back. Integers, doubles, texts,
-/// maps and arrays are themselves. What Firestore refuses is written so:
+/// JSON as Firestore can hold it; json_of() gives exactly the same JSON back. Integers, doubles,
+/// texts, maps and arrays are themselves. What Firestore refuses is written so:
 ///
 ///     [1, [2]]                      an array in an array      [1, {"se~array": [2]}]
 ///     {"": 1, "__x__": 2}           empty and reserved names  {"se~": 1, "se~__x__": 2}

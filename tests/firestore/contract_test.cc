@@ -38,10 +38,12 @@ Timestamp put(DocumentStore& store, const std::string& path, std::string_view js
 }
 
 void what_is_written_is_read(DocumentStore& store) {
-    const Timestamp time = put(store, "state/a", R"({"v":[1,-2.5,"x",null,true,{"m":{}}],"n":9007199254740993})");
+    const Timestamp time =
+        put(store, "state/a", R"({"v":[1,-2.5,"x",null,true,{"m":{}}],"n":9007199254740993})");
     const auto found = get(store, "state/a");
     REQUIRE(found);
-    CHECK(found->fields == fields_of(R"({"v":[1,-2.5,"x",null,true,{"m":{}}],"n":9007199254740993})"));
+    CHECK(found->fields ==
+          fields_of(R"({"v":[1,-2.5,"x",null,true,{"m":{}}],"n":9007199254740993})"));
     CHECK(found->update_time == time);
     CHECK_FALSE(get(store, "state/absent"));
     const auto both = store.get({"state/absent", "state/a"});
@@ -71,8 +73,9 @@ void preconditions_hold(DocumentStore& store) {
     CHECK(second > first);
 
     // All or nothing: what stands beside a stale precondition is not written.
-    const auto stale = store.commit({{"c/beside", fields_of(R"({"n":1})")},
-                                     {"c/mark", fields_of(R"({"n":3})"), Precondition::updated_at(first)}});
+    const auto stale =
+        store.commit({{"c/beside", fields_of(R"({"n":1})")},
+                      {"c/mark", fields_of(R"({"n":3})"), Precondition::updated_at(first)}});
     CHECK(kind_of(stale) == Trouble::Kind::precondition);
     CHECK_FALSE(get(store, "c/beside"));
     CHECK(get(store, "c/mark")->fields == fields_of(R"({"n":2})"));
@@ -95,10 +98,12 @@ void lists_come_in_order_and_in_pages(DocumentStore& store) {
     using Names = std::vector<std::string>;
     CHECK(ids({.collection = "list"}) ==
           Names{"use", "user", "user.a", "user.b", "user.\xC3\xA9", "userx", "z"});
-    CHECK(ids({.collection = "list", .prefix = "user."}) == Names{"user.a", "user.b", "user.\xC3\xA9"});
+    CHECK(ids({.collection = "list", .prefix = "user."}) ==
+          Names{"user.a", "user.b", "user.\xC3\xA9"});
     CHECK(ids({.collection = "list", .prefix = "user.", .after = "user.a", .limit = 1}) ==
           Names{"user.b"});
-    CHECK(ids({.collection = "list", .after = "user.b", .limit = 2}) == Names{"user.\xC3\xA9", "userx"});
+    CHECK(ids({.collection = "list", .after = "user.b", .limit = 2}) ==
+          Names{"user.\xC3\xA9", "userx"});
     CHECK(ids({.collection = "empty"}).empty());
 }
 

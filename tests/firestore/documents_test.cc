@@ -60,7 +60,8 @@ TEST_CASE("an entry is a StateSnapshot, with a deadline also as a timestamp") {
     entry.reason = "why";
     auto fields = state_fields(entry);
     REQUIRE(fields);
-    check(shown(*fields), R"({"value":{"a":[1]},"updatedAt":"2026-11-21T02:00:00.000Z","updatedBy":"llm-bot",
+    check(shown(*fields),
+          R"({"value":{"a":[1]},"updatedAt":"2026-11-21T02:00:00.000Z","updatedBy":"llm-bot",
         "version":3,"ttl":null,"metadata":{"source":"why"},"seq":9})");
 
     entry.ttl = 60;
@@ -68,7 +69,8 @@ TEST_CASE("an entry is a StateSnapshot, with a deadline also as a timestamp") {
     entry.metadata = R"({"source":"mine","x":1})";
     fields = state_fields(entry);
     REQUIRE(fields);
-    check(shown(*fields), R"({"value":{"a":[1]},"updatedAt":"2026-11-21T02:00:00.000Z","updatedBy":"llm-bot",
+    check(shown(*fields),
+          R"({"value":{"a":[1]},"updatedAt":"2026-11-21T02:00:00.000Z","updatedBy":"llm-bot",
         "version":3,"ttl":60,"metadata":{"source":"mine","x":1},"seq":9,"expiresAt":"2026-11-21T02:01:00.500Z"})");
     CHECK(*find(*fields, "expiresAt")->as<Timestamp>() == Timestamp{1'795'226'460, 500'000'000});
 }
@@ -79,9 +81,14 @@ TEST_CASE("an accepted and a rejected proposal are MutationLogEntries") {
                           .content = std::string(32, '0'),
                           .actor = "twitch",
                           .changes = {{"stream.state", "set", Version{1}}}};
-    check(log_of(set, {.reason = "went live", .metadata = R"({"a":1})", .values = {"\"on\""},
-                       .ttl = 60, .expected_version = 0, .ts = "2026-11-21T01:59:59Z"}),
-          R"({"id":"m-1","op":"set","key":"stream.state","value":"on","actor":"twitch","reason":"went live",
+    check(
+        log_of(set, {.reason = "went live",
+                     .metadata = R"({"a":1})",
+                     .values = {"\"on\""},
+                     .ttl = 60,
+                     .expected_version = 0,
+                     .ts = "2026-11-21T01:59:59Z"}),
+        R"({"id":"m-1","op":"set","key":"stream.state","value":"on","actor":"twitch","reason":"went live",
               "expectedVersion":0,"ts":"2026-11-21T01:59:59Z","ttl":60,"metadata":{"a":1},
               "committedAt":"2026-11-21T02:00:00.000Z","status":"accepted","resultingVersion":1,"seq":7,"epoch":3})");
 
@@ -116,7 +123,8 @@ TEST_CASE("several ops are one log document that names them all") {
                             .content = std::string(32, '0'),
                             .actor = "a",
                             .changes = {{"x", "set", Version{1}}, {"y", "delete", Version{4}}}};
-    check(log_of(draft, {.reason = "r", .values = {"1", "null"},
+    check(log_of(draft, {.reason = "r",
+                         .values = {"1", "null"},
                          .ops = R"([{"key":"x","op":"set","value":1},{"key":"y","op":"delete"}])"}),
           R"({"id":"m-2","actor":"a","reason":"r","ts":"2026-11-21T02:00:00.000Z",
               "committedAt":"2026-11-21T02:00:00.000Z","status":"accepted","seq":7,"epoch":3,
@@ -126,8 +134,12 @@ TEST_CASE("several ops are one log document that names them all") {
 
 TEST_CASE("a log document is named by its id where that can be, else by its hash") {
     const auto id_of = [](std::string id) {
-        return log_id(record({.kind = Kind::accepted, .id = std::move(id),
-                              .content = std::string(32, '0'), .actor = "a"}, {})->view);
+        return log_id(record({.kind = Kind::accepted,
+                              .id = std::move(id),
+                              .content = std::string(32, '0'),
+                              .actor = "a"},
+                             {})
+                          ->view);
     };
     CHECK(id_of("550e8400-e29b-41d4-a716-446655440000:disposition") ==
           "550e8400-e29b-41d4-a716-446655440000:disposition");
@@ -143,8 +155,8 @@ TEST_CASE("a log document is named by its id where that can be, else by its hash
 
 TEST_CASE("what is no decision has no log document") {
     CHECK_FALSE(log_path(record({.kind = Kind::note, .note = "opened", .actor = "a"}, {})->view));
-    CHECK(log_path(record({.kind = Kind::rejected, .code = "absent", .id = "i", .actor = "a"}, {})->view) ==
-          "mutation_log/i");
+    CHECK(log_path(record({.kind = Kind::rejected, .code = "absent", .id = "i", .actor = "a"}, {})
+                       ->view) == "mutation_log/i");
 }
 
 TEST_CASE("a document that Firestore would not take is known before it is sent") {

@@ -81,9 +81,13 @@ bool Emulator::skipped(const char* test) {
     return true;
 }
 
-Emulator::Emulator() : port_(free_port()) { start(); }
+Emulator::Emulator() : port_(free_port()) {
+    start();
+}
 
-Emulator::~Emulator() { kill_hard(); }
+Emulator::~Emulator() {
+    kill_hard();
+}
 
 void Emulator::start() {
     SE_ASSERT(pid_ < 0);

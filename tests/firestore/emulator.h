@@ -10,10 +10,12 @@
 
 namespace se::test {
 
-/// Google's Firestore emulator on a free port of loopback; ended, by its process id, with this object.
+/// Google's Firestore emulator on a free port of loopback; ended, by its process id, with this
+/// object.
 class Emulator {
 public:
-    /// Where it is: FIRESTORE_EMULATOR_JAR, else where the Google Cloud CLI installs it. Empty: nowhere.
+    /// Where it is: FIRESTORE_EMULATOR_JAR, else where the Google Cloud CLI installs it. Empty:
+    /// nowhere.
     static std::string jar();
     /// Says so, loudly, and returns true where there is none. Where there is one, it must work.
     static bool skipped(const char* test);

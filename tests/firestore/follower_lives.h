@@ -8,7 +8,8 @@ namespace se::firestore {
 
 /// Runs until it says that it stopped.
 inline std::string why_it_stops(FollowerWorld& world) {
-    for (int i = 0; i < 200 && world.follower->state().phase != FollowerState::Phase::stopped; ++i) {
+    for (int i = 0; i < 200 && world.follower->state().phase != FollowerState::Phase::stopped;
+         ++i) {
         world.follower->step();
         world.run_lanes();
         world.store.clock.advance(std::chrono::milliseconds{100});
@@ -57,9 +58,14 @@ inline void live(std::uint64_t seed) {
     world.options.state.documents = 1 + chance.below(20);
     world.options.log.documents = 1 + chance.below(10);
     world.options.window_records = 5 + chance.below(200);
-    const auto some = [&](std::uint64_t most) { return chance.chance(50) ? chance.below(most) : 0; };
-    documents.faults = {.lost_answers = some(30), .late = some(20), .aborts = some(20),
-                        .throttles = some(20), .away = some(30)};
+    const auto some = [&](std::uint64_t most) {
+        return chance.chance(50) ? chance.below(most) : 0;
+    };
+    documents.faults = {.lost_answers = some(30),
+                        .late = some(20),
+                        .aborts = some(20),
+                        .throttles = some(20),
+                        .away = some(30)};
     world.open();
     world.start();
     for (int i = 0; i < 150; ++i) {

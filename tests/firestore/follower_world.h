@@ -27,13 +27,14 @@ public:
     }
 
     SimDocuments& documents;
+    DocumentStore* real = nullptr;  ///< what it follows into instead, if anything; check() is not for that
     test::World store;
     SimRandom chance;
     SimRunner state_lane, log_lanes[3];
     FollowerOptions options;
     std::unique_ptr<Follower> follower;
-    std::vector<std::map<std::string, Entry>> folds;   ///< by seq: the live ones
-    std::map<std::string, std::vector<Seq>> logs;      ///< by path of the log document: whose it is
+    std::vector<std::map<std::string, Entry>> folds;  ///< by seq: the live ones
+    std::map<std::string, std::vector<Seq>> logs;     ///< by path of the log document: whose it is
     std::uint64_t keys = 6;
 
     void open() {
@@ -42,7 +43,8 @@ public:
         REQUIRE_FALSE(store.journal->read_only());
         bool first = true;
         for (RecordDraft note : store.journal->notes()) {
-            if (std::exchange(first, false)) note.body = "{\"writer\":\"" + make_uuid(chance) + "\"}";
+            if (std::exchange(first, false))
+                note.body = "{\"writer\":\"" + make_uuid(chance) + "\"}";
             REQUIRE(store.append(note));
         }
         commit();
@@ -55,12 +57,11 @@ public:
                             .clock = store.clock,
                             .random = chance,
                             .log = store.log,
-                            .documents = documents,
+                            .documents = real != nullptr ? *real : documents,
                             .state_lane = state_lane,
                             .log_lanes = lanes,
-                            .state = [this](const std::string& after, std::size_t limit) {
-                                return page(after, limit);
-                            }},
+                            .state = [this](const std::string& after,
+                                            std::size_t limit) { return page(after, limit); }},
             store.paths, options);
     }
     /// The process goes; of what was under way some had left already.
@@ -86,12 +87,15 @@ public:
             if (*record == nullptr) break;
             REQUIRE((*record)->seq == Seq{folds.size()});
             auto fold = folds.back();
-            REQUIRE(folder_.fold(**record, [&](std::string_view key, const EntryView& entry) -> Status {
-                versions_[std::string(key)] = entry.version.value;
-                if (entry.deleted) fold.erase(std::string(key));
-                else fold[std::string(key)] = entry.to_entry();
-                return Ok{};
-            }));
+            REQUIRE(
+                folder_.fold(**record, [&](std::string_view key, const EntryView& entry) -> Status {
+                    versions_[std::string(key)] = entry.version.value;
+                    if (entry.deleted)
+                        fold.erase(std::string(key));
+                    else
+                        fold[std::string(key)] = entry.to_entry();
+                    return Ok{};
+                }));
             folds.push_back(std::move(fold));
             if (const auto path = log_path(**record)) logs[*path].push_back((*record)->seq);
         }
@@ -103,8 +107,11 @@ public:
     }
     RecordDraft set(const std::string& key, const std::string& value, std::string id = "") {
         if (id.empty()) id = "id-" + std::to_string(++ids_);
-        RecordDraft draft{.kind = Kind::accepted, .id = std::move(id), .content = std::string(32, '0'),
-                          .actor = "a", .changes = {{key, "set", Version{++pending_[key]}}}};
+        RecordDraft draft{.kind = Kind::accepted,
+                          .id = std::move(id),
+                          .content = std::string(32, '0'),
+                          .actor = "a",
+                          .changes = {{key, "set", Version{++pending_[key]}}}};
         draft.body.clear();
         encode_body(draft.body, {.reason = "r", .values = {value}});
         return draft;
@@ -154,8 +161,8 @@ public:
             step();
             store.clock.advance(std::chrono::milliseconds{100});
             const FollowerState state = follower->state();
-            if (state.phase == FollowerState::Phase::following && state.lag == 0 && follower->quiet() &&
-                mark() && mark()->seq.value + 1 == folds.size())
+            if (state.phase == FollowerState::Phase::following && state.lag == 0 &&
+                follower->quiet() && mark() && mark()->seq.value + 1 == folds.size())
                 return;
         }
         FAIL("it does not converge: " << to_json(follower->state(), ""));
@@ -165,8 +172,8 @@ public:
         return at == documents.documents().end() ? std::nullopt : mark_of(at->second.fields);
     }
 
-    /// P6: the state documents are exactly the fold up to the watermark, whose log documents are all
-    /// there; and it never goes back.
+    /// P6: the state documents are exactly the fold up to the watermark, whose log documents are
+    /// all there; and it never goes back.
     void check() {
         const auto mark = this->mark();
         if (!mark || mark->store != store.hold->info.store || mark->bootstrap) return;

@@ -9,23 +9,23 @@
 namespace se::firestore {
 namespace {
 
-Json json_from(std::string_view text) {
+Json deep_json(std::string_view text) {
     const auto json = parse_json(text, 1'000);
     REQUIRE_MESSAGE(json, json.error().text);
     return *json;
 }
 
 /// As the documents of Firestore's own consoles would show it, by way of our JSON.
-std::string shown(const Value& value) {
+std::string in_firestore(const Value& value) {
     if (const auto* map = value.as<Value::Map>()) {
         std::string text = "{";
         for (const auto& [name, member] : *map)
-            text += (text.size() > 1 ? "," : "") + to_text(Json(name)) + ":" + shown(member);
+            text += (text.size() > 1 ? "," : "") + to_text(Json(name)) + ":" + in_firestore(member);
         return text + "}";
     }
     if (const auto* items = value.as<Value::Array>()) {
         std::string text = "[";
-        for (const Value& item : *items) text += (text.size() > 1 ? "," : "") + shown(item);
+        for (const Value& item : *items) text += (text.size() > 1 ? "," : "") + in_firestore(item);
         return text + "]";
     }
     return to_text(*json_of(value));
@@ -46,7 +46,7 @@ std::size_t levels(const Value& value) {
 TEST_CASE("JSON is itself in Firestore, and what Firestore refuses has a form of its own") {
     struct Row {
         const char* json;
-        const char* in_firestore;
+        const char* kept;
     };
     const Row rows[] = {
         {R"("on")", R"("on")"},
@@ -62,15 +62,15 @@ TEST_CASE("JSON is itself in Firestore, and what Firestore refuses has a form of
     };
     for (const Row& row : rows) {
         CAPTURE(row.json);
-        const Json json = json_from(row.json);
-        CHECK(shown(value_of(json)) == row.in_firestore);
+        const Json json = deep_json(row.json);
+        CHECK(in_firestore(value_of(json)) == row.kept);
         CHECK(to_text(*json_of(value_of(json))) == to_text(json));
     }
-    CHECK(value_of(json_from("2")).as<std::int64_t>() != nullptr);
-    CHECK(value_of(json_from("2.5")).as<double>() != nullptr);
+    CHECK(value_of(deep_json("2")).as<std::int64_t>() != nullptr);
+    CHECK(value_of(deep_json("2.5")).as<double>() != nullptr);
 
     const Json long_name = Json(Json::Object{{std::string(1'501, 'n'), Json(1)}});
-    CHECK(shown(value_of(long_name)).starts_with("{\"se~json\":"));
+    CHECK(in_firestore(value_of(long_name)).starts_with("{\"se~json\":"));
     CHECK(*json_of(value_of(long_name)) == long_name);
 }
 
@@ -80,13 +80,13 @@ TEST_CASE("what is deeper than Firestore allows is kept as its text, and no soon
             std::string text = "1";
             for (std::size_t i = 0; i < depth; ++i)
                 text = arrays ? "[" + text + "]" : "{\"a\":" + text + "}";
-            const Json json = json_from(text);
+            const Json json = deep_json(text);
             CAPTURE(text);
             const Value value = value_of(json);
             CHECK(levels(value) <= kLevelsMax);
             CHECK(*json_of(value) == json);
             const bool fits = arrays ? 2 * depth - 1 <= kLevelsMax : depth <= kLevelsMax;
-            CHECK((shown(value).find("se~json") == std::string::npos) == fits);
+            CHECK((in_firestore(value).find("se~json") == std::string::npos) == fits);
         }
     }
 }
@@ -106,11 +106,12 @@ TEST_CASE("any canonical JSON survives the way to Firestore and back bit for bit
 }
 
 TEST_CASE("what others keep in Firestore and JSON lacks becomes what JSON has, or is refused") {
-    CHECK(*json_of(Value{Timestamp{1'700'000'000, 123'456'789}}) == Json("2023-11-14T22:13:20.123Z"));
+    CHECK(*json_of(Value{Timestamp{1'700'000'000, 123'456'789}}) ==
+          Json("2023-11-14T22:13:20.123Z"));
     CHECK(*json_of(Value{Bytes{"abcd"}}) == Json("YWJjZA=="));
     CHECK(*json_of(Value{-0.0}) == Json(0));
     CHECK(*json_of(Value{3.0}) == Json(3));
-    CHECK(*json_of(Value{GeoPoint{1, 2}}) == json_from(R"({"latitude":1,"longitude":2})"));
+    CHECK(*json_of(Value{GeoPoint{1, 2}}) == deep_json(R"({"latitude":1,"longitude":2})"));
     CHECK_FALSE(json_of(Value{0.0 / 0.0}));
 }
 

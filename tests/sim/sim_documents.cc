@@ -2,10 +2,8 @@
 
 #include "projection/firestore/documents.h"
 
-namespace se {
+namespace se::firestore {
 namespace {
-
-using namespace firestore;
 
 std::unexpected<Trouble> say(Trouble::Kind kind, std::string text) {
     return std::unexpected(Trouble{kind, std::move(text)});
@@ -124,11 +122,13 @@ Outcome<std::vector<Timestamp>> SimDocuments::commit(const std::vector<Write>& w
         return say(Trouble::Kind::away, "no answer");
     }
     auto outcome = apply(writes);
-    if (outcome && random_.chance(faults.lost_answers)) return say(Trouble::Kind::away, "no answer");
+    if (outcome && random_.chance(faults.lost_answers))
+        return say(Trouble::Kind::away, "no answer");
     return outcome;
 }
 
-Outcome<std::vector<std::optional<Document>>> SimDocuments::get(const std::vector<std::string>& paths) {
+Outcome<std::vector<std::optional<Document>>> SimDocuments::get(
+    const std::vector<std::string>& paths) {
     if (auto trouble = bad_day()) return std::unexpected(std::move(*trouble));
     std::vector<std::optional<Document>> found;
     for (const std::string& path : paths) {
@@ -154,4 +154,4 @@ Outcome<std::vector<Document>> SimDocuments::list(const Query& query) {
     return found;
 }
 
-}  // namespace se
+}  // namespace se::firestore

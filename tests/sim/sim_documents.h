@@ -9,11 +9,12 @@
 #include "projection/firestore/document_store.h"
 #include "tests/sim/sim_random.h"
 
-namespace se {
+namespace se::firestore {
 
-/// A document database that keeps Firestore's rules (tests/firestore holds both to one contract) and has
-/// its bad days: it loses answers, is late, aborts, throttles, goes away, and refuses what is poisoned.
-class SimDocuments final : public firestore::DocumentStore {
+/// A document database that keeps Firestore's rules (tests/firestore holds both to one contract)
+/// and has its bad days: it loses answers, is late, aborts, throttles, goes away, and refuses what
+/// is poisoned.
+class SimDocuments final : public DocumentStore {
 public:
     /// Percent of the calls.
     struct Faults {
@@ -31,12 +32,12 @@ public:
     std::set<std::string> poisoned;  ///< paths that it refuses to write
 
     struct Held {
-        firestore::Fields fields;
-        firestore::Timestamp update_time;
+        Fields fields;
+        Timestamp update_time;
     };
     const std::map<std::string, Held>& documents() const { return documents_; }
     /// As another client does it, without faults.
-    void put(const std::string& path, firestore::Fields fields);
+    void put(const std::string& path, Fields fields);
     void remove(const std::string& path) { documents_.erase(path); }
     std::uint64_t calls() const { return calls_; }
     /// Successful commits that named `path`.
@@ -44,26 +45,24 @@ public:
     /// What is under way arrives now.
     void settle();
 
-    firestore::Outcome<std::vector<firestore::Timestamp>> commit(
-        const std::vector<firestore::Write>& writes) override;
-    firestore::Outcome<std::vector<std::optional<firestore::Document>>> get(
+    Outcome<std::vector<Timestamp>> commit(const std::vector<Write>& writes) override;
+    Outcome<std::vector<std::optional<Document>>> get(
         const std::vector<std::string>& paths) override;
-    firestore::Outcome<std::vector<firestore::Document>> list(const firestore::Query& query) override;
+    Outcome<std::vector<Document>> list(const Query& query) override;
     std::string describe() const override { return "the simulated documents"; }
 
 private:
-    std::optional<firestore::Trouble> bad_day();
-    std::optional<firestore::Trouble> refusal(const std::vector<firestore::Write>& writes) const;
-    firestore::Outcome<std::vector<firestore::Timestamp>> apply(
-        const std::vector<firestore::Write>& writes);
+    std::optional<Trouble> bad_day();
+    std::optional<Trouble> refusal(const std::vector<Write>& writes) const;
+    Outcome<std::vector<Timestamp>> apply(const std::vector<Write>& writes);
     void let_late_ones_arrive();
 
     SimRandom random_;
     std::map<std::string, Held> documents_;
     std::map<std::string, std::uint64_t> commits_;
-    std::vector<std::vector<firestore::Write>> late_;
+    std::vector<std::vector<Write>> late_;
     std::int64_t ticks_ = 0;
     std::uint64_t calls_ = 0;
 };
 
-}  // namespace se
+}  // namespace se::firestore
