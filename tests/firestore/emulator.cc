@@ -126,7 +126,7 @@ void Emulator::kill_hard() {
 
 std::unique_ptr<firestore::DocumentStore> Emulator::open(const std::string& project) const {
     auto opened = firestore::open_firestore(
-        {.project = project, .emulator = address(), .timeout = std::chrono::milliseconds(10'000)});
+        {.project = project, .emulator = address(), .timeout = std::chrono::milliseconds(60'000)});
     REQUIRE(opened);
     return *std::move(opened);
 }
