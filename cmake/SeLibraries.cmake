@@ -16,3 +16,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)   # tools/statectl/
 find_package(ZLIB REQUIRED)              # tools/statectl/
 pkg_check_modules(NATS IMPORTED_TARGET libnats)             # engine/adapters/nats_*; may be absent
 find_package(doctest REQUIRED)           # tests/
+
+# Firestore's wire. Without it all is built, and says that it has no Firestore.
+find_package(Protobuf 3.21 QUIET)        # engine/adapters/firestore_*: in this order
+find_package(gRPC CONFIG QUIET)          # engine/adapters/firestore_*

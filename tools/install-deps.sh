@@ -12,6 +12,7 @@ build_packages=(
     g++ cmake ninja-build pkg-config ccache mold git ca-certificates curl
     liblmdb-dev libsimdjson-dev libfmt-dev libboost1.81-dev libyaml-cpp-dev libcli11-dev
     libzstd-dev zlib1g-dev libssl-dev libre2-dev libnats-dev doctest-dev
+    libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
 )
 test_packages=(
     clang-19 libclang-rt-19-dev  # fuzzing
@@ -19,6 +20,7 @@ test_packages=(
     python3-jsonschema python3-yaml  # the documents against live answers
     prometheus                   # promtool
     nats-server                  # the bus, started by tests on a free loopback port
+    default-jre-headless         # Google's Firestore emulator, where it is installed
     mmdebstrap e2fsprogs         # a bare Debian to try the README in; small real disks
 )
 

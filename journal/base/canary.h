@@ -29,6 +29,8 @@ enum class Canary {
     derived_twice,            ///< an open derives again what has its record, and nobody asks for ids
     derived_on_newer_state,   ///< a proposal that waits goes before what a rule derived
     rules_on_older_state,     ///< rules see other keys as they were before their own record
+    documents_apart,          ///< Firestore's watermark in a commit before its documents'
+    no_precondition,          ///< Firestore's watermark is written whoever wrote it last
 };
 
 #ifdef SE_CANARIES

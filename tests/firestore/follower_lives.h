@@ -1,0 +1,90 @@
+#pragma once
+
+#include "tests/firestore/follower_world.h"
+
+// Lives that promise something, also to see whether planted bugs break it (canaries_test.cc).
+
+namespace se::firestore {
+
+/// Runs until it says that it stopped.
+inline std::string why_it_stops(FollowerWorld& world) {
+    for (int i = 0; i < 200 && world.follower->state().phase != FollowerState::Phase::stopped;
+         ++i) {
+        world.follower->step();
+        world.run_lanes();
+        world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    REQUIRE(to_text(world.follower->state().phase) == "stopped");
+    return world.follower->state().why;
+}
+
+inline void two_copies() {
+    SimDocuments documents(3);
+    FollowerWorld first(documents, 1), second(documents, 2);
+    first.open();
+    first.write(100);
+    first.start();
+    first.converge();
+    first.copy_to(second);
+    second.store.clock.advance(std::chrono::hours{1});
+    second.open();
+    second.start();
+    second.converge();
+    second.write(50);
+    second.converge();
+    first.write(30);
+    CHECK(why_it_stops(first).find("a later run writes") != std::string::npos);
+    second.write(50);
+    second.converge();
+    second.check_logs();
+
+    // And when the first one is started again, its journal does not know the second's run.
+    first.die();
+    first.store.clock.advance(std::chrono::hours{2});
+    first.options.bootstrap = false;
+    first.open();
+    first.start();
+    CHECK(why_it_stops(first).find("another history") != std::string::npos);
+    second.write(5);
+    second.converge();
+}
+
+/// Whatever goes wrong between us and the store, and whenever the process dies.
+inline void live(std::uint64_t seed) {
+    CAPTURE(seed);
+    SimDocuments documents(seed);
+    FollowerWorld world(documents, seed);
+    SimRandom chance(seed + 77);
+    world.options.state.documents = 1 + chance.below(20);
+    world.options.log.documents = 1 + chance.below(10);
+    world.options.window_records = 5 + chance.below(200);
+    const auto some = [&](std::uint64_t most) {
+        return chance.chance(50) ? chance.below(most) : 0;
+    };
+    documents.faults = {.lost_answers = some(30),
+                        .late = some(20),
+                        .aborts = some(20),
+                        .throttles = some(20),
+                        .away = some(30)};
+    world.open();
+    world.start();
+    for (int i = 0; i < 150; ++i) {
+        if (chance.chance(40)) world.write(1 + chance.below(12));
+        if (chance.chance(2)) {
+            world.die();
+            world.open();
+            world.start();
+        }
+        world.step();
+        world.run_lanes(60);
+        world.check();
+        world.store.clock.advance(std::chrono::milliseconds{chance.below(3'000)});
+    }
+    documents.faults = {};
+    documents.settle();
+    world.store.clock.advance(std::chrono::minutes{2});
+    world.converge();
+    world.check_logs();
+}
+
+}  // namespace se::firestore

@@ -1,0 +1,275 @@
+// P6 over simulated documents and a simulated disk.
+
+#include <doctest/doctest.h>
+
+#include "tests/firestore/follower_lives.h"
+
+namespace se::firestore {
+namespace {
+
+using Phase = FollowerState::Phase;
+
+struct Life {
+    SimDocuments documents{1};
+    FollowerWorld world{documents};
+
+    Life() {
+        world.open();
+        world.start();
+    }
+};
+
+TEST_CASE(
+    "documents and log are those of the journal, deleted keys have none, rejections have a log "
+    "document") {
+    Life life;
+    life.world.write(200);
+    life.world.converge();
+    life.world.check_logs();
+    CHECK(life.world.follower->state().dead_letters == 0);
+}
+
+TEST_CASE("an empty project is refused without a bootstrap, and the remedy is named") {
+    SimDocuments documents(1);
+    FollowerWorld world(documents);
+    world.options.bootstrap = false;
+    world.open();
+    world.start();
+    CHECK(why_it_stops(world).find("--firestore-bootstrap") != std::string::npos);
+    CHECK(documents.documents().empty());
+}
+
+TEST_CASE("a bootstrap takes over what others left: what the state lacks goes") {
+    SimDocuments documents(1);
+    for (int i = 0; i < 700; ++i) documents.put("state/foreign." + std::to_string(i), {});
+    documents.put("state/k1", {});
+    documents.put("mutation_log/old", {});
+    FollowerWorld world(documents);
+    world.open();
+    world.keys = 600;
+    world.write(1'000);
+    world.start();
+    world.write(10);
+    world.converge();
+    world.check_logs();
+    CHECK(documents.documents().contains("mutation_log/old"));
+    CHECK(world.follower->state().bootstrap_documents > 0);
+}
+
+TEST_CASE("a bootstrap that dies goes on at the next start, and needs no flag for it") {
+    SimDocuments documents(1);
+    FollowerWorld world(documents);
+    world.open();
+    world.keys = 200;
+    world.write(400);
+    for (int calls = 1; calls < 40; calls += 8) {
+        SimDocuments fresh(static_cast<std::uint64_t>(calls));
+        FollowerWorld other(fresh, static_cast<std::uint64_t>(calls));
+        world.copy_to(other);
+        other.open();
+        other.start();
+        for (int i = 0; i < calls; ++i) {
+            other.step();
+            other.run_lanes();
+        }
+        const bool claimed = other.mark().has_value();
+        other.die();
+        other.options.bootstrap = !claimed;
+        other.open();
+        other.start();
+        other.converge();
+        other.check_logs();
+    }
+}
+
+TEST_CASE("a hot key costs one document a commit, whatever its changes") {
+    Life life;
+    life.world.converge();
+    for (int i = 0; i < 5'000; ++i) life.world.append(life.world.set("hot", std::to_string(i)));
+    life.world.commit();
+    life.world.converge();
+    CHECK(life.documents.commits_of("state/hot") < 60);
+    CHECK(life.world.follower->state().coalesced > 4'900);
+    CHECK(life.world.follower->state().log_documents >= 5'000);
+}
+
+TEST_CASE("throttled, the interval widens up to a second, and narrows again") {
+    Life life;
+    life.world.converge();
+    life.documents.faults.throttles = 100;
+    life.world.write(20);
+    for (int i = 0; i < 200; ++i) {
+        life.world.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    CHECK(life.world.follower->state().interval == std::chrono::seconds{1});
+    CHECK(life.world.follower->state().lag > 0);
+    life.documents.faults.throttles = 0;
+    for (int i = 0; i < 80; ++i) {
+        life.world.write(1);
+        life.world.converge();
+    }
+    CHECK(life.world.follower->state().interval.count() == 0);
+}
+
+TEST_CASE("while the store is away the window stays bounded, and all comes after it") {
+    Life life;
+    life.world.options.window_records = 100;
+    life.world.start();
+    life.world.converge();
+    life.documents.away = true;
+    for (int i = 0; i < 20; ++i) {
+        life.world.write(50);
+        life.world.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::seconds{1});
+    }
+    CHECK(life.world.follower->state().breaker == Breaker::State::open);
+    CHECK(life.world.follower->state().lag > 900);
+    CHECK(life.world.follower->state().lag_seconds > 1);
+    const std::uint64_t calls = life.documents.calls();
+    for (int i = 0; i < 100; ++i) life.world.step();  // no time goes by: nothing is tried
+    CHECK(life.documents.calls() == calls);
+    life.documents.away = false;
+    life.world.converge();
+    life.world.check_logs();
+    CHECK(life.world.follower->state().why.empty());
+}
+
+TEST_CASE("permission lost is waited out") {
+    Life life;
+    life.world.converge();
+    life.documents.denied = true;
+    life.world.write(20);
+    for (int i = 0; i < 50; ++i) {
+        life.world.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::seconds{1});
+    }
+    CHECK(life.world.follower->state().why.find("denied") != std::string::npos);
+    life.documents.denied = false;
+    life.world.converge();
+}
+
+TEST_CASE("poisoned documents become dead letters, and the rest goes on") {
+    Life life;
+    life.documents.poisoned = {"state/k1", "mutation_log/id-7", "mutation_log/id-30",
+                               "state/other.k2"};
+    life.world.write(300);
+    life.world.converge();
+    const DeadLetters& letters = *life.world.follower->dead_letters();
+    CHECK(letters.find("state/k1") != nullptr);
+    CHECK(letters.find("mutation_log/id-7") != nullptr);
+    CHECK(letters.find("mutation_log/id-30") != nullptr);
+
+    // What was mended is written when it is asked for, or when its key changes.
+    life.documents.poisoned.clear();
+    REQUIRE(life.world.follower->retry("mutation_log/id-7"));
+    REQUIRE(life.world.follower->retry("state/k1"));
+    life.world.append(life.world.set("other.k2", "1"));
+    life.world.commit();
+    for (int i = 0; i < 20; ++i) {
+        life.world.follower->step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    CHECK(letters.find("state/k1") == nullptr);
+    CHECK(letters.find("state/other.k2") == nullptr);
+    CHECK(letters.find("mutation_log/id-7") == nullptr);
+    CHECK(letters.find("mutation_log/id-30") != nullptr);
+    REQUIRE(life.world.follower->drop("mutation_log/id-30"));
+    CHECK(life.world.follower->state().dead_letters == 0);
+    life.documents.poisoned = {"mutation_log/id-30"};
+    life.world.converge();
+}
+
+TEST_CASE("a document over Firestore's limit is a dead letter without being sent") {
+    Life life;
+    life.world.store.options.first_segment_bytes = life.world.store.options.segment_bytes = 8u
+                                                                                            << 20;
+    life.world.store.options.fill_chunk_bytes = 1u << 20;
+    life.world.store.options.group_bytes_max = 8u << 20;
+    life.world.die();
+    life.world.open();
+    life.world.start();
+    life.world.append(
+        life.world.set("big", "\"" + std::string(kDocumentBytesMax, 'x') + "\"", "big-id"));
+    life.world.append(life.world.set("small", "1"));
+    life.world.commit();
+    life.documents.poisoned = {"state/big", "mutation_log/big-id"};
+    life.world.converge();
+    CHECK(life.world.follower->state().dead_letters == 2);
+    CHECK(life.world.follower->state().troubles == 0);
+}
+
+TEST_CASE("of two copies of a store one writes: the earlier run stops and says why") {
+    two_copies();
+}
+
+TEST_CASE("a copy that lacks what the documents were made of is another history") {
+    SimDocuments documents(3);
+    FollowerWorld first(documents, 1), second(documents, 2);
+    first.open();
+    first.write(100);
+    first.copy_to(second);
+    first.start();
+    first.write(100);
+    first.converge();
+    second.store.clock.advance(std::chrono::hours{1});
+    second.options.bootstrap = false;
+    second.open();
+    second.start();
+    CHECK(why_it_stops(second).find("another history") != std::string::npos);
+    first.write(10);
+    first.converge();
+}
+
+TEST_CASE("a project of another store is refused") {
+    SimDocuments documents(3);
+    FollowerWorld first(documents, 1), second(documents, 2);
+    first.open();
+    first.start();
+    first.converge();
+    second.options.bootstrap = false;
+    second.open();
+    second.start();
+    CHECK(why_it_stops(second).find("the project holds store") != std::string::npos);
+}
+
+TEST_CASE("a watermark that is taken away or put back stops the follower") {
+    Life life;
+    life.world.write(20);
+    life.world.converge();
+    const auto old = life.documents.documents().at(std::string(kWatermarkPath)).fields;
+    life.world.write(20);
+    life.world.converge();
+    life.documents.put(std::string(kWatermarkPath), old);
+    life.world.write(1);
+    life.world.follower->step();
+    CHECK(why_it_stops(life.world).find("went back") != std::string::npos);
+}
+
+TEST_CASE(
+    "an engine that is opened again in the same process is a new run that claims the documents") {
+    Life life;
+    life.world.write(30);
+    life.world.converge();
+    const auto before = life.world.mark();
+    life.world.store.crash();
+    life.world.open();
+    life.world.follower->restart();
+    life.world.write(30);
+    life.world.converge();
+    CHECK(life.world.mark()->epoch > before->epoch);
+    CHECK(life.world.mark()->run != before->run);
+}
+
+TEST_CASE(
+    "whatever goes wrong, the documents are the fold at the watermark, and in the end at the "
+    "head") {
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) live(seed);
+}
+
+}  // namespace
+}  // namespace se::firestore
