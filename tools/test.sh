@@ -66,9 +66,9 @@ build_and_test() {
 
 # statectl is release's business: its folder's tests start the real programs, and they run there.
 memory() {
-    build asan test_base test_journal test_projection test_engine test_mcp test_adapters test_sim simulator \
-        test_daemon state-engine &&
-        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|mcp|adapters|daemon|sim)/|^simulator'
+    build asan test_base test_journal test_projection test_engine test_egress test_intake test_mcp test_adapters \
+        test_sim simulator test_daemon state-engine &&
+        run_tests asan 'fast|daemon|sim' '^(base|journal|projection|engine|egress|intake|mcp|adapters|daemon|sim)/|^simulator'
 }
 
 # Threads are in the adapters (runners, log), in verify, and in the daemon: its doors while the engine

@@ -135,7 +135,8 @@ public:
         return row;
     }
 
-    /// A list of maps. It shows without its hashes: what is guessed against them must not come from here.
+    /// A list of maps. It shows without its hashes: what is guessed against them must not come from
+    /// here.
     void principals(std::string name, std::string meaning) {
         Setting& row = add(std::move(name), std::move(meaning));
         row.get = [](const Config& config) {
@@ -249,8 +250,9 @@ void add_http(Table& table) {
                  "Largest request header; more: 431.");
     table.number("http.connections", count, {1, 1'000'000}, SE_FIELD(settings.http.connections),
                  "Connections at once; more: 503, closed.");
-    table.number("http.streams", count, {0, 1'000'000}, SE_FIELD(settings.http.streams),
-                 "Change feeds at once, and MCP streams at once; of one principal half of them; more: 503.");
+    table.number(
+        "http.streams", count, {0, 1'000'000}, SE_FIELD(settings.http.streams),
+        "Change feeds at once, and MCP streams at once; of one principal half of them; more: 503.");
     table.number("http.pipeline", count, {1, 65'536}, SE_FIELD(settings.http.pipeline),
                  "Requests of one connection under way at once; more wait in its socket.");
     table.number("http.header_timeout", milliseconds, {1, kYearMilliseconds},
@@ -276,21 +278,23 @@ void add_auth(Table& table) {
                                 "The bearer token of principal llm-bot.");
     token.secret = true;
     token.environment.push_back("MCP_AUTH_TOKEN");
-    table.principals("auth.principals",
-                     "Who else may come in, with hashed tokens (see docs/http.md). With neither a token "
-                     "nor principals, none is needed.");
+    table.principals(
+        "auth.principals",
+        "Who else may come in, with hashed tokens (see docs/http.md). With neither a token "
+        "nor principals, none is needed.");
 }
 
 void add_mcp(Table& table) {
-    table.choice<bool>("mcp.profile", {{"state", false}, {"full", true}}, SE_FIELD(settings.mcp.full),
-                       "What language models are offered. state: the tools of the state. full: list_prefixes "
-                       "and, by their scopes, the platform tools too.");
+    table.choice<bool>(
+        "mcp.profile", {{"state", false}, {"full", true}}, SE_FIELD(settings.mcp.full),
+        "What language models are offered. state: the tools of the state. full: list_prefixes "
+        "and, by their scopes, the platform tools too.");
 }
 
 void add_otlp(Table& table) {
-    Setting& endpoint = table.text(
-        "otlp.endpoint", 0, SE_FIELD(settings.otlp.endpoint),
-        "Collector that spans are sent to (OTLP/HTTP, JSON): http://host:port. Empty: none are made.");
+    Setting& endpoint = table.text("otlp.endpoint", 0, SE_FIELD(settings.otlp.endpoint),
+                                   "Collector that spans are sent to (OTLP/HTTP, JSON): "
+                                   "http://host:port. Empty: none are made.");
     endpoint.environment.push_back("OTEL_EXPORTER_OTLP_ENDPOINT");
     table.number("otlp.queue", Unit::count, {1, 1u << 20}, SE_FIELD(settings.otlp.queue),
                  "Spans waiting to be sent; more are dropped and counted.");
@@ -300,34 +304,40 @@ void add_egress(Table& table) {
     using enum Unit;
     table.text("egress.file", 0, SE_FIELD(settings.egress.file),
                "What rules fire is appended to this file, a line of JSON each. Empty: it is not.");
-    table.text("egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
-               "What rules fire is posted to this address: http://host:port/path. Empty: it is not.");
+    table.text(
+        "egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
+        "What rules fire is posted to this address: http://host:port/path. Empty: it is not.");
     table
         .text("egress.webhook_token", 0, SE_FIELD(settings.egress.webhook_token),
               "The bearer token sent with it.")
         .secret = true;
-    table.number("egress.webhook_timeout", milliseconds, {1, 3'600'000},
-                 SE_FIELD(settings.egress.webhook_timeout),
-                 "How long one message may take, from connecting to its answer; longer: an outage.");
-    table.number("egress.in_flight", count, {1, 65'536}, SE_FIELD(settings.egress.in_flight),
-                 "Messages that one outbound follower has read and not settled; more wait in the journal.");
+    table.number(
+        "egress.webhook_timeout", milliseconds, {1, 3'600'000},
+        SE_FIELD(settings.egress.webhook_timeout),
+        "How long one message may take, from connecting to its answer; longer: an outage.");
+    table.number(
+        "egress.in_flight", count, {1, 65'536}, SE_FIELD(settings.egress.in_flight),
+        "Messages that one outbound follower has read and not settled; more wait in the journal.");
     table.number("egress.in_flight_bytes", bytes, {4096, 1u << 30},
                  SE_FIELD(settings.egress.in_flight_bytes),
                  "Likewise their bytes; the messages of one record may go over it.");
     table.number("egress.attempts", count, {0, 1'000'000}, SE_FIELD(settings.egress.attempts),
                  "Attempts with one message in outages, then it is a dead letter; 0: for ever.");
-    table.number("egress.dead_letters", count, {1, 100'000}, SE_FIELD(settings.egress.dead_letters),
-                 "Dead letters of one follower; with so many it stops until some are retried or dropped.");
+    table.number(
+        "egress.dead_letters", count, {1, 100'000}, SE_FIELD(settings.egress.dead_letters),
+        "Dead letters of one follower; with so many it stops until some are retried or dropped.");
     table.number("egress.backoff_first", milliseconds, {1, 3'600'000},
-                 SE_FIELD(settings.egress.backoff_first), "Pause after an outage; doubled up to…");
+                 SE_FIELD(settings.egress.backoff_first),
+                 "Pause after an outage; doubled each time, up to backoff_max.");
     table.number("egress.backoff_max", milliseconds, {1, 3'600'000},
-                 SE_FIELD(settings.egress.backoff_max), "…this.");
+                 SE_FIELD(settings.egress.backoff_max), "The longest pause after an outage.");
     table.number("egress.breaker_failures", count, {1, 1'000'000},
                  SE_FIELD(settings.egress.breaker_failures),
                  "Outages in a row that open the circuit breaker.");
     table.number("egress.breaker_open", milliseconds, {1, 3'600'000},
                  SE_FIELD(settings.egress.breaker_open), "How long nothing is tried then.");
-    table.number("egress.breaker_trials", count, {1, 1'000}, SE_FIELD(settings.egress.breaker_trials),
+    table.number("egress.breaker_trials", count, {1, 1'000},
+                 SE_FIELD(settings.egress.breaker_trials),
                  "Messages that must get through after that.");
 }
 
@@ -384,12 +394,14 @@ void add_limits(Table& table) {
                  "Refusals that bind no id, for each principal; more are only counted.");
     table.number("engine.rule_steps", count, {100, 1'000'000}, SE_FIELD(policy.limits.rule_steps),
                  "Steps of one rule; more: it fails, which is a warning in the record.");
-    table.number("engine.fired_bytes", bytes, {4096, 512u << 10}, SE_FIELD(policy.limits.fired_bytes),
+    table.number("engine.fired_bytes", bytes, {4096, 512u << 10},
+                 SE_FIELD(policy.limits.fired_bytes),
                  "What the rules of one record may fire; those over it are a warning.");
     table.number("engine.derived_depth", count, {1, 64}, SE_FIELD(policy.limits.derived_depth),
                  "Mutations derived from derived ones, one behind the other; deeper: depth_limit.");
-    table.number("engine.derived_count", count, {1, 4096}, SE_FIELD(policy.limits.derived_count),
-                 "Mutations derived from one proposal; the next: depth_limit, and the rest is given up.");
+    table.number(
+        "engine.derived_count", count, {1, 4096}, SE_FIELD(policy.limits.derived_count),
+        "Mutations derived from one proposal; the next: depth_limit, and the rest is given up.");
 }
 
 void add_storage(Table& table) {
