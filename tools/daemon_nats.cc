@@ -252,14 +252,16 @@ std::string DaemonBus::status() const {
         .integer("announced", announcer_ != nullptr ? announcer_->announced() : 0)
         .integer("connects", link.connects)
         .integer("losses", link.losses);
-    if (follower_ != nullptr) append_json(json.member("publishing"), follower_->status());
+    for (const FollowerStatus& one : followers()) append_json(json.member("publishing"), one);
     json.close();
     return out;
 }
 
 std::vector<FollowerStatus> DaemonBus::followers() const {
     if (follower_ == nullptr) return {};
-    return {follower_->status()};
+    FollowerStatus status = follower_->status();
+    if (engine_ != nullptr) measure_lag(status, engine_->durable());
+    return {std::move(status)};
 }
 
 std::string DaemonBus::metrics() const {

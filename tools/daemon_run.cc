@@ -154,6 +154,8 @@ Daemon::~Daemon() = default;
 
 std::vector<FollowerStatus> Daemon::outbound() const {
     std::vector<FollowerStatus> all = followers_.statuses();
+    if (engine_ != nullptr)
+        for (FollowerStatus& one : all) measure_lag(one, engine_->durable());
     if (bus_ != nullptr)
         for (FollowerStatus& one : bus_->followers()) all.push_back(std::move(one));
     return all;

@@ -309,7 +309,7 @@ FollowerStatus Follower::status() const {
     FollowerStatus status = told_;
     status.following = aligned_;
     if (mark_) status.watermark = *mark_;
-    status.lag = std::max(durable_, status.watermark.seq).value - status.watermark.seq.value;
+    measure_lag(status, durable_);
     if (!window_.empty()) {
         const auto age = doors_.clock.wall() - window_.front().message.ts;
         status.lag_seconds = std::max(0.0, std::chrono::duration<double>(age).count());

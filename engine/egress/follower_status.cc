@@ -1,5 +1,6 @@
 #include "engine/egress/follower_status.h"
 
+#include <algorithm>
 #include <array>
 
 #include "journal/base/json.h"
@@ -49,6 +50,10 @@ constexpr std::array kFollowerFamilies = {
 };
 
 }  // namespace
+
+void measure_lag(FollowerStatus& status, Seq durable) {
+    status.lag = std::max(durable, status.watermark.seq).value - status.watermark.seq.value;
+}
 
 void append_json(std::string& out, const FollowerStatus& status) {
     JsonObject json(out);

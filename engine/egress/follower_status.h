@@ -24,6 +24,10 @@ struct FollowerStatus {
     std::string at_head = {};  ///< the alarm: why it began at the head; empty: it did not
 };
 
+/// Its lag as of now: a follower that is busy, or on another thread, knows only what was durable when it
+/// last looked.
+void measure_lag(FollowerStatus& status, Seq durable);
+
 /// {"name":…,"following":…,"watermark":"EPOCH.SEQ","lag":…,"lagSeconds":…,"delivered":…,…}
 void append_json(std::string& out, const FollowerStatus& status);
 /// Prometheus text of all of them: state_engine_outbound_*.

@@ -56,7 +56,7 @@ TEST_CASE("lives are rough enough to be worth living") {
 TEST_CASE(
     "in a few lives every fault happens, and every promise that has something to it is checked") {
     sim::tally() = {};
-    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 24; ++seed) {
         CAPTURE(seed);
         const sim::RunReport one = live(seed, {.steps = 200, .swarm = seed % 2 == 0});
         REQUIRE_MESSAGE(!one.broken, one.broken->invariant << ": " << one.broken->what);
