@@ -111,6 +111,7 @@ int run(int count, char** words) {
     add_importing(line);
     add_journal(line);
     add_operating(line);
+    add_egress(line);
     add_token(line);
     add_doctor(line);
     add_rules(line);
