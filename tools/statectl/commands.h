@@ -37,7 +37,6 @@ void add_importing(CommandLine& line);      // import, import --genesis
 void add_journal(CommandLine& line);        // journal ls cat tail grep stats verify replay repair, tail
 void add_doctor(CommandLine& line);
 void add_rules(CommandLine& line);          // rules eval test graph
-void add_egress(CommandLine& line);         // egress status deadletters
 void add_token(CommandLine& line);          // token new hash
 void add_completion(CommandLine& line);
 
