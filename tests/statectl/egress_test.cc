@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine/adapters/posix_filesystem.h"
+#include "engine/egress/dead_letters.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/receiver.h"
 #include "tests/statectl/programs.h"
@@ -61,7 +62,8 @@ struct Refused {
 
 }  // namespace
 
-TEST_CASE("dead letters of a running daemon: shown, tried again, dropped after a question") {
+TEST_CASE(
+    "egress: a running daemon's dead letters are shown, tried again, dropped after a question") {
     Refused world;
     const std::string shown = world.statectl.must({"egress", "deadletters", "show", world.ids[0]});
     CHECK(shown.find("system.stream.online") != std::string::npos);
@@ -89,7 +91,8 @@ TEST_CASE("dead letters of a running daemon: shown, tried again, dropped after a
     CHECK(notes.find("dead_letters_dropped") != std::string::npos);
 }
 
-TEST_CASE("with the daemon stopped the files are asked, and a retry goes out when it runs again") {
+TEST_CASE(
+    "egress: with the daemon stopped the files are asked; a retry goes out when it runs again") {
     Refused world;
     world.daemon->stop();
     const auto status = world.lines({"egress", "status"});
@@ -105,6 +108,25 @@ TEST_CASE("with the daemon stopped the files are asked, and a retry goes out whe
     CHECK(world.lines({"egress", "deadletters", "ls"}).size() == 1);
     const std::string notes = world.statectl.must({"journal", "grep", "dead_letters_"});
     CHECK(notes.find("while it sleeps") != std::string::npos);
+
+    for (const char* name : {"nobody", "../followers/egress-webhook"}) {
+        CHECK(world.statectl({"egress", "deadletters", "ls", "--follower", name}).exit == 5);
+        CHECK(
+            world.statectl({"egress", "deadletters", "drop", "--all", "--yes", "--follower", name})
+                .exit == 5);
+    }
+    // One that the bus would have sent: only its record can be shown here.
+    PosixFileSystem files;
+    {
+        auto bus = DeadLetters::open(files, StorePaths{world.data}, "nats");
+        REQUIRE(bus);
+        REQUIRE(bus->add({.id = "of-the-bus", .at = {Epoch{1}, Seq{3}}, .reason = "too long"}));
+    }
+    const std::string of_bus = world.statectl.must({"egress", "deadletters", "show", "of-the-bus"});
+    CHECK(of_bus.find("journal cat --from 3 --to 3") != std::string::npos);
+    CHECK(of_bus.find("too long") != std::string::npos);
+    CHECK(world.statectl.must({"journal", "cat", "--from", "3", "--to", "3"}) != "");
+
     world.refuses = false;
     world.run();
     REQUIRE(world.wait_for(0));

@@ -10,8 +10,8 @@
 #include "engine/egress/fired_messages.h"
 #include "journal/base/time_text.h"
 #include "journal/follower_mark.h"
-#include "tools/statectl/commands.h"
 #include "tools/statectl/door.h"
+#include "tools/statectl/egress_commands.h"
 #include "tools/statectl/embedded.h"
 #include "tools/statectl/terminal.h"
 
@@ -19,12 +19,14 @@ namespace se::statectl {
 namespace {
 
 constexpr std::uint64_t kMarkBytes = 64u << 10;
+/// They send what rules fire; each other follower has messages of its own making.
+constexpr std::string_view kOfFired[] = {"egress-file", "egress-webhook"};
 
 struct EgressOptions {
     std::string follower;  ///< empty: all of them
 };
 
-struct LetterOptions {
+struct LettersChosen {
     std::string follower;
     std::vector<std::string> letters;
     bool all = false;
@@ -50,7 +52,7 @@ Items status_items(Form form) {
 }
 
 /// What the files say: who ever followed, how far, and how many letters there are.
-Outcome<std::vector<std::string>> statuses_of_files(Context& context) {
+Outcome<std::vector<std::string>> statuses_of_follower_files(Context& context) {
     std::vector<std::string> names;
     if (auto listed = context.files.list(context.paths().followers())) names = *std::move(listed);
     std::erase_if(names, [](const std::string& name) { return name.ends_with(".new"); });
@@ -59,7 +61,7 @@ Outcome<std::vector<std::string>> statuses_of_files(Context& context) {
     std::ranges::sort(names);
     names.erase(std::ranges::unique(names).begin(), names.end());
     const auto head = read_head(context.files, context.paths().head());
-    std::vector<std::string> statuses;
+    std::vector<std::string> follower_statuses;
     for (const std::string& name : names) {
         std::string text;
         JsonObject json(text);
@@ -79,15 +81,15 @@ Outcome<std::vector<std::string>> statuses_of_files(Context& context) {
         json.integer("deadLetters", told.letters.size());
         if (!told.damaged.empty()) json.integer("damagedLetters", told.damaged.size());
         json.close();
-        statuses.push_back(std::move(text));
+        follower_statuses.push_back(std::move(text));
     }
-    return statuses;
+    return follower_statuses;
 }
 
-Outcome<std::vector<std::string>> statuses(Context& context, std::optional<Door>& door) {
+Outcome<std::vector<std::string>> follower_statuses(Context& context, std::optional<Door>& door) {
     if (!door) {
         SE_TRY_OK(context.need_store());
-        return statuses_of_files(context);
+        return statuses_of_follower_files(context);
     }
     SE_TRY(body, body_of(door->get("/v1/operator/followers")));
     const auto json = parse_json(body, 1000);
@@ -101,7 +103,7 @@ Outcome<std::vector<std::string>> statuses(Context& context, std::optional<Door>
 
 Outcome<int> egress_status(Context& context, const EgressOptions& options) {
     SE_TRY(door, find_daemon(context));
-    SE_TRY(all, statuses(context, door));
+    SE_TRY(all, follower_statuses(context, door));
     Items items = status_items(context.form());
     for (const std::string& one : all) {
         const auto json = parse_json(one);
@@ -126,7 +128,7 @@ Items letter_items(Form form) {
                  });
 }
 
-void append_letter(JsonObject& json, const std::string& follower, const DeadLetter& letter) {
+void append_dead_letter(JsonObject& json, const std::string& follower, const DeadLetter& letter) {
     json.text("follower", follower)
         .text("id", letter.id)
         .text("at", to_text(letter.at))
@@ -136,23 +138,27 @@ void append_letter(JsonObject& json, const std::string& follower, const DeadLett
     if (letter.retry) json.boolean("retry", true);
 }
 
-/// The one that is named, or all that have letters or may have some.
+/// The one that is named, or all that have letters or may have some. Whether there is one of that
+/// name a daemon says itself.
 Outcome<std::vector<std::string>> chosen_followers(Context& context, std::optional<Door>& door,
                                                    const std::string& named) {
-    if (!named.empty()) return std::vector{named};
+    if (door && !named.empty()) return std::vector{named};
     std::vector<std::string> names;
-    SE_TRY(all, statuses(context, door));
+    SE_TRY(all, follower_statuses(context, door));
     for (const std::string& one : all) {
         if (const auto json = parse_json(one)) names.push_back(cell(*json, "name"));
     }
-    return names;
+    if (named.empty()) return names;
+    if (std::ranges::find(names, named) == names.end())
+        return Failure(kNotFound, fmt::format("no follower is called {}", named));
+    return std::vector{named};
 }
 
 std::string query_of(const std::string& follower) {
     return "?follower=" + percent_encode(follower);
 }
 
-Outcome<int> list_letters(Context& context, const EgressOptions& options) {
+Outcome<int> list_dead_letters(Context& context, const EgressOptions& options) {
     SE_TRY(door, find_daemon(context));
     SE_TRY(followers, chosen_followers(context, door, options.follower));
     Items items = letter_items(context.form());
@@ -172,7 +178,7 @@ Outcome<int> list_letters(Context& context, const EgressOptions& options) {
             for (const auto& [id, letter] : told.letters) {
                 std::string text;
                 JsonObject json(text);
-                append_letter(json, follower, letter);
+                append_dead_letter(json, follower, letter);
                 json.close();
                 items.add(text);
             }
@@ -189,8 +195,8 @@ Outcome<int> list_letters(Context& context, const EgressOptions& options) {
 /// Whose letter that is, when nobody said.
 Outcome<std::string> follower_of(Context& context, std::optional<Door>& door,
                                  const std::string& named, const std::string& id) {
-    if (!named.empty()) return named;
     SE_TRY(followers, chosen_followers(context, door, named));
+    if (!named.empty()) return named;
     std::vector<std::string> found;
     for (const std::string& follower : followers) {
         bool there = false;
@@ -215,11 +221,16 @@ std::string message_in_files(Context& context, const std::string& follower,
                              const DeadLetter& letter) {
     std::string text;
     JsonObject json(text);
-    append_letter(json, follower, letter);
+    append_dead_letter(json, follower, letter);
     const auto say = [&](const std::string& why) {
         json.text("why", why).close();
         return text;
     };
+    if (std::ranges::find(kOfFired, follower) == std::end(kOfFired))
+        return say(
+            fmt::format("its message is made by {} alone; its record is shown by `statectl "
+                        "journal cat --from {} --to {}`",
+                        follower, letter.at.seq.value, letter.at.seq.value));
     auto reader = JournalReader::open(context.files, context.paths());
     if (!reader) return say(reader.error().text);
     const auto record = reader->at(letter.at.seq);
@@ -236,7 +247,7 @@ std::string message_in_files(Context& context, const std::string& follower,
     return text;
 }
 
-Outcome<int> show_letter(Context& context, const LetterOptions& options) {
+Outcome<int> show_dead_letter(Context& context, const LettersChosen& options) {
     const std::string& id = options.letters.front();
     SE_TRY(door, find_daemon(context));
     if (!door) SE_TRY_OK(context.need_store());
@@ -267,7 +278,7 @@ Outcome<int> show_letter(Context& context, const LetterOptions& options) {
 
 // --- deadletters retry, drop
 
-std::string order_body(const LetterOptions& options, const Why& why) {
+std::string order_body(const LettersChosen& options, const Why& why) {
     Json body(Json::Object{{"reason", why.reason}});
     if (!why.id.empty()) body.set("id", why.id);
     if (!options.all) {
@@ -288,7 +299,7 @@ Json order_told(const std::string& follower, const std::vector<std::string>& let
 
 /// The daemon takes as many as fit one record at a time.
 Outcome<Json> order_at_daemon(Door& door, const std::string& follower, bool retry,
-                              const LetterOptions& options, bool dry_run, const Why& why) {
+                              const LettersChosen& options, bool dry_run, const Why& why) {
     Json::Array letters;
     for (;;) {
         const std::string target =
@@ -301,16 +312,17 @@ Outcome<Json> order_at_daemon(Door& door, const std::string& follower, bool retr
             return Failure(kError, "the daemon's answer is not understood");
         letters.insert(letters.end(), some->array().begin(), some->array().end());
         const Json* const more = json->find("more");
-        if (!dry_run && more != nullptr && more->is_bool() && more->boolean()) continue;
+        const bool is_more = more != nullptr && more->is_bool() && more->boolean();
+        if (is_more && !dry_run) continue;
         Json told = *json;
-        told.erase("more");
+        if (!is_more) told.erase("more");
         told.set("letters", std::move(letters));
         return told;
     }
 }
 
 Outcome<std::vector<std::string>> letters_here(Context& context, const std::string& follower,
-                                               bool retry, const LetterOptions& options) {
+                                               bool retry, const LettersChosen& options) {
     SE_TRY(told, DeadLetters::read(context.files, context.paths(), follower));
     std::vector<std::string> chosen = options.letters;
     if (options.all) {
@@ -354,7 +366,7 @@ Outcome<Json> order_here(Context& context, const std::string& follower, bool ret
     return told;
 }
 
-Outcome<int> order(Context& context, const LetterOptions& options, bool retry) {
+Outcome<int> order_letters(Context& context, const LettersChosen& options, bool retry) {
     if (options.all == !options.letters.empty())
         return Failure(kUsage, "name the ids of the letters, or say --all");
     if (options.all && options.follower.empty())
@@ -363,11 +375,8 @@ Outcome<int> order(Context& context, const LetterOptions& options, bool retry) {
         why_of(options.why, retry ? "egress deadletters retry" : "egress deadletters drop");
     SE_TRY(door, find_daemon(context));
     if (!door) SE_TRY_OK(context.need_store());
-    std::string follower = options.follower;
-    if (follower.empty()) {
-        SE_TRY(found, follower_of(context, door, "", options.letters.front()));
-        follower = found;
-    }
+    SE_TRY(follower, follower_of(context, door, options.follower,
+                                 options.all ? std::string() : options.letters.front()));
     Json plan;
     if (door) {
         SE_TRY(planned, order_at_daemon(*door, follower, retry, options, true, why));
@@ -379,12 +388,12 @@ Outcome<int> order(Context& context, const LetterOptions& options, bool retry) {
     const Json::Array& letters = plan.find("letters")->array();
     if (!options.dry_run && !letters.empty()) {
         if (!retry) {
-            SE_TRY(
-                sure,
-                confirm(fmt::format("{} dead letters of {} will be dropped and never be delivered. "
-                                    "Go on?",
-                                    letters.size(), follower),
-                        options.yes));
+            SE_TRY(sure,
+                   confirm(fmt::format(
+                               "{}{} dead letters of {} will be dropped and never be delivered. "
+                               "Go on?",
+                               plan.find("more") ? "more than " : "", letters.size(), follower),
+                           options.yes));
             if (!sure) return kError;
         }
         if (door) {
@@ -398,15 +407,16 @@ Outcome<int> order(Context& context, const LetterOptions& options, bool retry) {
             if (retry) remark("they are handed over once more when the daemon runs");
         }
     }
+    if (!options.dry_run) plan.erase("dryRun");
     print(to_text(plan) + "\n");
     return kOk;
 }
 
-Outcome<int> retry_letters(Context& context, const LetterOptions& options) {
-    return order(context, options, true);
+Outcome<int> retry_dead_letters(Context& context, const LettersChosen& options) {
+    return order_letters(context, options, true);
 }
-Outcome<int> drop_letters(Context& context, const LetterOptions& options) {
-    return order(context, options, false);
+Outcome<int> drop_dead_letters(Context& context, const LettersChosen& options) {
+    return order_letters(context, options, false);
 }
 
 }  // namespace
@@ -434,18 +444,18 @@ void add_egress(CommandLine& line) {
     auto list_options = std::make_shared<EgressOptions>();
     command = line.add(letters, "ls", "List them", "  statectl egress deadletters ls -o table");
     name_follower(command, list_options->follower);
-    line.on(command, list_options, list_letters);
+    line.on(command, list_options, list_dead_letters);
 
-    auto show_options = std::make_shared<LetterOptions>();
+    auto show_options = std::make_shared<LettersChosen>();
     command = line.add(letters, "show", "Show one, and what it says, made again from its record",
                        "  statectl egress deadletters show ID");
     name_follower(command, show_options->follower);
     command->add_option("ID", show_options->letters, "Its id")->required()->expected(1);
-    line.on(command, show_options, show_letter);
+    line.on(command, show_options, show_dead_letter);
 
     const auto add_order = [&](const char* name, const char* help, const char* examples,
-                               Outcome<int> (*work)(Context&, const LetterOptions&)) {
-        auto options = std::make_shared<LetterOptions>();
+                               Outcome<int> (*work)(Context&, const LettersChosen&)) {
+        auto options = std::make_shared<LettersChosen>();
         CLI::App* ordered = line.add(letters, name, help, examples);
         name_follower(ordered, options->follower);
         ordered->add_option("ID", options->letters, "Their ids");
@@ -458,11 +468,11 @@ void add_egress(CommandLine& line) {
     add_order("retry", "Hand them over once more, under their old ids; it is journaled",
               "  statectl egress deadletters retry ID --reason \"the receiver is mended\"\n"
               "  statectl egress deadletters retry --all --follower egress-webhook",
-              retry_letters);
+              retry_dead_letters);
     add_order("drop", "Give them up; it is journaled",
               "  statectl egress deadletters drop ID --yes\n"
               "  statectl egress deadletters drop --all --follower egress-webhook --dry-run",
-              drop_letters);
+              drop_dead_letters);
 }
 
 }  // namespace se::statectl

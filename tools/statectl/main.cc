@@ -6,6 +6,7 @@
 #include "engine/api/target.h"
 #include "tools/statectl/bus_commands.h"
 #include "tools/statectl/commands.h"
+#include "tools/statectl/egress_commands.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
