@@ -14,6 +14,7 @@
 
 #include "engine/adapters/http_client.h"
 #include "engine/adapters/http_loop_state.h"
+#include "engine/tracing.h"
 #include "journal/base/assert.h"
 
 namespace se {
@@ -26,7 +27,6 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::uint64_t kWebhookAnswerBytesMax = 64u << 10;  ///< a longer one is an outage
-constexpr std::size_t kTraceparentBytes = 55;
 
 std::string target_of(std::string_view url) {
     const std::size_t slash = url.find('/', std::string_view("http://").size());
@@ -48,12 +48,6 @@ std::string header_safe(std::string_view id) {
         out += kDigits[byte & 15];
     }
     return out;
-}
-
-bool is_traceparent(std::string_view text) {
-    return text.size() == kTraceparentBytes && std::ranges::all_of(text, [](char c) {
-               return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-           });
 }
 
 Delivery::Outcome outcome_of_status(unsigned status) {

@@ -44,7 +44,8 @@ TEST_CASE("a message is a POST with its id, its trace and its body, in order ove
     const std::string trace = "00-0123456789abcdef0123456789abcdef-00f067aa0ba902b7-01";
     hook.deliver(1, "", trace);
     hook.deliver(2, "s:1:2:rule mit ü%:0", "no trace\r\nX: y");
-    for (std::uint64_t i = 3; i <= 50; ++i) hook.deliver(i);
+    hook.deliver(3, "", "00-00000000000000000000000000000000-00f067aa0ba902b7-01");
+    for (std::uint64_t i = 4; i <= 50; ++i) hook.deliver(i);
     for (const Delivery& delivery : hook.run(50)) CHECK(delivery.outcome == Outcome::acknowledged);
     const auto requests = receiver.requests();
     REQUIRE(requests.size() == 50);
@@ -57,6 +58,7 @@ TEST_CASE("a message is a POST with its id, its trace and its body, in order ove
     CHECK(requests[0].body == R"({"n":1})");
     CHECK(requests[1].header("idempotency-key") == "s:1:2:rule%20mit%20%C3%BC%25:0");
     CHECK(requests[1].header("traceparent") == "");
+    CHECK(requests[2].header("traceparent") == "");
     for (std::size_t i = 0; i < 50; ++i)
         CHECK(requests[i].body == R"({"n":)" + std::to_string(i + 1) + "}");
 }

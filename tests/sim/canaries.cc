@@ -62,6 +62,8 @@ constexpr Planted kPlanted[] = {
     {se::Canary::derived_twice, "derived_twice"},
     {se::Canary::derived_on_newer_state, "derived_on_newer_state"},
     {se::Canary::rules_on_older_state, "rules_on_older_state"},
+    {se::Canary::watermark_before_ack, "watermark_before_ack"},
+    {se::Canary::message_skipped, "message_skipped"},
 };
 
 /// The first seed that breaks a promise, told as a line into `out`.

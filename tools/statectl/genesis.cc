@@ -113,7 +113,8 @@ public:
             parking.name_ = fmt::format("{}-{}", plain, i);
         }
         for (const char* const name :
-             {"journal", "HEAD", "checkpoints", "followers", "projection", "store.json"}) {
+             {"journal", "HEAD", "checkpoints", "followers", "dead-letters", "projection",
+              "store.json"}) {
             SE_TRY(exists, context.files.exists(context.data + "/" + name));
             if (exists) parking.names_.push_back(name);
         }

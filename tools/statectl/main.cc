@@ -6,6 +6,7 @@
 #include "engine/api/target.h"
 #include "tools/statectl/bus_commands.h"
 #include "tools/statectl/commands.h"
+#include "tools/statectl/egress_commands.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -111,6 +112,7 @@ int run(int count, char** words) {
     add_importing(line);
     add_journal(line);
     add_operating(line);
+    add_egress(line);
     add_token(line);
     add_doctor(line);
     add_rules(line);
