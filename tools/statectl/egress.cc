@@ -114,7 +114,8 @@ Outcome<int> egress_status(Context& context, const EgressOptions& options) {
     if (items.count() != 0) return kOk;
     if (!options.follower.empty())
         return Failure(kNotFound, fmt::format("no follower is called {}", options.follower));
-    remark("nothing goes out: egress.file and egress.webhook_url name no place");
+    remark(door ? "nothing goes out: egress.file and egress.webhook_url name no place"
+                : "nothing has gone out of this store");
     return kOk;
 }
 
