@@ -31,7 +31,7 @@ bool has_message_bus() {
     return false;
 }
 
-std::unique_ptr<MessageBus> make_message_bus(const Settings&, DaemonBus::World) {
+std::unique_ptr<MessageBus> make_message_bus(const NatsSettings&, DaemonBus::World) {
     return nullptr;
 }
 

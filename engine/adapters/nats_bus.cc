@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -27,13 +26,6 @@ std::string make_inbox(const Clock& clock, std::uint64_t line) {
     return "_INBOX.se." + std::to_string(::getpid()) + "-" +
            std::to_string(clock.wall().time_since_epoch().count()) + "-" + std::to_string(++made) +
            "-" + std::to_string(line) + ".";
-}
-
-std::optional<std::uint64_t> number_in(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
-    return value;
 }
 
 }  // namespace

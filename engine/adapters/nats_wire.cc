@@ -54,14 +54,6 @@ Result<Json> answer(std::string_view text) {
     return Error{Errc::malformed, said};
 }
 
-std::optional<std::uint64_t> number_in(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || read.ec != std::errc{} || read.ptr != text.data() + text.size())
-        return std::nullopt;
-    return value;
-}
-
 }  // namespace
 
 std::string js_stream_info_subject(std::string_view stream) {
@@ -213,6 +205,14 @@ std::optional<JsDelivery> js_delivery(std::string_view reply) {
     const auto delivery = number_in(tokens[first + 4]);
     if (!deliveries || !sequence || !delivery) return std::nullopt;
     return JsDelivery{std::string(tokens[first]), *deliveries, *sequence, *delivery};
+}
+
+std::optional<std::uint64_t> number_in(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || read.ec != std::errc{} || read.ptr != text.data() + text.size())
+        return std::nullopt;
+    return value;
 }
 
 std::string without_credentials(std::string_view url) {

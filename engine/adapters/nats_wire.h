@@ -42,6 +42,9 @@ struct JsDelivery {
 };
 std::optional<JsDelivery> js_delivery(std::string_view reply);
 
+/// A whole number in decimal digits; nothing if it is anything else.
+std::optional<std::uint64_t> number_in(std::string_view text);
+
 /// Without user, password or token: for logs and errors.
 std::string without_credentials(std::string_view url);
 

@@ -133,7 +133,7 @@ std::string base64(std::string_view bytes) {
 std::string iso_text(const Timestamp& timestamp) {
     const std::chrono::milliseconds millis = std::chrono::seconds(timestamp.seconds) +
                                              std::chrono::milliseconds(timestamp.nanos / 1'000'000);
-    return to_text(Time(millis));
+    return se::to_text(Time(millis));
 }
 
 Result<Json> json_of_number(double number) {

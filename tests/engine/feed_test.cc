@@ -7,7 +7,7 @@ using namespace se::test;
 
 namespace {
 
-struct Follower {
+struct FeedReader {
     Cursor cursor;
     std::vector<std::string> texts;
     std::vector<Seq> seqs;
@@ -38,7 +38,7 @@ Cursor now(EngineWorld& world) {
 TEST_CASE("an event tells the key, its entry, the version before, the cause and the id") {
     EngineWorld world;
     world.open();
-    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    FeedReader follower{.cursor = now(world), .texts = {}, .seqs = {}};
     world.set("k", "1", R"(,"id":"first")");
     world.ask(R"({"op":"delete","key":"k","reason":"r","id":"second"})");
     world.set("forbidden key", "1");
@@ -58,7 +58,7 @@ TEST_CASE("nothing is told before it is durable, and all who follow are woken th
     world.open();
     int woken = 0;
     world.engine->on_changes([&] { ++woken; });
-    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    FeedReader follower{.cursor = now(world), .texts = {}, .seqs = {}};
     world.submit(EngineWorld::set_text("a", "1"));
     world.submit(EngineWorld::set_text("b", "1"));
     world.engine->step();
@@ -79,7 +79,7 @@ TEST_CASE("memory and journal tell the same, from every cursor and in pieces of 
     world.ask(R"({"ops":[{"op":"set","key":"x","value":1},{"op":"delete","key":"k0"}],"reason":"r"})");
     for (std::uint64_t from = start.seq.value; from <= now(world).seq.value; ++from) {
         for (const std::size_t limit : {1u, 3u, 100u}) {
-            Follower memory{.cursor = {start.epoch, Seq{from}}, .texts = {}, .seqs = {}};
+            FeedReader memory{.cursor = {start.epoch, Seq{from}}, .texts = {}, .seqs = {}};
             memory.catch_up(*world.engine, "k", limit);
             auto reader = JournalReader::open(world.disk, StorePaths{"/data"});
             REQUIRE(reader);
@@ -104,7 +104,7 @@ TEST_CASE("a follower that is further back than memory misses nothing") {
     world.settings.journal.first_segment_bytes = 1u << 20;
     world.settings.journal.segment_bytes = 4u << 20;
     world.open();
-    Follower follower{.cursor = now(world), .texts = {}, .seqs = {}};
+    FeedReader follower{.cursor = now(world), .texts = {}, .seqs = {}};
     const std::size_t count = kFeedEventsMax + 500;
     for (std::size_t i = 0; i < count; ++i) {
         world.submit(R"({"op":"increment","key":"n","value":1,"reason":"r"})");
@@ -119,7 +119,7 @@ TEST_CASE("a follower that is further back than memory misses nothing") {
     // Also where memory ends and the journal has to be asked.
     const std::uint64_t last = follower.seqs.back().value;
     for (std::uint64_t back = kFeedEventsMax - 4; back < kFeedEventsMax + 4; ++back) {
-        Follower late{.cursor = {follower.cursor.epoch, Seq{last - back}}, .texts = {}, .seqs = {}};
+        FeedReader late{.cursor = {follower.cursor.epoch, Seq{last - back}}, .texts = {}, .seqs = {}};
         late.catch_up(*world.engine, "", kFeedEventsMax * 2);
         CHECK(late.seqs.size() == back);
     }
@@ -129,7 +129,7 @@ TEST_CASE("a cursor survives restarts; without one, a follower starts where read
     EngineWorld world;
     world.open();
     world.set("a", "1");
-    Follower follower{.cursor = {}, .texts = {}, .seqs = {}};
+    FeedReader follower{.cursor = {}, .texts = {}, .seqs = {}};
     follower.catch_up(*world.engine);
     CHECK(follower.texts.size() == 1);
     world.reopen();
@@ -153,7 +153,7 @@ TEST_CASE("a cursor past the point where a later epoch began is rewound to it, w
     world.reopen();
     world.set("b", "2");
     // It claims to have seen more of the first epoch than there was.
-    Follower follower{.cursor = {early.epoch, Seq{early.seq.value + 3}}, .texts = {}, .seqs = {}};
+    FeedReader follower{.cursor = {early.epoch, Seq{early.seq.value + 3}}, .texts = {}, .seqs = {}};
     follower.catch_up(*world.engine);
     CHECK(follower.resyncs == 1);
     REQUIRE(follower.texts.size() == 1);
