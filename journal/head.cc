@@ -121,8 +121,14 @@ Result<HeadFile> HeadFile::open(FileSystem& files, const std::string& root,
     }
     SE_TRY(slots, read_slots(*head.file_));
     const int best = best_of(slots);
-    if (best >= 0) head.current_ = slots[static_cast<std::size_t>(best)];
     head.next_slot_ = best == 0 ? 1 : 0;
+    if (best < 0) return head;
+    // What counts may be a dead process's last word, in the kernel's memory alone; and the next
+    // write takes the other slot, the one that was synced. So it is made durable first, written
+    // again as J3 asks.
+    head.next_slot_ = best;
+    SE_TRY_OK(head.write(*slots[static_cast<std::size_t>(best)]));
+    SE_TRY_OK(head.sync());
     return head;
 }
 
