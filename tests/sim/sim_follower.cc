@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr const char* kPeer = "peer";
 constexpr std::string_view kAboutRecord = ":record";
-constexpr int kTurnsInVain = 400;  ///< a breaker opens for 30 s, and a turn is one of them
+constexpr int kTurnsInVain = 400;  ///< that get no nearer; a breaker opens for 30 s, a turn is one
 
 /// What fired, and then the record: so whoever has the last message has all of them.
 Status messages_of(const RecordView& record, const std::string& store,
@@ -199,10 +199,16 @@ void Follower::check_fired() {
 
 bool Follower::catch_up(const Model& model) {
     kind_ = true;
-    for (int turns = 0; turns < kTurnsInVain; ++turns) {
+    Seq reached{};
+    for (int in_vain = 0; in_vain < kTurnsInVain; ++in_vain) {
         clock_.advance(1s);
         turn(model, SIZE_MAX);
-        if (follower_->status().watermark.seq != model.last_kept()) continue;
+        const Seq watermark = follower_->status().watermark.seq;
+        if (watermark != model.last_kept()) {
+            if (watermark > reached) in_vain = 0;
+            reached = std::max(reached, watermark);
+            continue;
+        }
         if (!follower_->close()) return false;
         check_watermark();
         check_letters();

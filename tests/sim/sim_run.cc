@@ -151,6 +151,7 @@ public:
             go_on();
             world_.check();
         }
+        project_all();
         for (int i = 0; i < 200; ++i) world_.check();  // the feed gets there too
         if (mix_.follower) {
             must(world_.follower.catch_up(world_.model), "liveness",
@@ -408,12 +409,12 @@ private:
                                                                   : "a rebuild";
     }
 
-    /// Not only answers: what rules derived from the last of them has its records, and the watermark
-    /// reaches the head.
+    /// Not only answers: what rules derived from the last of them has its records, which are synced, and
+    /// the watermark reaches the last.
     void project_all() {
         for (Patience patience;; ++report_.step) {
             const Seq watermark = world_.engine->projection().watermark().seq;
-            if (world_.engine->idle() && watermark >= world_.engine->durable()) return;
+            if (world_.engine->idle() && watermark >= world_.engine->journal().last()) return;
             must(patience.left(watermark.value), "liveness", "LMDB does not reach the head");
             world_.clock.advance(10ms);
             go_on();
@@ -422,7 +423,6 @@ private:
     }
 
     void close_cleanly() {
-        project_all();
         const Hash state = world_.state_root();
         for (int time = 0; time < 2; ++time) {
             const Status closed = world_.engine->close();
