@@ -247,6 +247,7 @@ private:
         StateAfter state(view_, decision_.changes);
         SE_TRY(fired, fire(rules, seen, state, {.id = proposal_.id, .trace = caller_.trace},
                            {.steps = policy_.limits.rule_steps,
+                            .record_steps = policy_.limits.record_rule_steps,
                             .bytes = std::min(policy_.limits.fired_bytes, room)}));
         decision_.fired = std::move(fired);
         return Ok{};

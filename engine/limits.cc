@@ -11,7 +11,7 @@ struct Member {
     std::uint64_t Limits::*value;
 };
 
-constexpr std::array<Member, 16> kLimitMembers = {{
+constexpr std::array<Member, 17> kLimitMembers = {{
     {"key_bytes", &Limits::key_bytes},
     {"id_bytes", &Limits::id_bytes},
     {"actor_bytes", &Limits::actor_bytes},
@@ -25,6 +25,7 @@ constexpr std::array<Member, 16> kLimitMembers = {{
     {"expiries_per_step", &Limits::expiries_per_step},
     {"refusals_journaled_per_minute", &Limits::refusals_journaled_per_minute},
     {"rule_steps", &Limits::rule_steps},
+    {"record_rule_steps", &Limits::record_rule_steps},
     {"fired_bytes", &Limits::fired_bytes},
     {"derived_depth", &Limits::derived_depth},
     {"derived_count", &Limits::derived_count},

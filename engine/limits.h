@@ -26,6 +26,7 @@ struct Limits {
     std::uint64_t refusals_journaled_per_minute = 600;  ///< per principal: refusals that bind no id
     // What rules may do. Without rules no decision reads them, and the policy does not name them.
     std::uint64_t rule_steps = 10'000;     ///< of one rule; more: it fails, a warning
+    std::uint64_t record_rule_steps = 1'000'000;  ///< of all rules of one record; those over it: a warning
     std::uint64_t fired_bytes = 128u << 10;  ///< of one record; rules over it: a warning
     std::uint64_t derived_depth = 8;       ///< of derived mutations by derived ones; deeper: depth_limit
     std::uint64_t derived_count = 64;      ///< behind one proposal; the next: depth_limit, the rest given up

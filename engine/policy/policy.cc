@@ -21,6 +21,9 @@ Json Policy::to_json() const {
         for (const char* name : {"rule_steps", "fired_bytes", "derived_depth", "derived_count"})
             shown_limits.erase(name);
     }
+    // Younger than policies that stores hold: those, and their digests, are as they were without it.
+    if (rules->empty() || limits.record_rule_steps == Limits{}.record_rule_steps)
+        shown_limits.erase("record_rule_steps");
     Json json(Json::Object{{"allowedKeys", std::move(keys)},
                            {"decider", rules->empty() ? 1 : kDeciderVersion},
                            {"limits", std::move(shown_limits)}});

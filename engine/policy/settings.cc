@@ -394,6 +394,9 @@ void add_limits(Table& table) {
                  "Refusals that bind no id, for each principal; more are only counted.");
     table.number("engine.rule_steps", count, {100, 1'000'000}, SE_FIELD(policy.limits.rule_steps),
                  "Steps of one rule; more: it fails, which is a warning in the record.");
+    table.number("engine.record_rule_steps", count, {100, 100'000'000},
+                 SE_FIELD(policy.limits.record_rule_steps),
+                 "Steps of all rules of one record; those over it are a warning.");
     table.number("engine.fired_bytes", bytes, {4096, 512u << 10},
                  SE_FIELD(policy.limits.fired_bytes),
                  "What the rules of one record may fire; those over it are a warning.");

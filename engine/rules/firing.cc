@@ -1,5 +1,7 @@
 #include "engine/rules/firing.h"
 
+#include <algorithm>
+
 namespace se {
 namespace {
 
@@ -22,34 +24,59 @@ Result<bool> matches(const Rule& rule, const Moment& moment, JsRoom& room) {
     return result.truthy();
 }
 
+/// What the rules of one record may still take.
+struct Left {
+    std::uint64_t bytes, steps;
+};
+
 /// Nothing: it did not match.
 std::optional<Fired> fire_one(const Rule& rule, const Moment& moment, const FiringFor& firing,
-                              const FiringLimits& limits, std::uint64_t bytes_left,
-                              std::uint64_t* bytes) {
+                              const FiringLimits& limits, Left& left) {
     Fired fired{.rule = rule.id};
-    const auto failed = [&fired](const Error& error) {
+    const auto failed = [&](const Error& error) {
+        left.bytes -= std::min(left.bytes, kEntryBytes);
         fired.actions.clear();
         fired.warning = cut(error.text);
         fired.pointer = cut(error.pointer);
         return std::optional(std::move(fired));
     };
-    JsRoom room(limits.steps);
-    const auto matched = matches(rule, moment, room);
+    JsRoom room(std::min(limits.steps, left.steps));
+    std::uint64_t bytes = 0;
+    const auto resolve = [&]() -> Result<bool> {
+        SE_TRY(matched, matches(rule, moment, room));
+        if (!matched) return false;
+        for (const Action& action : rule.actions) {
+            SE_TRY(resolved, action.resolve(moment, firing, room));
+            bytes += to_text(resolved).size() + kEntryBytes;
+            if (bytes > left.bytes)
+                return Error{Errc::too_large,
+                             "what it does takes more than the " + std::to_string(limits.bytes) +
+                                 " bytes that one record may fire (engine.fired_bytes)"};
+            fired.actions.push_back(std::move(resolved));
+        }
+        return true;
+    };
+    const auto matched = resolve();
+    // One that was asked counts, even if its condition is no JsonLogic.
+    left.steps -= std::min(left.steps, std::max<std::uint64_t>(room.steps_spent(), 1));
+    if (!matched && room.failed() && left.steps == 0)
+        return failed({Errc::too_large, "the rules of one record take no more than " +
+                                            std::to_string(limits.record_steps) +
+                                            " steps (engine.record_rule_steps)"});
     if (!matched) return failed(matched.error());
     if (!*matched) return std::nullopt;
-    for (const Action& action : rule.actions) {
-        auto resolved = action.resolve(moment, firing, room);
-        if (!resolved) return failed(resolved.error());
-        *bytes += to_text(*resolved).size() + kEntryBytes;
-        if (*bytes > bytes_left) {
-            *bytes = 0;
-            return failed({Errc::too_large,
-                           "what it does takes more than the " + std::to_string(limits.bytes) +
-                               " bytes that one record may fire (engine.fired_bytes)"});
-        }
-        fired.actions.push_back(std::move(*resolved));
-    }
+    left.bytes -= std::max(bytes, fired.actions.empty() ? kEntryBytes : 0);
     return fired;
+}
+
+/// Why no rule is asked any more; empty: there is room for one.
+std::string used_up(const Left& left, const FiringLimits& limits) {
+    if (left.bytes < kEntryBytes)
+        return "fires no more than " + std::to_string(limits.bytes) + " bytes (engine.fired_bytes)";
+    if (left.steps == 0)
+        return "takes no more than " + std::to_string(limits.record_steps) +
+               " steps (engine.record_rule_steps)";
+    return {};
 }
 
 }  // namespace
@@ -59,23 +86,19 @@ Result<std::vector<Fired>> fire(const RuleSet& rules, std::span<const ChangeSeen
                                 const FiringLimits& limits) {
     std::vector<Fired> all;
     StateValues values(state);
-    std::uint64_t left = limits.bytes;
+    Left left{.bytes = limits.bytes, .steps = limits.record_steps};
     for (const ChangeSeen& change : changes) {
         const Moment moment(change, values);
         for (const Rule* rule : rules.triggered_by(change.key, change.op)) {
-            if (left < kEntryBytes) {
+            if (const std::string why = used_up(left, limits); !why.empty()) {
                 all.push_back(
                     {.rule = rule->id,
-                     .warning =
-                         "not evaluated, nor any rule behind it: one record fires no more than " +
-                         std::to_string(limits.bytes) + " bytes (engine.fired_bytes)"});
+                     .warning = "not evaluated, nor any rule behind it: one record " + why});
                 return all;
             }
-            std::uint64_t bytes = 0;
-            auto fired = fire_one(*rule, moment, firing, limits, left, &bytes);
+            auto fired = fire_one(*rule, moment, firing, limits, left);
             if (values.failure()) return *values.failure();
             if (!fired) continue;
-            left -= std::min(left, fired->actions.empty() ? kEntryBytes : bytes);
             if (changes.size() > 1) fired->key = change.key;
             all.push_back(std::move(*fired));
         }

@@ -21,6 +21,8 @@ struct Fired {
 
 struct FiringLimits {
     std::uint64_t steps = 0;  ///< of one rule: condition and actions together
+    std::uint64_t record_steps =
+        0;                    ///< of all rules of one record, one at least for each that is asked
     std::uint64_t bytes = 0;  ///< all that one record fires; what does not fit becomes a warning
 };
 

@@ -127,6 +127,7 @@ bool JsRoom::fail(Errc code, std::string text) {
 }
 
 bool JsRoom::out_of_steps() {
+    left_ = 0;
     return fail(Errc::too_large,
                 "the rule needs more than " + std::to_string(steps_max_) + " steps");
 }

@@ -132,6 +132,8 @@ public:
         return out_of_steps();
     }
     bool spend_step() { return spend(kStepBytes); }
+    /// Begun steps count; all of them, when the budget was used up.
+    std::uint64_t steps_spent() const { return steps_max_ - left_ / kStepBytes; }
 
     /// After a failure values are of no account, and nothing is evaluated any more; the first one
     /// counts. False, for `return room.fail(…)`.

@@ -53,9 +53,9 @@ struct Scene {
                       .metadata = R"({"m":1})",
                       .ts = Time{}};
 
-    std::vector<Fired> fire(const RuleSet& rules) {
+    std::vector<Fired> fire(const RuleSet& rules, std::uint64_t record_steps = 1'000'000) {
         auto fired = se::fire(rules, std::span(&change, 1), state, {.id = "p1", .trace = ""},
-                              {.steps = 10'000, .bytes = 128u << 10});
+                              {.steps = 10'000, .record_steps = record_steps, .bytes = 128u << 10});
         REQUIRE(fired);
         return std::move(*fired);
     }
@@ -129,6 +129,48 @@ TEST_CASE("a template costs what it makes, and a rule that makes too much fails"
     REQUIRE(fired.size() == 1);
     CHECK(fired[0].warning == "the rule needs more than 10000 steps");
     CHECK(scene.state.reads == 1);  // once for all
+}
+
+TEST_CASE("all rules of one record have steps together, and those over them say so") {
+    Scene scene;
+    scene.state.values = {{"obs.scene", R"({"n":2})"}};
+    // Each asks 40 rounds of a loop; the last, of the second dialect, has no loop and asks once.
+    std::string list = "1";
+    for (int i = 1; i < 40; ++i) list += ",1";
+    std::string text = "[";
+    for (const char* id : {"a", "b", "c"})
+        text += R"({"id":")" + std::string(id) + R"(","when":{"key":"obs.scene"},"if":{"none":[[)" +
+                list + R"(],{"==":[{"var":""},2]}]},"then":[{"action":"obs.go"}]},)";
+    text += R"({"id":"d","on":"obs.scene != 1","do":[{"action":"obs.go"}]}])";
+    const auto rules = compiled(text);
+
+    const auto all = scene.fire(*rules);
+    REQUIRE(all.size() == 4);
+    for (const Fired& fired : all) CHECK(fired.warning == "");
+
+    // Whatever is left when a rule begins, it is done, or it is the one that says why not; behind
+    // that one there is one warning more at most, and what fired before it stays.
+    std::size_t done_before = 0;
+    for (std::uint64_t steps = 1; steps <= 1'000; ++steps) {
+        const auto fired = scene.fire(*rules, steps);
+        std::size_t done = 0;
+        while (done < fired.size() && fired[done].warning.empty()) ++done;
+        CHECK(done >= done_before);
+        CHECK(fired.size() <= done + 2);
+        for (std::size_t i = done; i < fired.size(); ++i) {
+            CHECK(fired[i].rule == all[i].rule);
+            CHECK(fired[i].actions.empty());
+            CHECK(fired[i].warning ==
+                  std::string(i + 1 == fired.size() && fired[i].warning.starts_with("not")
+                                  ? "not evaluated, nor any rule behind it: one record takes"
+                                  : "the rules of one record take") +
+                      " no more than " + std::to_string(steps) +
+                      " steps (engine.record_rule_steps)");
+        }
+        done_before = done;
+    }
+    CHECK(done_before == 4);
+    CHECK(scene.fire(*rules, 1).size() == 2);
 }
 
 TEST_CASE("dialect 1 matches by JavaScript's truthiness: empty lists and plain data match") {
