@@ -288,9 +288,13 @@ Result<std::unique_ptr<DocumentStore>> open_firestore(Address address) {
     if (address.project.empty()) return Error{Errc::malformed, "no Firestore project is named"};
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kAnswerBytesMax);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+    // Who calls paces itself, so the channel hardly does.
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
+    // No pause, whatever its name says: how long one attempt may take, from connecting to the first
+    // frame of HTTP/2. An emulator that has just been started, or a busy machine, takes seconds for
+    // it, and an attempt that is cut off before begins anew, for ever.
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20'000);
     std::string target = "firestore.googleapis.com:443";
     std::shared_ptr<grpc::ChannelCredentials> credentials;
     if (!address.emulator.empty()) {

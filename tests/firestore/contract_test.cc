@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "projection/firestore/documents.h"
 #include "tests/firestore/emulator.h"
 #include "tests/firestore/random_json.h"
@@ -166,6 +169,12 @@ TEST_CASE("nobody there is away, and nothing else") {
     emulator.kill_hard();
     CHECK(kind_of(store->get({"state/a"})) == Trouble::Kind::away);
     CHECK(kind_of(store->commit({{"state/a", Fields{}}})) == Trouble::Kind::away);
+    emulator.start();
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+    while (!store->get({"state/a"}) && std::chrono::steady_clock::now() < patience)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    // It is there again, and, as it keeps nothing over a restart, without what was in it.
+    CHECK_FALSE(get(*store, "state/a"));
 }
 
 }  // namespace
