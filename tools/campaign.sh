@@ -5,19 +5,25 @@
 #
 #   tools/campaign.sh --hours H      H may be a fraction: 0.1 is six minutes
 #   tools/campaign.sh --hours H --seed N     begins with seed N instead of one taken from the clock
+#   tools/campaign.sh --hours H --only simulator     nothing but seeds of the simulator, on all cores
 #
-# The last line is `N rounds, N failed`. Exits 0 only if nothing failed.
+# The last lines are how often each fault was injected and each promise was checked by the simulator, what was
+# done of each kind, and `N rounds, N failed`. Exits 0 only if nothing failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 
-hours='' seed=$(date +%s)
+hours='' seed=$(date +%s) only=''
 while (($# > 0)); do
     case $1 in
         --hours | --seed)
             if (($# < 2)); then echo "campaign: $1 needs a number" >&2; exit 64; fi
             if [[ $1 == --hours ]]; then hours=$2; else seed=$2; fi
+            shift 2 ;;
+        --only)
+            if [[ ${2:-} != simulator ]]; then echo "campaign: --only takes simulator" >&2; exit 64; fi
+            only=$2
             shift 2 ;;
         -h | --help) usage; exit 0 ;;
         *) echo "campaign: unknown option $1" >&2; exit 64 ;;
@@ -37,7 +43,9 @@ found=$PWD/build/campaign/corpus  # what fuzzers have found, kept from campaign 
 bin=$PWD/build/release/bin fuzz=$PWD/build/fuzz/bin
 mkdir -p "$folder" "$found"
 
-for preset in release fuzz; do
+presets=(release)
+if [[ -z $only ]]; then presets+=(fuzz); fi
+for preset in "${presets[@]}"; do
     if ! { cmake --preset "$preset" && cmake --build --preset "$preset"; } >"$folder/$preset.log" 2>&1; then
         tail -n 40 "$folder/$preset.log"
         echo "campaign: the build of $preset failed; all of its output is in $folder/$preset.log" >&2
@@ -54,7 +62,11 @@ failures=()
 try() {
     local kind=$1 again=$2 log=$folder/$1.log start=$SECONDS status=0
     shift 2
-    timeout -k 10 1800 "$@" >"$log" 2>&1 </dev/null || status=$?
+    if [[ $(type -t "$1") == function ]]; then
+        "$@" >"$log" 2>&1 </dev/null || status=$?
+    else
+        timeout -k 10 1800 "$@" >"$log" 2>&1 </dev/null || status=$?
+    fi
     seconds[$kind]=$((${seconds[$kind]:-0} + SECONDS - start))
     rounds=$((rounds + 1))
     if ((status != 0)); then
@@ -68,11 +80,58 @@ try() {
 }
 count() { counts[$1]=$((${counts[$1]:-0} + $2)); }
 
-simulator_seeds=500 power_cuts=100 kills=40 fuzz_seconds=120
+# lives FIRST: simulator_seeds of them on each core, every other chunk a swarm. Each process tells of its own.
+lives() {
+    local first=$1 core running=() swarm
+    for ((core = 0; core < cores; core++)); do
+        local from=$((first + core * simulator_seeds))
+        local to=$((from + simulator_seeds - 1))
+        swarm=$(((from / simulator_seeds) % 4 != 0))  # three of four
+        (
+            options=(--seeds "$from-$to")
+            if ((swarm)); then options+=(--swarm); fi
+            "$bin/simulator" "${options[@]}" --report "$folder/lives-$from.json" >"$folder/lives-$from.log" 2>&1 ||
+                { grep '^seed=' "$folder/lives-$from.log"; echo "again: simulator ${options[*]}"; exit 1; }
+            rm "$folder/lives-$from.log"
+        ) &
+        running+=($!)
+    done
+    local status=0 one
+    for one in "${running[@]}"; do wait "$one" || status=1; done
+    return $status
+}
+
+# What all reports say together: every count that there is.
+counts_of_lives() {
+    compgen -G "$folder/lives-*.json" >/dev/null || return 0
+    python3 - "$folder" <<'END'
+import collections
+import json
+import pathlib
+import sys
+
+total = collections.Counter()
+def add(value, name):
+    if isinstance(value, dict):
+        for key, part in value.items():
+            add(part, f"{name}.{key}" if name else key)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        total[name] += value
+for report in pathlib.Path(sys.argv[1]).glob("lives-*.json"):
+    add(json.loads(report.read_text()), "")
+for name, count in sorted(total.items()):
+    print(f"{count:12d}  {name}")
+END
+}
+
+simulator_seeds=500 power_cuts=100 kills=40 fuzz_seconds=120 cores=$(nproc)
 while ((SECONDS < until)); do
-    seeds=$seed-$((seed + simulator_seeds - 1))
-    try simulator "simulator --seeds $seeds" "$bin/simulator" --seeds "$seeds"
-    count simulator $simulator_seeds
+    try simulator "see its lines" lives "$seed"
+    count simulator $((simulator_seeds * cores))
+    if [[ -n $only ]]; then
+        seed=$((seed + simulator_seeds * cores))
+        continue
+    fi
 
     ((SECONDS < until)) || break
     try power_cuts "SE_STORM_SEED=$seed SE_SHIM_ROUNDS=$power_cuts test_shim" \
@@ -98,9 +157,11 @@ while ((SECONDS < until)); do
         runs=$(sed -n 's/^#\([0-9]*\)[[:space:]]*DONE.*/\1/p' "$folder/fuzz_$name.log" 2>/dev/null || true)
         count "fuzz_$name" "${runs:-0}"
     done
-    seed=$((seed + simulator_seeds))
+    seed=$((seed + simulator_seeds * cores))
 done
 
+echo
+counts_of_lives
 echo
 for kind in $(printf '%s\n' "${!counts[@]}" | sort); do
     printf '%12d  %-16s %8.1f min\n' "${counts[$kind]}" "$kind" \
