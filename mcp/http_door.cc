@@ -46,7 +46,7 @@ RpcError unsupported(std::string_view requested) {
     return {RpcCode::unsupported_version, "Unsupported protocol version", std::move(data)};
 }
 
-const RpcMessage* only_message(const RpcText& text) {
+RpcMessage* only_message(RpcText& text) {
     return text.batch ? nullptr : std::get_if<RpcMessage>(&text.items.front());
 }
 
@@ -128,14 +128,14 @@ void HttpDoor::State::post(Visit&& visit) {
     }
     const std::string_view version = request.header("mcp-protocol-version");
     const auto revision = revision_from_text(version);
-    const RpcMessage* message = only_message(text);
+    RpcMessage* message = only_message(text);
     const bool names_modern = message != nullptr && Server::is_modern(*message);
     if (names_modern || version == kModernRevision) {
         if (message == nullptr) {
             return reply_rpc_error(visit.reply, 400, "null",
                                    {RpcCode::invalid_request, "one message at a time, no batch", {}});
         }
-        return post_modern(std::move(visit), RpcMessage(*message));
+        return post_modern(std::move(visit), std::move(*message));
     }
     if (!version.empty() && !revision) {
         const std::string id = message != nullptr && is_request(*message) ? message->id_json : "null";

@@ -11,7 +11,7 @@ RpcFault invalid(std::string message, std::string id_json = "null") {
     return fault(RpcCode::invalid_request, std::move(message), std::move(id_json));
 }
 
-RpcItem message_of(const Json& json) {
+RpcItem message_of(Json&& json) {
     if (!json.is_object()) return invalid("a message is a JSON object");
     std::string id = "null";
     const Json* id_member = json.find("id");
@@ -31,7 +31,7 @@ RpcItem message_of(const Json& json) {
     RpcMessage message;
     message.id_json = id_member == nullptr ? std::string() : id;
     const Json* method = json.find("method");
-    const Json* result = json.find("result");
+    Json* result = member_of(json, "result");
     const Json* error = json.find("error");
     if ((method != nullptr) + (result != nullptr) + (error != nullptr) != 1)
         return invalid("a message has one of method, result and error", id);
@@ -40,7 +40,7 @@ RpcItem message_of(const Json& json) {
         if (result != nullptr) {
             if (!result->is_object()) return invalid("a result is an object", id);
             message.kind = RpcMessage::Kind::result;
-            message.result = *result;
+            message.result = std::move(*result);
             return message;
         }
         message.kind = RpcMessage::Kind::error;
@@ -54,14 +54,16 @@ RpcItem message_of(const Json& json) {
     message.kind =
         id_member == nullptr ? RpcMessage::Kind::notification : RpcMessage::Kind::request;
     message.method = method->string();
-    if (const Json* params = json.find("params")) {
+    if (Json* params = member_of(json, "params")) {
         if (!params->is_object()) return fault(RpcCode::invalid_params, "params is an object", id);
-        message.params = *params;
+        message.params = std::move(*params);
     }
     return message;
 }
 
 }  // namespace
+
+Json* member_of(Json& json, std::string_view name) { return const_cast<Json*>(json.find(name)); }
 
 RpcText parse_rpc(std::string_view text) {
     RpcText out;
@@ -70,13 +72,13 @@ RpcText parse_rpc(std::string_view text) {
             invalid("a message has at most " + std::to_string(kMessageBytesMax) + " bytes"));
         return out;
     }
-    const auto json = parse_json(text, kMessageDepthMax);
+    auto json = parse_json(text, kMessageDepthMax);
     if (!json) {
         out.items.emplace_back(fault(RpcCode::parse_error, "Parse error: " + json.error().text));
         return out;
     }
     if (!json->is_array()) {
-        out.items.push_back(message_of(*json));
+        out.items.push_back(message_of(std::move(*json)));
         return out;
     }
     if (json->array().empty() || json->array().size() > kBatchMax) {
@@ -85,7 +87,7 @@ RpcText parse_rpc(std::string_view text) {
         return out;
     }
     out.batch = true;
-    for (const Json& item : json->array()) out.items.push_back(message_of(item));
+    for (Json& item : json->array()) out.items.push_back(message_of(std::move(item)));
     return out;
 }
 

@@ -63,6 +63,9 @@ struct RpcText {
 };
 RpcText parse_rpc(std::string_view text);
 
+/// The member of that name, or nullptr, for who takes it out: a message is read once.
+Json* member_of(Json& json, std::string_view name);
+
 // The messages that go out, as JSON text on one line.
 std::string rpc_result(std::string_view id_json, std::string_view result_json);
 std::string rpc_error(std::string_view id_json, const RpcError& error);

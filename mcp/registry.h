@@ -126,6 +126,7 @@ private:
 // Content blocks, as JSON text.
 inline std::string text_block(std::string_view text) {
     std::string out;
+    out.reserve(text.size() + text.size() / 2 + 32);
     JsonObject(out).text("type", "text").text("text", text).close();
     return out;
 }

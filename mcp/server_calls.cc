@@ -114,7 +114,7 @@ void RunningCall::cancel() {
     outlet->abandon();
 }
 
-/// The call of a request, or nothing: then it is answered.
+/// The call of a request, or nothing: then it is answered. Takes `_meta` out of its params.
 RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments) {
     auto call = std::make_shared<RunningCall>();
     call->server = weak_from_this();
@@ -131,8 +131,8 @@ RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments
     call->revision = to_text(asked.era);
     call->legacy_sse = asked.legacy_sse();
     if (registry.logs) call->log_from = asked.log_from;
-    const Json* meta = asked.params().find("_meta");
-    call->meta = meta != nullptr && meta->is_object() ? *meta : Json(Json::Object{});
+    Json* meta = member_of(asked.message.params, "_meta");
+    call->meta = meta != nullptr && meta->is_object() ? std::move(*meta) : Json(Json::Object{});
     if (const Json* token = call->meta.find("progressToken");
         token != nullptr && (token->is_string() || token->is_integer()))
         call->progress_token = se::to_text(*token);
@@ -192,11 +192,11 @@ void ServerState::call_tool(Asked&& asked) {
         if (asked.legacy_sse()) return asked.fail(RpcCode::internal, "Tool not found: " + *name);
         return asked.fail(RpcCode::invalid_params, "Unknown tool: " + *name);
     }
-    const Json* given = asked.params().find("arguments");
+    Json* given = member_of(asked.message.params, "arguments");
     if (given != nullptr && !given->is_object())
         return asked.fail(RpcCode::invalid_params, "arguments is an object");
     const RunningCallPtr call =
-        start(asked, tool->name, given == nullptr ? Json(Json::Object{}) : *given);
+        start(asked, tool->name, given == nullptr ? Json(Json::Object{}) : std::move(*given));
     if (call == nullptr) return;
     call->run = [run = tool->run](const RunningCallPtr& self) {
         run(self, [self, round = self->rounds](ToolOutcome outcome) {
@@ -219,6 +219,9 @@ void ServerState::finish_tool(const RunningCallPtr& call, ToolOutcome&& outcome)
         is_error = outcome.kind == Kind::not_allowed;
     }
     std::string members;
+    std::size_t bytes = outcome.structured_json.size() + 64;
+    for (const std::string& block : outcome.content_json) bytes += block.size() + 1;
+    members.reserve(bytes);
     JsonObject result(members);
     std::string& content = result.member("content");
     content += '[';

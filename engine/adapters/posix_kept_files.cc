@@ -88,7 +88,10 @@ Error kept_read_only(const std::string& path) {
 KeptFiles::KeptFiles(Clock& clock, std::vector<std::string> paths, Notices notices)
     : clock_(clock) {
     if (notices == Notices::from_the_kernel) inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    for (std::string& path : paths) places_[std::move(path)];
+    for (std::string& path : paths) {
+        const bool first = places_.empty();
+        places_[std::move(path)].leads = first;
+    }
 }
 
 KeptFiles::~KeptFiles() {
@@ -114,6 +117,16 @@ void KeptFiles::take_notices() {
     }
 }
 
+/// Once a look, and again when a path is asked for twice.
+void KeptFiles::hear(Place& place, std::chrono::nanoseconds now) {
+    if (place.leads || !place.heard || now - heard_ >= kOneLook) {
+        heard_ = now;
+        take_notices();
+        for (auto& [path, each] : places_) each.heard = true;
+    }
+    place.heard = false;
+}
+
 /// Before the path is asked: what changes in between is heard of later.
 void KeptFiles::watch(const std::string& path, Place& place) {
     if (inotify_ < 0) return;
@@ -122,8 +135,8 @@ void KeptFiles::watch(const std::string& path, Place& place) {
 
 Result<std::shared_ptr<const KeptFiles::Kept>> KeptFiles::named(const std::string& path,
                                                                 Place& place) {
-    take_notices();
     const auto now = clock_.monotonic();
+    hear(place, now);
     if (place.kept && place.watch >= 0 && now - place.asked < kAskPathAfter) return place.kept;
     watch(path, place);
     place.asked = now;

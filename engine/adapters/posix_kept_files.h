@@ -19,7 +19,9 @@ namespace se {
 ///   - inotify watches the folders that the files lie in: a file that is renamed, replaced, linked
 ///   or
 ///     removed there, and a folder that is itself moved, are known before the call that did it
-///     returns. Asking costs one read that finds nothing.
+///     returns. Asking costs one read that finds nothing. Who looks at all of `paths` in turn asks
+///     once: the first of them begins a look, and what was heard then counts for each of the others
+///     once, and no longer than kOneLook.
 ///   - Folders further up, and mounts, are not watched: the path is asked by stat() each
 ///     kAskPathAfter. Until then answers are those of the store that was there: whole and true, at
 ///     its new place.
@@ -29,6 +31,8 @@ namespace se {
 class KeptFiles final : public PosixFileSystem {
 public:
     static constexpr auto kAskPathAfter = std::chrono::milliseconds(100);
+
+    static constexpr auto kOneLook = std::chrono::milliseconds(1);
 
     enum class Notices : std::uint8_t { from_the_kernel, never };
     KeptFiles(Clock& clock, std::vector<std::string> paths,
@@ -46,16 +50,20 @@ private:
         std::shared_ptr<const Kept> kept{};
         std::chrono::nanoseconds asked{};  // when the path was last seen to name it
         int watch = -1;                    // of its folder
+        bool leads = false;                // a look begins with it
+        bool heard = false;                // in this look, and not asked for yet
     };
 
     /// The open file that `path` names now.
     Result<std::shared_ptr<const Kept>> named(const std::string& path, Place& place);
     void take_notices();
+    void hear(Place& place, std::chrono::nanoseconds now);
     void watch(const std::string& path, Place& place);
 
     Clock& clock_;
     std::map<std::string, Place, std::less<>> places_;
     int inotify_ = -1;
+    std::chrono::nanoseconds heard_{};  // when the kernel was last asked for notices
 };
 
 }  // namespace se

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -64,15 +65,16 @@ void append_digits(std::string& out, Integer value) {
     out.append(text, end.ptr);
 }
 
-/// Whether any of eight bytes must be escaped in a string: a control character, `"` or `\`.
-bool needs_escape(std::uint64_t eight) {
+/// Of eight bytes the high bits of those that must be escaped in a string: control characters, `"`
+/// and `\`. Exact for the lowest one; a borrow may mark bytes above it.
+std::uint64_t escapes_of(std::uint64_t eight) {
     constexpr std::uint64_t kOnes = 0x0101010101010101u;
     constexpr std::uint64_t kHighs = 0x8080808080808080u;
     const std::uint64_t quote = eight ^ (kOnes * '"');
     const std::uint64_t slash = eight ^ (kOnes * '\\');
     const std::uint64_t found =
         ((eight - kOnes * 0x20) & ~eight) | ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash);
-    return (found & kHighs) != 0;
+    return found & kHighs;
 }
 
 bool needs_escape(char c) {
@@ -81,11 +83,13 @@ bool needs_escape(char c) {
 
 /// How many bytes from the front of `text` stand for themselves.
 std::size_t plain_prefix(std::string_view text) {
+    static_assert(std::endian::native == std::endian::little);  // the lowest byte is the first one
     std::size_t size = 0;
     for (; size + 8 <= text.size(); size += 8) {
         std::uint64_t eight = 0;
         std::memcpy(&eight, text.data() + size, 8);
-        if (needs_escape(eight)) break;
+        if (const std::uint64_t found = escapes_of(eight); found != 0)
+            return size + static_cast<std::size_t>(std::countr_zero(found)) / 8;
     }
     while (size < text.size() && !needs_escape(text[size])) ++size;
     return size;

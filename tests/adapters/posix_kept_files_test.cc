@@ -96,6 +96,35 @@ TEST_CASE("a kept file answers as its path does, after everything that can happe
     }
 }
 
+TEST_CASE("a look that begins with the first of the kept files sees what happened to every name") {
+    TemporaryDirectory directory;
+    const std::string first = directory.path() + "/first", second = directory.path() + "/second",
+                      other = directory.path() + "/other";
+    SimClock clock;
+    KeptFiles kept(clock, {first, second});
+    const auto rename_over = [&](const std::string& path, std::string_view text) {
+        put(other, text);
+        fs::rename(other, path);
+    };
+    for (const char* text : {"one", "two", "three"}) {
+        rename_over(first, text);
+        rename_over(second, text);
+        CHECK(said(kept, first) == text);
+        CHECK(said(kept, second) == text);
+        // Asked for twice, so all is heard of; the first one begins a new look none the less.
+        CHECK(said(kept, second) == text);
+        rename_over(first, "again");
+        CHECK(said(kept, first) == "again");
+        CHECK(said(kept, second) == text);
+        rename_over(second, "again");
+        CHECK(said(kept, second) == "again");
+        // Alone, once the look is over.
+        rename_over(second, "alone");
+        clock.advance(KeptFiles::kOneLook);
+        CHECK(said(kept, second) == "alone");
+    }
+}
+
 TEST_CASE("what lies further up is seen to have moved at the next asking of the path") {
     TemporaryDirectory directory;
     const std::string up = directory.path() + "/up", path = up + "/d/f";
