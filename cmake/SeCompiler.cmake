@@ -14,7 +14,8 @@ endif()
 # The build types are ours: what a preset promises must not depend on CMake's defaults. SE_ASSERT is
 # on in all of them.
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g -D_GLIBCXX_ASSERTIONS")
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(SE_OPTIMIZE "-O2" CACHE STRING "How far a release build is optimized")
+set(CMAKE_CXX_FLAGS_RELEASE "${SE_OPTIMIZE} -g1 -DNDEBUG")
 
 # The root of the repository is the one include directory: #include "journal/base/result.h".
 include_directories(${PROJECT_SOURCE_DIR})
@@ -61,7 +62,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         -Wno-stringop-overread
         -Wno-free-nonheap-object)
 elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    add_compile_options(-Wno-unknown-warning-option -Wsuggest-override -Wno-implicit-int-float-conversion)
+    add_compile_options(-Wno-unknown-warning-option -Wsuggest-override -Wno-implicit-int-float-conversion
+        -Wno-deprecated-declarations)  # std::stable_sort of g++ 12's library, in C++23
 endif()
 
 if(SE_SANITIZE)

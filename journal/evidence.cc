@@ -29,10 +29,6 @@ void take_line(const Line& line, bool in_place, Seq expected, const EpochStarts&
                                 .source = "record " + std::to_string(frame->seq.value)};
     }
     if (!parse_record(text, record)) return;
-    if (!behind->began_below && in_place && line.terminated && frame->seq < expected &&
-        starts.highest() > Epoch{} && frame->epoch > starts.highest()) {
-        behind->began_below = frame->seq;
-    }
     if (!behind->resumes && in_place && line.terminated && frame->seq >= expected) {
         behind->resumes = frame->seq;
     }

@@ -48,9 +48,6 @@ struct Behind {
     Epoch epoch_highest;
     Gaps repaired;                 ///< from notes
     std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`
-    /// Where a run later than all before the bad place began, if that is below `expected`: what was taken for
-    /// history from there on is not.
-    std::optional<Seq> began_below;
 };
 
 /// Reads all lines from `offset` in `segments[index]` on, through all later segments.

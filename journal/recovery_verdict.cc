@@ -17,7 +17,6 @@ void Recovery::weigh(const Evidence& evidence) {
 Status Recovery::judge() {
     out_.epoch_highest = std::max(out_.epoch_highest, starts_.highest());
     std::optional<Seq> resumes;
-    std::optional<Seq> void_from;  // a later run began there: what was read from there on is none of it
     std::optional<Seq> given_up;  // something stands where from here on all was given up
     if (fault_) {
         SE_TRY(behind, look_behind(in_.files, in_.paths, out_.segments, fault_index_,
@@ -32,7 +31,6 @@ Status Recovery::judge() {
         expected_ = fault_->seq;
         out_.epoch_highest = std::max(out_.epoch_highest, behind.epoch_highest);
         resumes = behind.resumes;
-        void_from = behind.began_below;
         if (behind.best) weigh(*behind.best);
     }
     if (in_.from.seq > Seq{}) {
@@ -48,13 +46,6 @@ Status Recovery::judge() {
         out_.epoch = out_.epoch_highest;
     } else if (unix_seconds > 0) {
         out_.epoch = std::max(out_.epoch, Epoch{static_cast<std::uint64_t>(unix_seconds)});
-    }
-    if (void_from) {
-        // Lines of an older run stand where they were never written.
-        Damage damage{.fault = *fault_, .from = *void_from, .to = Seq{expected_.value - 1}, .evidence = "a later run"};
-        damage.fault.seq = *void_from;
-        out_.report.damage = std::move(damage);
-        return Ok{};
     }
     if (best_.seq < expected_) {
         if (expected_ <= in_.from.seq) return other_history("a later run went on below it");

@@ -25,8 +25,6 @@ struct Suspect {
     Seq durable_behind;  ///< told by good lines up to the next suspect
 
     Epoch header_epoch;  ///< bad_root only
-    /// A later run began there, below what was taken for history before this place.
-    std::optional<Seq> void_from;
 
     // What had been found before it.
     std::uint64_t records = 0;
@@ -122,10 +120,8 @@ private:
                     "epoch " + std::to_string(run.epoch.value) + " behind epoch " +
                         std::to_string(epoch_.value));
         } else if (run.first < expected_) {
-            Suspect& bad = suspect(FaultKind::bad_seq, run.offset,
-                                   "a record with seq " + std::to_string(run.first.value));
-            // A later run began there: what was taken for history from there on is none of it.
-            if (run.epoch > epoch_ && !bad.void_from) bad.void_from = run.first;
+            suspect(FaultKind::bad_seq, run.offset,
+                    "a record with seq " + std::to_string(run.first.value));
         } else if (run.first > expected_ && !is_open()) {
             suspect(FaultKind::bad_seq, run.offset,
                     "a record with seq " + std::to_string(run.first.value))
@@ -260,12 +256,6 @@ void Judge::finish(VerifyReport* report) {
             (!std::exchange(tree_is_known, true) ||
              gaps_.excuse_root(it.fault.seq, it.header_epoch))) {
             continue;
-        }
-        if (it.void_from && *it.void_from < it.fault.seq) {
-            const Seq taken{it.fault.seq.value - 1};
-            it.fault.last = std::max(it.fault.last, taken);
-            it.fault.seq = *it.void_from;
-            evidence[i] = std::max(evidence[i], it.fault.last);
         }
         if (evidence[i] < it.fault.seq) {
             report->torn_bytes = torn_bytes(it);

@@ -43,25 +43,6 @@ TEST_CASE("a sound journal has no fault and the root of its records") {
     CHECK(report.bytes == bytes);
 }
 
-TEST_CASE("a line of a run before, where just its seq comes next, passes for no record of a later run") {
-    SmallStore small;
-    small.begin_segment(8192);
-    small.add_many(3);
-    const Frontier tree = small.tree;
-    small.add(small.draft("landed here, and its run died"));
-    small.put("what it destroyed");
-    small.next = Seq{4};
-    small.epoch = {11};
-    small.tree = tree;
-    small.add(small.draft("acknowledged"));
-    small.write_head();
-    const VerifyReport report = check(small);
-    REQUIRE(report.faults.size() == 1);
-    CHECK(report.faults[0].seq == Seq{4});
-    CHECK(report.faults[0].last == Seq{4});
-    CHECK(report.torn_bytes == 0);
-}
-
 TEST_CASE("an empty store is sound, and one whose journal is gone is not") {
     SmallStore small;
     CHECK(check(small).faults.empty());
