@@ -25,11 +25,18 @@ std::optional<std::string_view> checked(std::string_view line) {
     return line.ends_with(tail) ? std::optional(before) : std::nullopt;
 }
 
-bool take(const Json& json, std::string_view name, std::uint64_t* value) {
+/// All 64 bits, written as a signed integer.
+bool take_bits(const Json& json, std::string_view name, std::uint64_t* value) {
     const Json* const found = json.find(name);
     if (found == nullptr || !found->is_integer()) return false;
     *value = static_cast<std::uint64_t>(found->integer());
     return true;
+}
+
+bool take(const Json& json, std::string_view name, std::uint64_t* value) {
+    const Json* const found = json.find(name);
+    return found != nullptr && found->is_integer() && found->integer() >= 0 &&
+           take_bits(json, name, value);
 }
 
 bool take(const Json& json, std::string_view name, std::string* value) {
@@ -76,8 +83,9 @@ Result<Stamp> decode_stamp(std::string_view text) {
     const bool whole =
         take(*json, "generation", &stamp.generation) && take(*json, "epoch", &stamp.epoch.value) &&
         take(*json, "boot", &identity.boot) && take(*json, "mount", &identity.mount) &&
-        take(*json, "device", &identity.device) && take(*json, "inode", &identity.inode) &&
-        take(*json, "state", &state) && (state == "clean" || state == "dirty");
+        take_bits(*json, "device", &identity.device) &&
+        take_bits(*json, "inode", &identity.inode) && take(*json, "state", &state) &&
+        (state == "clean" || state == "dirty");
     if (!whole) return damaged();
     stamp.clean = state == "clean";
     return stamp;

@@ -4,7 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <vector>
+
+#include "journal/base/crc32c.h"
+#include "journal/base/json.h"
 
 namespace se {
 namespace {
@@ -36,6 +40,21 @@ TEST_CASE("a cut or changed stamp is never believed") {
         CHECK_FALSE(decode_stamp(flipped));
     }
     CHECK_FALSE(decode_stamp(line + "\n"));
+}
+
+TEST_CASE("an epoch or a generation below 0 is damage, whatever the checksum says") {
+    Stamp stamp = kStamp;
+    SUBCASE("epoch") { stamp.epoch = Epoch{UINT64_MAX}; }
+    SUBCASE("generation") { stamp.generation = UINT64_MAX; }
+    std::string line = encode_stamp(stamp);
+    line.replace(line.find("18446744073709551615"), 20, "-1");
+    line.resize(line.find(",\"crc\""));
+    const std::uint32_t crc = crc32c(line);
+    line += ",\"crc\":\"";
+    append_hex32(line, crc);
+    const auto decoded = decode_stamp(line + "\"}\n");
+    REQUIRE_FALSE(decoded);
+    CHECK(decoded.error().code == Errc::corruption);
 }
 
 TEST_CASE(
