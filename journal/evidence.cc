@@ -10,9 +10,20 @@ namespace {
 
 constexpr std::uint64_t kWatermarkFileBytes = 64u << 10;
 
+/// What look_behind() knows, and what it finds out.
+struct Look {
+    const Seq expected;
+    const EpochStarts& starts;  // of the lines before
+    const EpochStarts& later;   // of all lines behind, if they are known
+    EpochStarts seen;           // of the lines behind
+    Epoch resumes_epoch;
+    RecordView record;
+    Behind behind;
+};
+
 /// `in_place`: it does not stand where the header of its segment belongs.
-void take_line(const Line& line, bool in_place, Seq expected, const EpochStarts& starts,
-               RecordView* record, Behind* behind) {
+void take_line(const Line& line, bool in_place, Look* look) {
+    Behind* const behind = &look->behind;
     const std::string_view text = line.text;
     const auto frame = read_frame(text);
     if (!frame) {
@@ -23,16 +34,34 @@ void take_line(const Line& line, bool in_place, Seq expected, const EpochStarts&
     }
     behind->epoch_highest = std::max(behind->epoch_highest, frame->epoch);
     if ((!behind->best || frame->durable > behind->best->seq) &&
-        !starts.void_at(frame->epoch, frame->durable)) {
+        !look->starts.void_at(frame->epoch, frame->durable)) {
         behind->best = Evidence{.epoch = frame->epoch,
                                 .seq = frame->durable,
                                 .source = "record " + std::to_string(frame->seq.value)};
     }
-    if (!parse_record(text, record)) return;
-    if (!behind->resumes && in_place && line.terminated && frame->seq >= expected) {
+    if (!parse_record(text, &look->record)) return;
+    behind->repaired.add(look->record);
+    if (!in_place || !line.terminated) return;
+    look->seen.saw(frame->epoch, frame->seq);
+    if (!behind->resumes && frame->seq >= look->expected &&
+        !look->later.void_at(frame->epoch, frame->seq)) {
         behind->resumes = frame->seq;
+        look->resumes_epoch = frame->epoch;
     }
-    behind->repaired.add(*record);
+}
+
+Status take_lines(FileSystem& files, const StorePaths& paths, const std::vector<Seq>& segments,
+                  std::size_t index, std::uint64_t offset, Look* look) {
+    for (; index < segments.size(); ++index, offset = 0) {
+        SE_TRY(file, files.open(paths.segment(segments[index]), OpenMode::read));
+        LineReader lines(*file, offset);
+        for (;;) {
+            SE_TRY(line, lines.next());
+            if (!line) break;
+            take_line(*line, line->offset >= header_bytes_least(segments[index]), look);
+        }
+    }
+    return Ok{};
 }
 
 }  // namespace
@@ -42,9 +71,14 @@ void EpochStarts::saw(Epoch epoch, Seq seq) {
 }
 
 bool EpochStarts::void_at(Epoch epoch, Seq seq) const {
+    const auto from = void_from(epoch);
+    return from && *from <= seq;
+}
+
+std::optional<Seq> EpochStarts::void_from(Epoch epoch) const {
     const auto later = std::find_if(starts_.begin(), starts_.end(),
                                     [&](const Start& start) { return start.epoch > epoch; });
-    return later != starts_.end() && later->seq <= seq;
+    return later == starts_.end() ? std::nullopt : std::optional(later->seq);
 }
 
 Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const StorePaths& paths,
@@ -67,19 +101,16 @@ Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const 
 Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            const std::vector<Seq>& segments, std::size_t index,
                            std::uint64_t offset, Seq expected, const EpochStarts& starts) {
-    Behind behind;
-    RecordView record;
-    for (; index < segments.size(); ++index, offset = 0) {
-        SE_TRY(file, files.open(paths.segment(segments[index]), OpenMode::read));
-        LineReader lines(*file, offset);
-        for (;;) {
-            SE_TRY(line, lines.next());
-            if (!line) break;
-            const bool in_place = line->offset >= header_bytes_least(segments[index]);
-            take_line(*line, in_place, expected, starts, &record, &behind);
-        }
+    const EpochStarts unknown;
+    Look look{.expected = expected, .starts = starts, .later = unknown};
+    SE_TRY_OK(take_lines(files, paths, segments, index, offset, &look));
+    if (!look.behind.resumes || !look.seen.void_at(look.resumes_epoch, *look.behind.resumes)) {
+        return std::move(look.behind);
     }
-    return behind;
+    // What the log seemed to go on with landed there: once more, with all that is known now.
+    Look again{.expected = expected, .starts = starts, .later = look.seen};
+    SE_TRY_OK(take_lines(files, paths, segments, index, offset, &again));
+    return std::move(again.behind);
 }
 
 Result<bool> holds_no_record(FileSystem& files, const StorePaths& paths, Seq first) {

@@ -30,8 +30,11 @@ public:
     /// Every good line, in order; or only one of each epoch, if that is its first.
     void saw(Epoch epoch, Seq seq);
     /// Whether a later epoch began at or before that place: then (epoch, seq) is of a history that was
-    /// cut or given up, and proves nothing (J4).
+    /// cut or given up, and proves nothing (J4). A record that is still to be seen there landed beside its
+    /// place, in a run that died before anybody knew of it.
     bool void_at(Epoch epoch, Seq seq) const;
+    /// The first seq that is void for that epoch, if any is.
+    std::optional<Seq> void_from(Epoch epoch) const;
     Epoch highest() const { return starts_.empty() ? Epoch{} : starts_.back().epoch; }
 
 private:
@@ -47,7 +50,7 @@ struct Behind {
     std::optional<Evidence> best;  ///< the highest `durable` that counts
     Epoch epoch_highest;
     Gaps repaired;                 ///< from notes
-    std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`
+    std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`, nor void
 };
 
 /// Reads all lines from `offset` in `segments[index]` on, through all later segments.

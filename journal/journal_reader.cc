@@ -234,6 +234,11 @@ struct JournalReader::State {
             SE_TRY(really, was_acknowledged(bad.seq));
             acknowledged = really;
         }
+        // Lines behind HEAD's end have told of it meanwhile: there it may stand.
+        if (acknowledged && lines && lines_to < limit()) {
+            lines.reset();
+            return Step::again;
+        }
         if (acknowledged) return fail(std::move(bad));
         lines.reset();  // looked at again when there is more
         return Step::not_yet;

@@ -55,20 +55,28 @@ struct Survey {
     Gaps gaps;
     Seq last;  ///< highest good record of all
     Epoch epoch_highest;
+
+    EpochStarts seen;     ///< of all good records, wherever they stand
+    bool misled = false;  ///< one of them landed there, as a later run behind it tells
+    EpochStarts later;    ///< what was seen by a survey before, if that was misled
 };
 
 void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* record, Survey* survey) {
     const auto frame = read_frame(line.text);
     const bool good = frame && line.terminated && parse_record(line.text, record);
     if (frame) survey->epoch_highest = std::max(survey->epoch_highest, frame->epoch);
+    const bool is_void = good && survey->later.void_at(record->epoch, record->seq);
     if (good) {
         survey->gaps.add(*record);
+        if (record->epoch > survey->seen.highest() && record->seq <= survey->last) survey->misled = true;
+        survey->seen.saw(record->epoch, record->seq);
         survey->last = std::max(survey->last, record->seq);
         if (auto& epoch = survey->segments.back().epoch; !epoch) epoch = record->epoch;
     }
     if (survey->after) return;
-    // A record that the log had passed already is as bad as no record.
-    if (!good || record->seq <= survey->before_seq || record->epoch < survey->before_epoch) {
+    // A record that the log had passed already, or of a run that a later one took the place of, is as bad as
+    // no record.
+    if (!good || is_void || record->seq <= survey->before_seq || record->epoch < survey->before_epoch) {
         survey->bad_lines = true;
     } else if (record->seq < from) {
         survey->before = {place.index, line.offset + line.text.size() + 1};
@@ -120,9 +128,9 @@ Status take_segment(const File& file, std::size_t index, const std::string& stor
     return Ok{};
 }
 
-Result<Survey> make_survey(FileSystem& files, const StorePaths& paths, const std::string& store,
-                           Seq from, Seq to) {
-    Survey survey;
+Result<Survey> survey_once(FileSystem& files, const StorePaths& paths, const std::string& store,
+                           Seq from, Seq to, EpochStarts later) {
+    Survey survey{.later = std::move(later)};
     SE_TRY(quarantine, list_quarantine(files, paths));
     survey.gaps.add(quarantine);
     for (const Parked& parked : quarantine) {
@@ -135,6 +143,13 @@ Result<Survey> make_survey(FileSystem& files, const StorePaths& paths, const std
         SE_TRY_OK(take_segment(*file, i, store, from, to, &survey));
     }
     return survey;
+}
+
+Result<Survey> make_survey(FileSystem& files, const StorePaths& paths, const std::string& store,
+                           Seq from, Seq to) {
+    SE_TRY(survey, survey_once(files, paths, store, from, to, {}));
+    if (!survey.misled) return survey;
+    return survey_once(files, paths, store, from, to, survey.seen);
 }
 
 /// Segments whose header lies between the two good records.

@@ -1,6 +1,7 @@
 #include "journal/verify.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "journal/evidence.h"
 #include "journal/gaps.h"
@@ -36,11 +37,13 @@ struct Suspect {
 class Judge {
 public:
     Judge(const std::string& store, const std::vector<ScannedSegment>& segments,
-          std::optional<Head> head, std::vector<Evidence> evidence, Gaps gaps, bool hashes)
+          std::optional<Head> head, std::vector<Evidence> evidence, Gaps gaps, EpochStarts later,
+          bool hashes)
         : store_(store),
           segments_(segments),
           head_(std::move(head)),
           evidence_(std::move(evidence)),
+          later_(std::move(later)),
           hashes_(hashes),
           gaps_(std::move(gaps)),
           used_(segments.size()) {}
@@ -54,6 +57,11 @@ public:
     }
 
     void finish(VerifyReport* report);
+
+    /// Whether a record was taken for history that landed there, as a later run behind it tells: then all
+    /// is to be judged once more, by a Judge that knows seen().
+    bool misled() const { return misled_; }
+    const EpochStarts& seen() const { return seen_; }
 
 private:
     void begin_segment(std::size_t index) {
@@ -115,6 +123,21 @@ private:
         if (std::exchange(header_due_, false)) {
             suspect(FaultKind::bad_header, run.offset, "there is none");
         }
+        seen_.saw(run.epoch, run.first);
+        if (run.epoch > epoch_ && run.first < expected_) misled_ = true;
+        const auto void_from = later_.void_from(run.epoch);
+        if (!void_from || *void_from > run.last) return weigh(run, piece);
+        if (*void_from > run.first) {
+            ScannedRun before = run;
+            before.last = Seq{void_from->value - 1};
+            weigh(before, piece);
+        }
+        suspect(FaultKind::bad_seq, run.offset,
+                "a record of a run that a later one took the place of, from seq " +
+                    std::to_string(void_from->value) + " on");
+    }
+
+    void weigh(const ScannedRun& run, const ScannedPiece& piece) {
         if (run.epoch < epoch_) {
             suspect(FaultKind::bad_epoch, run.offset,
                     "epoch " + std::to_string(run.epoch.value) + " behind epoch " +
@@ -186,6 +209,7 @@ private:
     const std::vector<ScannedSegment>& segments_;
     const std::optional<Head> head_;
     const std::vector<Evidence> evidence_;  // from beside the journal
+    const EpochStarts later_;               // of all lines, once they are known
     const bool hashes_;
 
     Gaps gaps_;
@@ -198,7 +222,9 @@ private:
     Seq first_, last_;
     Frontier tree_;
     std::vector<std::uint64_t> used_;  // by segment: behind its last byte that is no blank
-    EpochStarts starts_;
+    EpochStarts starts_;  // of what is history
+    EpochStarts seen_;    // of all good records, wherever they stand
+    bool misled_ = false;
     std::vector<Suspect> suspects_;
 };
 
@@ -307,16 +333,24 @@ Result<VerifyReport> verify_once(FileSystem& files, const StorePaths& paths,
     Gaps gaps;  // those whose notes are to come, as the next open believes them
     SE_TRY(quarantine, list_quarantine(files, paths));
     gaps.add(quarantine);
-    Judge judge(store, segments, head, std::move(evidence), std::move(gaps), options.hashes);
-    std::uint64_t done = 0;
-    SE_TRY_OK(scan_segments(files, paths, segments, options.hashes, options.threads,
-                            [&](ScannedPiece&& piece) -> Status {
-                                judge.take(piece);
-                                done += piece.bytes;
-                                if (options.progress) options.progress(done, report.bytes);
-                                return Ok{};
-                            }));
-    judge.finish(&report);
+    const auto judged = [&](const EpochStarts& later) -> Result<std::unique_ptr<Judge>> {
+        auto judge = std::make_unique<Judge>(store, segments, head, evidence, gaps, later, options.hashes);
+        std::uint64_t done = 0;
+        SE_TRY_OK(scan_segments(files, paths, segments, options.hashes, options.threads,
+                                [&](ScannedPiece&& piece) -> Status {
+                                    judge->take(piece);
+                                    done += piece.bytes;
+                                    if (options.progress) options.progress(done, report.bytes);
+                                    return Ok{};
+                                }));
+        return judge;
+    };
+    SE_TRY(judge, judged({}));
+    if (judge->misled()) {
+        SE_TRY(again, judged(judge->seen()));
+        judge = std::move(again);
+    }
+    judge->finish(&report);
     return report;
 }
 

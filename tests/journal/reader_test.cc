@@ -288,6 +288,23 @@ TEST_CASE("damage just behind a gap is named by the record that should stand the
     }
 }
 
+TEST_CASE("a HEAD that ends where a gap begins, and says no more than that, hides nothing behind it") {
+    SmallStore small;
+    small.begin_segment(8192);
+    small.add_many(4);
+    Head lagging = small.head_now();
+    lagging.end = small.places[{4}].offset;  // as a repair left it: 4 is given up, and it is the last
+    small.epoch = {11};
+    lagging.epoch = small.epoch;
+    small.add(small.draft(), Seq{4});
+    small.add_repaired({4}, {4});
+    small.add_many(2);
+    small.blank({4}, {4});
+    small.write_head(lagging);
+    JournalReader reader = open(small);
+    CHECK(rest(reader) == std::vector<Seq>{{1}, {2}, {3}, {5}, {6}, {7}});
+}
+
 TEST_CASE("acknowledged records missing at the end are damage, and skipping them waits for more") {
     SmallStore small = closed_store(8192);
     small.blank({8}, {9});

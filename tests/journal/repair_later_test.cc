@@ -313,3 +313,63 @@ TEST_CASE(
         check_lives_on(hurt, all, segment, segment);
     }
 }
+
+TEST_CASE("a line of a run before that landed amid older ones hides none of what lies behind it") {
+    // A run's last group lands beside its place and the run dies; a later one, which trusts LMDB, begins
+    // with the same seq. What the line destroyed is lost, and nothing else.
+    World first;
+    first.open_and_tell();
+    for (int i = 0; i < 8; ++i) REQUIRE(first.write(60));
+    const Image before = first.all_files();
+    const Position folded = first.journal->position();
+    const auto appended_before = first.appended;
+    REQUIRE(first.write(60));
+    const std::uint64_t end = first.journal->position().end;
+    const std::string landed = first.content(Seq{1}).substr(folded.end, end - folded.end);
+    first.leave();
+
+    World later;
+    put(later, before);
+    later.appended = appended_before;
+    later.clock.advance(std::chrono::minutes{1});
+    REQUIRE(later.open(folded));
+    REQUIRE(later.tell());
+    REQUIRE(later.appended.back().seq == folded.seq.next());
+    for (int i = 0; i < 4; ++i) REQUIRE(later.write(60));
+    REQUIRE(later.journal->close());
+    const Image image = later.all_files();
+    const auto appended = later.appended;
+    later.leave();
+
+    const std::string& good = image.at(first.paths.segment(Seq{1}));
+    const std::uint64_t begin = good.find('\n') + 1;
+    std::uint64_t rounds = 0;
+    for (std::uint64_t at = begin; at + landed.size() < folded.end; at += 11, ++rounds) {
+        CAPTURE(at);
+        World world(at);
+        put(world, image);
+        std::string bytes = good;
+        bytes.replace(at, landed.size(), landed);
+        world.disk.put(world.paths.segment(Seq{1}), bytes);
+        REQUIRE(world.open());
+        REQUIRE(world.journal->read_only());
+        const Damage damage = *world.journal->report().damage;
+        world.leave();
+        CHECK(damage.to.value - damage.from.value < 3);
+        CHECK(damage.to <= folded.seq);
+        for (const bool hashes : {true, false}) {
+            const auto report = verify(world.disk, world.paths, {.hashes = hashes, .threads = 1});
+            REQUIRE(report);
+            REQUIRE(report->faults.size() == 1);
+            CHECK(report->faults[0].seq == damage.from);
+            CHECK(report->faults[0].last == damage.to);
+            CHECK(report->last == appended.back().seq);
+        }
+        const auto plan = plan_repair(world.disk, world.paths, damage.from, damage.to);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        CHECK(plan->good_lost.empty());
+        REQUIRE(repair(world, damage.from, damage.to));
+        check_lives_on(world, appended, damage.from, damage.to);
+    }
+    CHECK(rounds > 50);
+}

@@ -40,6 +40,9 @@ TEST_CASE("lives that once broke a promise go well") {
     const std::pair<std::uint64_t, const char*> rows[] = {
         {1101060, "two runs that died in a row left no slot of HEAD"},
         {5001276, "the same, the second of them at HEAD's own write"},
+        {5003030, "a whole line landed where its seq came next, and passed for a later run's"},
+        {8000600, "the same, and repair called sound what the open called damaged"},
+        {5016845, "HEAD and an acknowledged line rotted: a reader named an older gap instead"},
         {5003345, "the last record of a store that does not wait for syncs was not waited for"},
         {5009044, "a follower needed a turn for each record"},
     };
