@@ -355,6 +355,13 @@ Status distrust_projection(FileSystem& files, const StorePaths& paths) {
     return files.sync_directory(paths.projection());
 }
 
+/// What was made from the old bytes: it regrows. A header takes with it what stood before the first good
+/// record, so its segment may have lost records too.
+Status forget_index(FileSystem& files, const StorePaths& paths, Seq segment) {
+    SE_TRY(indexed, files.exists(paths.index(segment)));
+    return indexed ? files.remove(paths.index(segment)) : Status(Ok{});
+}
+
 Status same_plan(const RepairPlan& a, const RepairPlan& b) {
     const auto same_piece = [](const RepairPiece& x, const RepairPiece& y) {
         return x.segment == y.segment && x.offset == y.offset && x.bytes == y.bytes &&
@@ -412,15 +419,15 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
     SE_TRY_OK(distrust_projection(files, paths));
 
     for (std::size_t i = 0; i < headers.size(); ++i) {
-        SE_TRY_OK(rewrite_header(files, paths, survey.segments[headers[i]], texts[i]));
+        const Survey::Segment& segment = survey.segments[headers[i]];
+        SE_TRY_OK(rewrite_header(files, paths, segment, texts[i]));
+        SE_TRY_OK(forget_index(files, paths, segment.first));
     }
     for (const RepairPiece& piece : plan.pieces) {
         if (piece.bytes == 0) continue;
         SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
         SE_TRY_OK(blank(*file, piece.offset, piece.bytes));
-        // What was made from the old bytes: it regrows.
-        SE_TRY(indexed, files.exists(paths.index(piece.segment)));
-        if (indexed) SE_TRY_OK(files.remove(paths.index(piece.segment)));
+        SE_TRY_OK(forget_index(files, paths, piece.segment));
     }
     return files.sync_directory(paths.journal());
 }

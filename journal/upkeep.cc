@@ -13,7 +13,6 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kLookAtDiskEvery = std::chrono::milliseconds{250};
 /// Between two chunks, as long as the fill keeps ahead of the use.
 constexpr nanoseconds kFillPace = std::chrono::milliseconds{5};
-constexpr nanoseconds kIdle = std::chrono::seconds{1};
 
 }  // namespace
 

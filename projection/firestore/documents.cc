@@ -14,16 +14,16 @@ std::int64_t signed_of(std::uint64_t number) {
 
 Status add_json(Fields& fields, std::string_view name, std::string_view json) {
     SE_TRY(parsed, parse_json(json, kJsonDepthTrusted));
-    fields.emplace_back(name, value_of(parsed));
+    fields.emplace_back(std::string(name), value_of(parsed));
     return Ok{};
 }
 
 void add(Fields& fields, std::string_view name, std::string_view text) {
-    fields.emplace_back(name, Value{std::string(text)});
+    fields.emplace_back(std::string(name), Value{std::string(text)});
 }
 
 void add(Fields& fields, std::string_view name, std::uint64_t number) {
-    fields.emplace_back(name, Value{signed_of(number)});
+    fields.emplace_back(std::string(name), Value{signed_of(number)});
 }
 
 Value changes_of(const RecordView& record) {

@@ -7,6 +7,9 @@
 #include "journal/base/time_text.h"
 
 namespace se::firestore {
+
+bool Value::operator==(const Value&) const = default;
+
 namespace {
 
 using Array = Value::Array;
@@ -64,7 +67,7 @@ std::size_t levels_of(const Json& json, bool in_array) {
 
 Value wrapped(std::string_view name, Value value) {
     Map map;
-    map.emplace_back(name, std::move(value));
+    map.emplace_back(std::string(name), std::move(value));
     return {std::move(map)};
 }
 
@@ -152,11 +155,11 @@ Result<Json> json_of_array(const Array& items) {
 }
 
 Result<Json> json_of_map(const Map& map) {
-    if (map.size() == 1 && map.front().first == kArray) {
-        if (const Array* items = map.front().second.as<Array>()) return json_of_array(*items);
+    if (map.size() == 1 && map.front().name == kArray) {
+        if (const Array* items = map.front().value.as<Array>()) return json_of_array(*items);
     }
-    if (map.size() == 1 && map.front().first == kJson) {
-        if (const auto* text = map.front().second.as<std::string>())
+    if (map.size() == 1 && map.front().name == kJson) {
+        if (const auto* text = map.front().value.as<std::string>())
             return parse_json(*text, kJsonDepthTrusted);
     }
     Json::Object object;
@@ -185,15 +188,15 @@ Timestamp timestamp_of(Time time) {
 
 const Value* find(const Fields& fields, std::string_view name) {
     const auto at = std::ranges::lower_bound(
-        fields, name, {}, [](const auto& field) { return std::string_view(field.first); });
-    return at == fields.end() || at->first != name ? nullptr : &at->second;
+        fields, name, {}, [](const auto& field) { return std::string_view(field.name); });
+    return at == fields.end() || at->name != name ? nullptr : &at->value;
 }
 
 void set(Fields& fields, std::string name, Value value) {
     const auto at =
-        std::ranges::lower_bound(fields, name, {}, [](const auto& field) { return field.first; });
-    if (at != fields.end() && at->first == name) {
-        at->second = std::move(value);
+        std::ranges::lower_bound(fields, name, {}, [](const auto& field) { return field.name; });
+    if (at != fields.end() && at->name == name) {
+        at->value = std::move(value);
     } else {
         fields.emplace(at, std::move(name), std::move(value));
     }
@@ -201,7 +204,7 @@ void set(Fields& fields, std::string name, Value value) {
 
 void sort(Fields& fields) {
     std::ranges::sort(fields, {},
-                      [](const auto& field) -> const std::string& { return field.first; });
+                      [](const auto& field) -> const std::string& { return field.name; });
 }
 
 Value value_of(const Json& json, std::size_t levels) {

@@ -36,11 +36,13 @@ struct GeoPoint {
     bool operator==(const GeoPoint&) const = default;
 };
 
+struct Field;
+
 /// What a field of a document holds. Bytes, references and points are never written by us; they may
 /// be met in documents of others.
 struct Value {
     using Array = std::vector<Value>;
-    using Map = std::vector<std::pair<std::string, Value>>;  ///< in byte order of the names, unique
+    using Map = std::vector<Field>;  ///< in byte order of the names, unique
 
     std::variant<std::nullptr_t, bool, std::int64_t, double, Timestamp, std::string, Bytes,
                  Reference, GeoPoint, Array, Map>
@@ -50,7 +52,15 @@ struct Value {
     const T* as() const {
         return std::get_if<T>(&is);
     }
-    bool operator==(const Value&) const = default;
+    bool operator==(const Value&) const;
+};
+struct Field {
+    std::string name;
+    Value value;
+
+    Field(std::string its_name, Value its_value)
+        : name(std::move(its_name)), value(std::move(its_value)) {}
+    bool operator==(const Field&) const = default;
 };
 using Fields = Value::Map;
 

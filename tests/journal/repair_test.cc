@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/index_file.h"
+#include "journal/store.h"
 #include "tests/journal/repair_world.h"
 
 using namespace se;
@@ -110,6 +112,27 @@ TEST_CASE("a loss over several segments takes what is good in it too, and says s
                                   .substr(piece.offset, piece.bytes)));
     }
     check_lives_on(world, first.appended, from, to);
+}
+
+TEST_CASE("a record that goes with its segment's header leaves no index that tells of it") {
+    World first;
+    const Image image = closed_journal(first, 30);
+    const Seq segment = first.segments()[1];
+    World world;
+    put(world, image);
+    world.options = first.options;
+    const std::string& good = image.at(world.paths.segment(segment));
+    world.disk.flip_bit(world.paths.segment(segment), 20 * 8);
+    world.disk.flip_bit(world.paths.segment(segment), (good.find("\"seq\"") + 40) * 8);
+    const auto index = build_index(first.disk, first.paths, segment, read_store(first.disk, first.paths)->store);
+    REQUIRE(index);
+    world.disk.put(world.paths.index(segment), encode_index(*index));
+    const auto plan = plan_repair(world.disk, world.paths, segment, segment);
+    REQUIRE_MESSAGE(plan, plan.error().text);
+    CHECK(plan->headers == std::vector<Seq>{segment});
+    REQUIRE(repair(world, segment, segment));
+    CHECK_FALSE(*world.disk.exists(world.paths.index(segment)));
+    check_lives_on(world, first.appended, segment, segment);
 }
 
 TEST_CASE("two losses, one after the other and side by side, are both believed") {

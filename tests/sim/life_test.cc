@@ -42,6 +42,7 @@ TEST_CASE("lives that once broke a promise go well") {
         {5001276, "the same, the second of them at HEAD's own write"},
         {5003030, "a whole line landed where its seq came next, and passed for a later run's"},
         {8000600, "the same, and repair called sound what the open called damaged"},
+        {20000335, "a record went with its segment's header, and the segment's index still told of it"},
         {5016845, "HEAD and an acknowledged line rotted: a reader named an older gap instead"},
         {5003345, "the last record of a store that does not wait for syncs was not waited for"},
         {5009044, "a follower needed a turn for each record"},
