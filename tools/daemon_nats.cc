@@ -35,6 +35,39 @@ BusIntake::Options intake_options(const NatsSettings& nats) {
             .in_flight_bytes = nats.in_flight_bytes};
 }
 
+/// What of nats.url cannot be meant; empty when all can. It may hold a password, so nothing of it
+/// is said.
+std::string url_problem(std::string_view url) {
+    for (std::size_t begin = 0, count = 1; begin <= url.size(); ++count) {
+        const std::size_t end = std::min(url.find(',', begin), url.size());
+        const std::string_view one = url.substr(begin, end - begin);
+        begin = end + 1;
+        const auto wrong = [count](std::string_view why) {
+            return "nats.url: its server number " + std::to_string(count) + " " + std::string(why);
+        };
+        const std::size_t scheme = one.find("://"), at = one.rfind('@');
+        if (scheme != one.npos && one.substr(0, scheme) != "nats" && one.substr(0, scheme) != "tls")
+            return wrong("begins neither with nats:// nor with tls://");
+        if (scheme == one.npos && at != one.npos)
+            return wrong(
+                "has a user or a password and does not begin with nats:// or tls://; a comma in a "
+                "password parts servers: use nats.token or nats.credentials");
+        const std::size_t host = at != one.npos ? at + 1 : scheme != one.npos ? scheme + 3 : 0;
+        const std::string_view place = one.substr(host, one.find('/', host) - host);
+        // [::1]:4222 is a host, too.
+        const std::size_t bracket = place.rfind(']');
+        const std::size_t colon = place.find(':', bracket == place.npos ? 0 : bracket);
+        const std::string_view port =
+            colon == place.npos ? std::string_view("4222") : place.substr(colon + 1);
+        if (place.substr(0, colon).empty()) return wrong("has no host");
+        if (port.empty() || port.size() > 5 ||
+            !std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; }))
+            return wrong(
+                "has a port that is no number: it must be <host>:<port>, or the host alone");
+    }
+    return {};
+}
+
 struct Metric {
     std::string& out;
 
@@ -72,6 +105,7 @@ std::string DaemonBus::problem(const NatsSettings& nats) {
     if (nats.url.empty()) return {};
     if (!has_message_bus())
         return "nats.url is set, and this program was built without the library for it (libnats)";
+    if (const std::string wrong = url_problem(nats.url); !wrong.empty()) return wrong;
     if (nats.stream.find_first_of(".*> \t/\\") != std::string::npos)
         return "nats.stream must be a name without dots, wildcards, slashes or blanks";
     if (nats.shadow && nats.takeover)

@@ -20,6 +20,7 @@ test_packages=(
     python3-jsonschema python3-yaml  # the documents against live answers
     prometheus                   # promtool
     nats-server                  # the bus, started by tests on a free loopback port
+    openssl                      # certificates and keys for it, made anew for each test
     default-jre-headless         # Google's Firestore emulator, where it is installed
     mmdebstrap e2fsprogs         # a bare Debian to try the README in; small real disks
 )

@@ -3,6 +3,7 @@
 #include <nats/nats.h>
 
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "engine/adapters/nats_wire.h"
@@ -92,6 +93,56 @@ void ignored(natsConnection*, natsSubscription*, natsStatus, void*) {}
 
 std::string describe(natsStatus status) {
     return text(natsStatus_GetText(status));
+}
+
+/// What the library says beside the status, for statuses whose texts hold nothing of the url: it
+/// may have a password. Of this thread's last call.
+std::string detail(natsStatus status) {
+    if (status != NATS_SSL_ERROR && status != NATS_ERR) return "";
+    natsStatus last = NATS_OK;
+    std::string said = text(nats_GetLastError(&last));
+    if (last != status || said.empty()) return "";
+    // "(conn.c:733): " is for those who have its source.
+    if (const std::size_t place = said.find("): "); said.front() == '(' && place != said.npos)
+        said.erase(0, place + 3);
+    return ": " + said;
+}
+
+/// What an operator can do about it.
+std::string_view way_out(natsStatus status, const NatsBus::Options& options, bool tls) {
+    switch (status) {
+        case NATS_CONNECTION_AUTH_FAILED:
+        case NATS_NOT_PERMITTED:
+            if (!options.credentials.empty()) return "; the server does not take nats.credentials";
+            if (!options.token.empty()) return "; the server does not take nats.token";
+            return "; the server wants to know who we are, and does not take what nats.url says: "
+                   "see nats.token, nats.credentials, or a user and a password in nats.url";
+        case NATS_SECURE_CONNECTION_WANTED:
+            return "; the server has no TLS: nats.url would begin with nats://, without "
+                   "nats.tls_ca "
+                   "and nats.tls_certificate";
+        case NATS_SECURE_CONNECTION_REQUIRED:
+            return "; the server wants TLS: nats.url would begin with tls://";
+        case NATS_SSL_ERROR:
+            return "; nats.tls_ca must have the authority of the server's certificate, and that "
+                   "must be of the host in nats.url";
+        case NATS_PROTOCOL_ERROR:
+        case NATS_IO_ERROR:
+            // What comes of a certificate that the server asks for in vain or does not trust.
+            if (tls)
+                return "; if the server asks for certificates, nats.tls_certificate and "
+                       "nats.tls_key must be what it trusts";
+            return "";
+        case NATS_ERR:
+            if (!options.credentials.empty() &&
+                detail(status).find(options.credentials) != std::string::npos)
+                return "; nats.credentials must have a JWT and its seed";
+            return "";
+        case NATS_INVALID_ARG:
+            return "; nats.url is no address";
+        default:
+            return "";
+    }
 }
 
 }  // namespace
@@ -203,10 +254,13 @@ void NatsLine::connect(std::uint64_t line) {
     for (const std::string& url : urls) servers.push_back(url.c_str());
     const bool tls = options_.url.starts_with("tls://") || !options_.tls_ca.empty() ||
                      !options_.tls_certificate.empty();
-    const auto set = [&](natsStatus next) {
-        if (status == NATS_OK) status = next;
+    std::string wrong;  // of the first one that was not taken
+    const auto set = [&](natsStatus next, std::string_view setting = {}) {
+        if (status != NATS_OK || next == NATS_OK) return;
+        status = next;
+        wrong = std::string(setting) + ": " + describe(next) + detail(next);
     };
-    set(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())));
+    set(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())), "nats.url");
     set(natsOptions_SetName(raw, options_.name.c_str()));
     set(natsOptions_SetTimeout(raw, options_.timeout.count()));
     set(natsOptions_SetPingInterval(raw, options_.ping.count()));
@@ -217,15 +271,18 @@ void NatsLine::connect(std::uint64_t line) {
     set(natsOptions_SetSendAsap(raw, true));  // else every request waits a millisecond for company
     set(natsOptions_SetErrorHandler(raw, ignored, nullptr));
     set(natsOptions_SetClosedCB(raw, closed, closure));
-    if (!options_.token.empty()) set(natsOptions_SetToken(raw, options_.token.c_str()));
+    if (!options_.token.empty())
+        set(natsOptions_SetToken(raw, options_.token.c_str()), "nats.token");
     if (!options_.credentials.empty())
-        set(natsOptions_SetUserCredentialsFromFiles(raw, options_.credentials.c_str(), nullptr));
-    if (tls) set(natsOptions_SetSecure(raw, true));
+        set(natsOptions_SetUserCredentialsFromFiles(raw, options_.credentials.c_str(), nullptr),
+            "nats.credentials");
+    if (tls) set(natsOptions_SetSecure(raw, true), "TLS");
     if (!options_.tls_ca.empty())
-        set(natsOptions_LoadCATrustedCertificates(raw, options_.tls_ca.c_str()));
+        set(natsOptions_LoadCATrustedCertificates(raw, options_.tls_ca.c_str()), "nats.tls_ca");
     if (!options_.tls_certificate.empty())
         set(natsOptions_LoadCertificatesChain(raw, options_.tls_certificate.c_str(),
-                                              options_.tls_key.c_str()));
+                                              options_.tls_key.c_str()),
+            "nats.tls_certificate and nats.tls_key");
 
     natsConnection* handle = nullptr;
     if (status == NATS_OK) {
@@ -238,7 +295,8 @@ void NatsLine::connect(std::uint64_t line) {
             // Without a connection there is no last callback.
             shared_->add({.what = Event::What::lost,
                           .line = line,
-                          .error = without_credentials(options_.url) + ": " + describe(status)});
+                          .error = without_credentials(options_.url) + ": " + describe(status) +
+                                   detail(status) + std::string(way_out(status, options_, tls))});
             return closure->let_go();
         }
         connection_ = std::make_unique<Connection>();
@@ -250,7 +308,7 @@ void NatsLine::connect(std::uint64_t line) {
     delete closure;
     shared_->add({.what = Event::What::lost,
                   .line = line,
-                  .error = "the settings of the connection: " + describe(status)});
+                  .error = wrong.empty() ? describe(status) : std::move(wrong)});
 }
 
 void NatsLine::send(Command& command) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/egress/bus_messages.h"
+#include "journal/base/canary.h"
 
 namespace se {
 
@@ -30,6 +31,10 @@ void BusSink::deliver(std::uint64_t ticket, const Message& message) {
         }
     }
     if (!message.trace.empty()) out.headers.emplace_back("traceparent", message.trace);
+    if (canary(Canary::puback_not_awaited)) {
+        outcomes_.push_back({.ticket = ticket});
+        return link_.bus().publish(std::move(out), [](Result<BusReceived>) {});
+    }
     link_.bus().publish(
         std::move(out), [this, ticket, type = message.type](Result<BusReceived> received) {
             if (received || received.error().code != Errc::not_found)

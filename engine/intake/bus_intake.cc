@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/base/canary.h"
+
 namespace se {
 namespace {
 
@@ -264,6 +266,9 @@ void BusIntake::acknowledge() {
     for (auto next = held_.begin(); next != held_.end();) {
         const Held& held = next->second;
         if (held.state != Held::State::settled || held.durable > durable) {
+            if (canary(Canary::ack_before_sync) && link_.up() &&
+                held.state == Held::State::under_way)
+                link_.bus().ack(held.message.receipt);
             ++next;
             continue;
         }

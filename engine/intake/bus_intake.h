@@ -90,6 +90,7 @@ private:
     void pull_more();
     void keep_leases(std::chrono::nanoseconds now);
     void ask_lag(std::chrono::nanoseconds now);
+    bool is_of_this_consumer(const BusMessage& message) const;
     void hold(BusMessage&& message);
 
     // --- bus_intake.cc: the engine
@@ -120,6 +121,7 @@ private:
     std::optional<BusPositionSearch> search_;
     /// Own durable: `through` is the last message that was in hand; nothing: not known yet.
     std::optional<BusPosition> position_;
+    std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     struct Pull {
         std::uint64_t number, left;

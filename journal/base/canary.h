@@ -7,8 +7,9 @@
 namespace se {
 
 /// Bugs planted on purpose, to see whether the tests would notice: code asks `canary(Canary::…)` at
-/// the one place where it would go wrong. Only the program `canaries` of tests/sim is compiled with
-/// SE_CANARIES; everywhere else the answer is a constant, and nothing of this is in the program.
+/// the one place where it would go wrong. Only the program `canaries` of tests/sim and the tests
+/// `canaries_test.cc` of other folders are compiled with SE_CANARIES; everywhere else the answer is a
+/// constant, and nothing of this is in the program.
 enum class Canary {
     none,
     sync_skipped,             ///< a group's bytes are written and never synced
@@ -31,6 +32,9 @@ enum class Canary {
     rules_on_older_state,     ///< rules see other keys as they were before their own record
     documents_apart,          ///< Firestore's watermark in a commit before its documents'
     no_precondition,          ///< Firestore's watermark is written whoever wrote it last
+    ack_before_sync,          ///< a message of the bus is acknowledged while its records are under
+                              ///< way to the disk
+    puback_not_awaited,       ///< what goes out on the bus counts as taken before its server says so
 };
 
 #ifdef SE_CANARIES

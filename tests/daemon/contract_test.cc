@@ -9,12 +9,15 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "engine/api/api.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
 #include "tests/daemon/receiver.h"
+#include "tests/nats/nats_server.h"
 #include "tests/places.h"
+#include "tools/daemon_nats.h"
 
 namespace se::test {
 namespace {
@@ -64,6 +67,29 @@ void write_damaged_store(DaemonProcess& daemon) {
     std::filesystem::remove_all(daemon.data() + "/projection");  // so that the open meets it
 }
 
+/// A daemon on a bus that takes no message over 8 KiB; where there can be none, why, on stdout.
+struct OnBus {
+    TemporaryDirectory folder;
+    std::optional<NatsServer> server;
+    std::optional<DaemonProcess> daemon;
+
+    OnBus() {
+        const bool known = shell(bin_dir() + "/state-engine --set nats.url=nats://127.0.0.1 --check-config").exit == 0;
+        if (!known || !NatsServer::is_there()) {
+            std::cout << "SKIP: the bus among every route is documented: "
+                      << (known ? "no nats-server (tools/install-deps.sh --all)\n" : "built without libnats\n");
+            return;
+        }
+        write_text(folder.path() + "/server.conf", "max_payload: 8192\n");
+        server.emplace(std::vector<std::string>{"-c", folder.path() + "/server.conf"}).start();
+        daemon.emplace(DaemonProcess::Options{
+            .data = folder.path() + "/data",
+            .arguments = {"--set", "nats.prefix=local.", "--set", "nats.url=" + server->url()}});
+        daemon->start();
+    }
+    std::string argument() const { return daemon ? " --bus " + daemon->data() : ""; }
+};
+
 TEST_CASE("every route is documented, and every answer is as its document says") {
     if (shell(kPython + " -c 'import jsonschema, yaml'").exit != 0) {
         std::cout << "SKIP: every route is documented: no python3-jsonschema or python3-yaml\n";
@@ -79,19 +105,23 @@ TEST_CASE("every route is documented, and every answer is as its document says")
     DaemonProcess damaged({.data = folder.path() + "/damaged"});
     write_damaged_store(damaged);
     for (DaemonProcess* daemon : {&well, &closed, &damaged}) daemon->start();
+    OnBus on_bus;
 
     std::string routes;
     for (const auto& [method, path] : Api::routes())
         routes += std::string(method) + " " + std::string(path) + "\n";
+    routes += "GET " + std::string(DaemonBus::kStatusRoute) + "\n";
+    routes += "POST " + std::string(DaemonBus::kLettersRoute) + "\n";
     write_text(folder.path() + "/routes", routes);
     const Ran ran =
         shell(kPython + " " + source_dir() + "/tests/daemon/contract.py --docs " + source_dir() +
               "/docs --golden " + source_dir() + "/tests/golden --bin " + bin_dir() + " --config " +
               well.config_path() + " --data " + well.data() + " --port " +
               std::to_string(well.port()) + " --token-port " + std::to_string(closed.port()) +
-              " --damaged " + damaged.data() + " < " + folder.path() + "/routes");
+              " --damaged " + damaged.data() + on_bus.argument() + " < " + folder.path() + "/routes");
     CHECK_MESSAGE(ran.exit == 0, ran.out);
     for (DaemonProcess* daemon : {&well, &closed, &damaged}) CHECK(daemon->stop() == 0);
+    if (on_bus.daemon) CHECK(on_bus.daemon->stop() == 0);
 }
 
 }  // namespace

@@ -3,40 +3,16 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/intake/intake_world.h"
+#include "tests/intake/bus_lives.h"
 
 using namespace se;
 using namespace se::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-std::string set(const std::string& key, const std::string& value, const std::string& id = "") {
-    return R"({"op":"set","key":")" + key + R"(","value":)" + value +
-           R"(,"actor":"svc","reason":"r")" + (id.empty() ? "" : R"(,"id":")" + id + "\"") + "}";
-}
-
-std::string push(int value) {
-    return R"({"op":"push","key":"list","value":)" + std::to_string(value) + R"(,"reason":"r"})";
-}
-
-/// "[0,1,2,…]": what a list holds to which each number was pushed once and in order.
-std::string numbers(int count) {
-    std::string text = "[";
-    for (int i = 0; i < count; ++i) text += (i == 0 ? "" : ",") + std::to_string(i);
-    return text + "]";
-}
-
-std::uint64_t pending(IntakeWorld& world) {
-    return world.broker.find("BITBRAT")->consumers.at(world.intake->facts().durable).pending.size();
-}
-
-}  // namespace
-
 TEST_CASE("a mutation from the stream is applied, and its record says where it came from") {
     IntakeWorld world;
     world.make_stream();
-    world.publish(set("stream.state", "\"on\"", "m1"), {{"correlationid", "c1"}});
+    world.publish(set_of("stream.state", "\"on\"", "m1"), {{"correlationid", "c1"}});
     world.connect();
     world.run_dry();
     CHECK(world.engine_world.value_of("stream.state") == "\"on\"");
@@ -54,23 +30,8 @@ TEST_CASE("a mutation from the stream is applied, and its record says where it c
 }
 
 TEST_CASE("a message is acknowledged when its record is on the disk, and not before") {
-    for (const FsyncMode mode : {FsyncMode::group, FsyncMode::never}) {
-        IntakeWorld world;
-        world.engine_world.settings.journal.fsync = mode;
-        world.engine_world.open();
-        world.make_stream();
-        world.connect();
-        world.run_dry();
-        // Two, so that neither is committed there and then.
-        world.publish(set("a", "1"));
-        world.publish(set("b", "2"));
-        for (int i = 0; i < 50; ++i) world.turn();
-        CHECK(world.intake->facts().in_hand == 2);
-        CHECK(pending(world) == 2);
-        world.run_dry();
-        CHECK(pending(world) == 0);
-        CHECK(world.engine_world.engine->durable() >= world.engine_world.engine->applied().seq);
-    }
+    for (const FsyncMode mode : {FsyncMode::group, FsyncMode::never})
+        acknowledged_when_durable(mode);
 }
 
 TEST_CASE("what can never be a proposal has a record that says so, and is acknowledged") {
@@ -79,7 +40,7 @@ TEST_CASE("what can never be a proposal has a record that says so, and is acknow
     world.engine_world.open();
     world.make_stream();
     for (int i = 0; i < 5; ++i) world.publish("not json " + std::to_string(i));
-    world.publish(set("a", "1"));
+    world.publish(set_of("a", "1"));
     world.connect();
     world.run_dry();
     const auto records = world.records();
@@ -99,8 +60,8 @@ TEST_CASE("a rejection is an answer: it is journaled and acknowledged") {
     world.engine_world.policy.allowed_keys = {"a"};
     world.engine_world.open();
     world.make_stream();
-    world.publish(set("forbidden.key", "1", "f"));
-    world.publish(set("a", "1"));
+    world.publish(set_of("forbidden.key", "1", "f"));
+    world.publish(set_of("a", "1"));
     world.connect();
     world.run_dry();
     const auto records = world.records();
@@ -114,9 +75,9 @@ TEST_CASE(
     IntakeWorld world;
     world.make_stream();
     for (int round = 0; round < 2; ++round) {
-        world.publish(set("d", "1", "x"));
-        world.publish(set("d", "2", "x"));
-        world.publish(set("d", "3", "x"));
+        world.publish(set_of("d", "1", "x"));
+        world.publish(set_of("d", "2", "x"));
+        world.publish(set_of("d", "3", "x"));
     }
     world.connect();
     world.run_dry();
@@ -128,8 +89,8 @@ TEST_CASE(
     world.engine_world.crash();
     world.engine_world.forget_cache();
     world.engine_world.open();
-    world.publish(set("d", "2", "x"));
-    world.publish(set("d", "1", "x"));
+    world.publish(set_of("d", "2", "x"));
+    world.publish(set_of("d", "1", "x"));
     world.connect();
     world.run_dry();
     CHECK(world.records().size() == 3);
@@ -161,7 +122,7 @@ TEST_CASE("a shadow passes nothing on") {
     world.make_stream();
     world.publish(
         R"({"v":"2","egress":{"destination":"internal.egress.v1"},"routing":{"slip":[]}})");
-    world.publish(set("a", "1"));
+    world.publish(set_of("a", "1"));
     world.connect();
     world.run_dry();
     CHECK(world.broker.stored("local.internal.egress.v1").empty());
@@ -180,7 +141,7 @@ TEST_CASE("trouble that passes is waited out, and nothing overtakes what waits")
     world.engine_world.disk.set_capacity(64u << 10);
     world.engine_world.open();
     world.connect();
-    for (int i = 0; i < 40; ++i) world.publish(push(i));
+    for (int i = 0; i < 40; ++i) world.publish(push_of(i));
     world.run([&] { return world.intake->facts().retried > 5; });
     CHECK(world.intake->facts().acknowledged < 40);
     CHECK(!world.intake->facts().trouble.empty());
@@ -195,7 +156,7 @@ TEST_CASE("no more is in hand than the limits say") {
     IntakeWorld world;
     world.options.in_flight = 5;
     world.make_stream();
-    for (int i = 0; i < 30; ++i) world.publish(push(i));
+    for (int i = 0; i < 30; ++i) world.publish(push_of(i));
     world.connect();
     std::uint64_t most = 0;
     CHECK(world.run([&] {
@@ -208,40 +169,38 @@ TEST_CASE("no more is in hand than the limits say") {
 }
 
 TEST_CASE("in the order of the stream, each once, whatever breaks") {
-    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-        CAPTURE(seed);
-        IntakeWorld world(seed);
-        SimRandom chance(seed * 77);
-        world.make_stream();
-        world.options.ack_wait = 300ms;
-        world.broker.faults = {.lose_delivery = chance.below(5),
-                               .double_delivery = chance.below(10),
-                               .delay = chance.below(40),
-                               .lose_answer = chance.below(10),
-                               .refuse = chance.below(10),
-                               .disconnect = chance.below(2),
-                               .refuse_connect = chance.below(50)};
-        world.connect();
-        int published = 0;
-        for (int life = 0; life < 6; ++life) {
-            const int more = 1 + static_cast<int>(chance.below(30));
-            for (int i = 0; i < more; ++i) world.publish(push(published++));
-            world.run([] { return false; }, 1 + static_cast<int>(chance.below(400)));
-            // It dies in the middle of whatever it does, or ends in good order.
-            if (chance.chance(50)) {
-                world.engine_world.crash();
-            } else {
-                REQUIRE(world.engine_world.engine->close());
-            }
-            world.disconnect();
-            world.engine_world.open();
-            world.connect();
-        }
-        world.broker.faults = {};
-        world.run_dry(100'000);
-        CHECK(world.engine_world.value_of("list") == numbers(published));
-        world.engine_world.check_reads_are_the_fold();
-    }
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) in_stream_order_whatever_breaks(seed);
+}
+
+TEST_CASE("of a durable that was taken over each is applied once, whatever breaks") {
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) taken_over_whatever_breaks(seed);
+}
+
+TEST_CASE("what a durable delivered before it was made anew closes no gap") {
+    IntakeWorld world;
+    world.make_stream();
+    for (int i = 0; i < 3; ++i) world.publish(push_of(i));
+    world.connect();
+    world.run_dry();
+    world.bus->break_connection("the cable");
+    world.run([&] { return !world.link->up(); });
+    world.run_dry();
+    // It comes late, and its number is the next one.
+    MessageBus::Listener& listener = *world.link;
+    listener.bus_delivered({.subject = kMutations,
+                            .payload = push_of(2),
+                            .stream = "BITBRAT",
+                            .sequence = 3,
+                            .delivery = 1,
+                            .deliveries = 1,
+                            .receipt = "late"});
+    world.broker.faults.lose_delivery = 100;
+    world.publish(push_of(3));
+    REQUIRE(world.run([&] { return pending(world) == 1; }));
+    world.broker.faults = {};
+    world.publish(push_of(4));
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(5));
 }
 
 TEST_CASE("a batch that was half journaled goes on with its other half") {
@@ -271,20 +230,11 @@ TEST_CASE("a batch that was half journaled goes on with its other half") {
 TEST_CASE("a durable is taken over where it stopped, and by nobody while another is bound") {
     IntakeWorld world;
     world.make_stream();
-    for (int i = 0; i < 100; ++i) world.publish(set("k" + std::to_string(i), std::to_string(i)));
-    auto& stream = *world.broker.find("BITBRAT");
-    auto& consumer = stream.consumers["original"];
-    consumer.spec = {.stream = "BITBRAT",
-                     .durable = "original",
-                     .filter_subject = kMutations,
-                     .ack_wait = 2s,
-                     .deliver_subject = "_INBOX.x",
-                     .deliver_group = "state-engine"};
+    for (int i = 0; i < 100; ++i) world.publish(set_of("k" + std::to_string(i), std::to_string(i)));
+    auto& consumer = originals_durable(world, 2s);
     consumer.next = 31;  // thirty are done with
     SimBus other(world.broker);
     consumer.bound = &other;
-    world.options.durable = "original";
-    world.options.takeover = true;
     world.connect();
     world.run([] { return false; }, 300);
     CHECK(world.intake->facts().trouble.find("bound by another") != std::string::npos);

@@ -89,11 +89,10 @@ public:
     /// Until the durable has nothing left to deliver or to acknowledge.
     void run_dry(int turns = 20'000) {
         const bool done = run([this] { return is_dry(); }, turns);
-        REQUIRE_MESSAGE(done, "it does not come to rest: " << intake->facts().state << ", " << intake->facts().in_hand
-                                                              << " in hand, "
-                                                              << intake->facts().messages
-                                                              << " messages, "
-                                                              << intake->facts().trouble);
+        REQUIRE_MESSAGE(done, "it does not come to rest: "
+                                  << intake->facts().state << ", " << intake->facts().in_hand
+                                  << " in hand, " << intake->facts().messages << " messages, "
+                                  << intake->facts().trouble);
         engine_world.settle();
     }
     bool is_dry() {

@@ -56,6 +56,10 @@ std::uint16_t port_in(const std::string& folder) {
 
 }  // namespace
 
+bool NatsServer::is_there() {
+    return ::access(kProgram, X_OK) == 0;
+}
+
 NatsServer::NatsServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
 
 NatsServer::~NatsServer() {

@@ -14,6 +14,7 @@ namespace se::test {
 /// own. Stopped, by its process id, with this object or with the test.
 class NatsServer {
 public:
+    static bool is_there();  ///< whether the program is on this machine
     explicit NatsServer(std::vector<std::string> arguments = {});
     ~NatsServer();
     NatsServer(const NatsServer&) = delete;

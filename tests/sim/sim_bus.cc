@@ -223,6 +223,9 @@ void SimBus::poll() {
 template <class T>
 void SimBus::ask(std::function<Result<T>()> question, Done<T> done) {
     auto give_up = [done] { done(Error{Errc::unavailable, "the connection broke"}); };
+    // It breaks before the question is there: neither it nor what is asked behind it arrives.
+    if (connected_ && broker_.random_.chance(broker_.faults.disconnect))
+        break_connection("the connection broke");
     if (!connected_) return arrives({.happen = give_up, .give_up = give_up, .mine = true}, false);
     if (broker_.random_.chance(broker_.faults.refuse)) {
         return arrives({.happen =
