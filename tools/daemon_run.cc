@@ -81,7 +81,10 @@ Daemon::Daemon(DaemonOptions options, Config config)
                 [this] {
                     return server_.metrics() + mcp_door_.metrics() + metrics_of(outbound()) +
                            (tracer_ != nullptr ? tracer_->metrics() : "") +
-                           (bus_ != nullptr ? bus_->metrics() : "");
+                           (bus_ != nullptr ? bus_->metrics() : "") +
+                           (firestore_ != nullptr
+                                ? firestore_->metrics(engine_ ? engine_->durable() : Seq{})
+                                : "");
                 },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
@@ -97,7 +100,8 @@ Daemon::Daemon(DaemonOptions options, Config config)
                     repair_ = Repair{range, std::move(done)};
                     end(Ended::repair);
                 },
-            .followers = &followers_}),
+            .followers = &followers_,
+            .firestore_status = [this] { return firestore_status(); }}),
       server_(
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
@@ -105,6 +109,9 @@ Daemon::Daemon(DaemonOptions options, Config config)
               if (request.target == DaemonBus::kStatusRoute ||
                   request.target == DaemonBus::kLettersRoute) {
                   reply(bus_status(request));
+              } else if (request.target == DaemonFirestore::kStatusRoute ||
+                         request.target == DaemonFirestore::kLettersRoute) {
+                  firestore_request(request, reply);
               } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
               } else {
@@ -125,6 +132,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
                  .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
                  .streams = config_.settings.http.streams}),
       bus_(make_bus()),
+      firestore_(make_firestore()),
       work_([this] {
           if (bus_ != nullptr) bus_->turn();
           engine_->step();
@@ -297,6 +305,7 @@ Daemon::Ended Daemon::serve() {
     if (bus_ != nullptr) bus_->attach(engine_.get());
     if (stopping_) return Ended::stop;
     serving_ = true;
+    if (firestore_ != nullptr) firestore_->engine_opened();
     loop_.set_alarm(api_.tick());
     schedule_step();
     loop_.run();
@@ -350,6 +359,7 @@ Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range,
 int Daemon::finish() {
     Status closed = Ok{};
     followers_.stop();
+    if (firestore_ != nullptr) firestore_->stop();
     if (engine_ != nullptr) {
         server_.batch([&] {
             closed = engine_->close();
