@@ -3,6 +3,7 @@
 #include "tools/daemon_egress.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "engine/adapters/http_client.h"
 #include "engine/adapters/http_server.h"
 #include "engine/adapters/posix_filesystem.h"
+#include "tools/daemon_firestore.h"
 #include "tools/daemon_nats.h"
 #include "tools/daemon_surroundings.h"
 
@@ -95,6 +97,10 @@ ParsedOptions parse_options(int count, char** arguments) {
             "may lose about a second");
     setting("--log-level", "log_level", "debug, info, warn or error");
     app.add_flag_callback(
+        "--firestore-bootstrap",
+        [&settings] { settings.emplace_back("firestore.bootstrap", "true"); },
+        "Make a Firestore project that is empty or not ours the documents of this store");
+    app.add_flag_callback(
         "--allow-open", [&settings] { settings.emplace_back("http.allow_open", "true"); },
         "Listen beyond loopback although no token is set");
     std::vector<std::string> pairs;
@@ -130,7 +136,8 @@ Result<Config> load_config(const DaemonOptions& options) {
     }
     SE_TRY_OK(apply_environment(&config, environment));
     for (const auto& [name, text] : options.settings)
-        if (!is_nats_setting(name)) SE_TRY_OK(set_setting(&config, name, text));
+        if (!is_nats_setting(name) && !is_firestore_setting(name))
+            SE_TRY_OK(set_setting(&config, name, text));
     config.settings.config_path = path;
     if (const auto principals = config.settings.auth.who_may_come_in(); !principals)
         return principals.error();
@@ -140,6 +147,13 @@ Result<Config> load_config(const DaemonOptions& options) {
     }
     SE_TRY_OK(check_egress(config.settings));
     if (const auto nats = load_nats_settings(options); !nats) return nats.error();
+    SE_TRY(documents, load_firestore_settings(options));
+    if (documents.on()) {
+        // What is accepted must have room in its document, and in the log's.
+        Limits& limits = config.policy.limits;
+        limits.value_bytes = std::min(limits.value_bytes, kFirestoreValueBytesMax);
+        limits.json_depth = std::min(limits.json_depth, kFirestoreLevelsMax + 1);
+    }
     return config;
 }
 

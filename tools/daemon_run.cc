@@ -81,7 +81,10 @@ Daemon::Daemon(DaemonOptions options, Config config)
                 [this] {
                     return server_.metrics() + mcp_door_.metrics() + metrics_of(outbound()) +
                            (tracer_ != nullptr ? tracer_->metrics() : "") +
-                           (bus_ != nullptr ? bus_->metrics() : "");
+                           (bus_ != nullptr ? bus_->metrics() : "") +
+                           (firestore_ != nullptr
+                                ? firestore_->metrics(engine_ ? engine_->durable() : Seq{})
+                                : "");
                 },
             .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
             .repair =
@@ -97,7 +100,8 @@ Daemon::Daemon(DaemonOptions options, Config config)
                     repair_ = Repair{range, std::move(done)};
                     end(Ended::repair);
                 },
-            .followers = &followers_}),
+            .followers = &followers_,
+            .firestore_status = [this] { return firestore_status(); }}),
       server_(
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
@@ -105,6 +109,9 @@ Daemon::Daemon(DaemonOptions options, Config config)
               if (request.target == DaemonBus::kStatusRoute ||
                   request.target == DaemonBus::kLettersRoute) {
                   reply(bus_status(request));
+              } else if (request.target == DaemonFirestore::kStatusRoute ||
+                         request.target == DaemonFirestore::kLettersRoute) {
+                  firestore_request(request, reply);
               } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
               } else {
@@ -125,6 +132,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
                  .tick_within = [this](std::chrono::nanoseconds wait) { loop_.set_alarm(wait); },
                  .streams = config_.settings.http.streams}),
       bus_(make_bus()),
+      firestore_(make_firestore()),
       work_([this] {
           if (bus_ != nullptr) bus_->turn();
           engine_->step();
@@ -151,77 +159,6 @@ Daemon::Daemon(DaemonOptions options, Config config)
 }
 
 Daemon::~Daemon() = default;
-
-std::vector<FollowerStatus> Daemon::outbound() const {
-    std::vector<FollowerStatus> all = followers_.statuses();
-    if (engine_ != nullptr)
-        for (FollowerStatus& one : all) measure_lag(one, engine_->durable());
-    if (bus_ != nullptr)
-        for (FollowerStatus& one : bus_->followers()) all.push_back(std::move(one));
-    return all;
-}
-
-std::unique_ptr<DaemonBus> Daemon::make_bus() {
-    const auto nats = load_nats_settings(options_);
-    if (!nats) {
-        // It was good when the program began: somebody has changed the file since.
-        log_.write({Severity::error, "state-engine.nats.settings", {{"error", nats.error().text}}});
-        return nullptr;
-    }
-    for (const std::string& secret : nats->secrets()) log_.hide(secret);
-    return DaemonBus::make(*nats, {.clock = clock_,
-                                   .random = random_,
-                                   .log = log_,
-                                   .files = files_,
-                                   .paths = paths_,
-                                   .name = config_.settings.service_name,
-                                   .wake = [this] { loop_.post([this] { step(); }); }});
-}
-
-/// For the operator, as /v1/operator/… is.
-Response Daemon::bus_status(const Request& request) {
-    Caller caller;
-    if (const auto problem = api_.admit(request, &caller)) return to_response(*problem);
-    if (!caller.has_scope(kScopeOperate))
-        return to_response(Problem{.status = 403,
-                                   .code = Code::actor_not_permitted,
-                                   .message = "the bus is shown to whoever has the scope operate"});
-    if (bus_ == nullptr)
-        return to_response(Problem{.status = 404,
-                                   .code = Code::not_found,
-                                   .message = "there is no bus: nats.url (NATS_URL) is not set"});
-    if (request.target == DaemonBus::kStatusRoute) return {.body = bus_->status()};
-    const auto asked = parse_json(request.body);
-    const Json* const action = asked ? asked->find("action") : nullptr;
-    const Json* const id = asked ? asked->find("id") : nullptr;
-    if (request.method != "POST" || action == nullptr || !action->is_string() || id == nullptr ||
-        !id->is_string())
-        return to_response(Problem{.message = "POST {\"action\":\"retry|drop\",\"id\":…}"});
-    if (const Status done = bus_->letter(action->string(), id->string()); !done)
-        return to_response(Problem{.status = done.error().code == Errc::not_found ? 404 : 400,
-                                   .code = done.error().code == Errc::not_found ? Code::not_found
-                                                                               : Code::malformed,
-                                   .message = done.error().text});
-    schedule_step();
-    return {.body = R"({"status":"accepted"})"};
-}
-
-void Daemon::changes_applied() {
-    api_.changes_applied();
-    state_.changes_applied();
-    if (!followers_.none()) followers_.wake();
-}
-
-/// What a follower has to say of itself; it waits while the engine is opened anew.
-void Daemon::note(Note note) {
-    if (engine_ == nullptr) return notes_.push_back(std::move(note));
-    const Caller caller{.principal = "system:egress", .door = "egress"};
-    engine_->note(std::move(note.name), std::move(note.body), caller,
-                  [told = std::move(note.told)](Result<Seq> seq) {
-                      told(seq ? Status(Ok{}) : Status(seq.error()));
-                  });
-    schedule_step();
-}
 
 /// Tells of a request from its arrival to its answer; of a stream, until it begins.
 Api::Reply Daemon::traced(const Request& request, Api::Reply reply) {
@@ -368,6 +305,7 @@ Daemon::Ended Daemon::serve() {
     if (bus_ != nullptr) bus_->attach(engine_.get());
     if (stopping_) return Ended::stop;
     serving_ = true;
+    if (firestore_ != nullptr) firestore_->engine_opened();
     loop_.set_alarm(api_.tick());
     schedule_step();
     loop_.run();
@@ -421,6 +359,7 @@ Result<std::string> Daemon::carry_out_repair(const Api::RepairRange& range,
 int Daemon::finish() {
     Status closed = Ok{};
     followers_.stop();
+    if (firestore_ != nullptr) firestore_->stop();
     if (engine_ != nullptr) {
         server_.batch([&] {
             closed = engine_->close();

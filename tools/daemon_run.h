@@ -19,6 +19,7 @@
 #include "mcp/engine_door.h"
 #include "mcp/http_door.h"
 #include "mcp/tools/state_registry.h"
+#include "tools/daemon_firestore.h"
 #include "tools/daemon_followers.h"
 #include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
@@ -50,6 +51,11 @@ private:
         std::string name, body;
         std::function<void(Status)> told;
     };
+    /// What an operator wants of a dead letter: it goes once more, or is given up.
+    struct LetterOrder {
+        bool retry = false;
+        std::string id;
+    };
 
     std::optional<int> take_port();
     Result<std::unique_ptr<Engine>> open_engine();
@@ -75,8 +81,16 @@ private:
     Api::Reply traced(const Request& request, Api::Reply reply);
     mcp::Platform platform();
     std::unique_ptr<DaemonBus> make_bus();
+    std::unique_ptr<DaemonFirestore> make_firestore();
     std::vector<FollowerStatus> outbound() const;
+    std::optional<Problem> admit_operator(const Request& request, Caller* caller) const;
+    static Result<LetterOrder> letter_order(const Request& request);
     Response bus_status(const Request& request);
+    Result<firestore::Follower::StatePage> state_page(const std::string& after, std::size_t limit);
+    std::string firestore_status() const;  ///< JSON; empty: it is not switched on
+    void firestore_request(const Request& request, const Api::Reply& reply);
+    void carry_out_order(const LetterOrder& order, Seq seq, const Api::Reply& reply,
+                   const std::function<void(const Error&)>& refuse);
     std::string holder();  ///< who has the store, as far as its journal says
     int complain(int code, const std::string& text);
 
@@ -98,6 +112,7 @@ private:
     mcp::Server mcp_;
     mcp::HttpDoor mcp_door_;
     const std::unique_ptr<DaemonBus> bus_;  ///< null: none
+    const std::unique_ptr<DaemonFirestore> firestore_;  ///< null: none
     std::uint64_t principals_seen_ = 0;  ///< whose sessions the MCP door keeps
     std::unique_ptr<Engine> engine_;  // before the server and the runners in going
 

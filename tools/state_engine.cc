@@ -8,6 +8,7 @@
 
 #include "journal/base/json.h"
 #include "tools/daemon_mcp.h"
+#include "tools/daemon_firestore.h"
 #include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
 #include "tools/daemon_run.h"
@@ -25,6 +26,8 @@ int main(int count, char** arguments) {
         const std::string refusal = se::refusal_to_listen(config->settings);
         se::Json shown = se::redacted(*config);
         if (const auto nats = se::load_nats_settings(parsed.options)) shown.set("nats", se::redacted(*nats));
+        if (const auto documents = se::load_firestore_settings(parsed.options))
+            shown.set("firestore", se::redacted(*documents));
         std::cout << se::to_pretty_text(shown) << '\n';
         if (!refusal.empty()) std::cerr << "state-engine: " << refusal << '\n';
         return refusal.empty() ? 0 : 1;

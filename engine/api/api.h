@@ -90,6 +90,8 @@ public:
         /// Carries out a repair: the engine is closed for it and opened again. `done` has the plan as JSON.
         std::function<void(RepairRange, std::function<void(Result<std::string>)> done)> repair;
         FollowersDoor* followers = nullptr;  ///< null: nothing goes out
+        /// How the documents in Firestore are, JSON; empty: nothing follows there.
+        std::function<std::string()> firestore_status = {};
     };
     explicit Api(Host host);
     ~Api();

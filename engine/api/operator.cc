@@ -124,6 +124,10 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
         .integer("streams", core.count_feeds());
     if (engine.damage()) append_damage(json, *engine.damage());
     if (core.host.followers != nullptr) append_followers(json.member("followers"), *core.host.followers);
+    if (core.host.firestore_status) {
+        if (const std::string documents = core.host.firestore_status(); !documents.empty())
+            json.raw("firestore", documents);
+    }
     json.close();
     reply_json(exchange.reply, 200, std::move(body));
 }

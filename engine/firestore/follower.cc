@@ -167,15 +167,33 @@ void Follower::read_more() {
 void Follower::look_how_far() {
     if (now() < look_again_) return;
     look_again_ = now() + 10ms;
+    if (!reader_) {
+        if (auto opened = JournalReader::open(doors_.files, paths_))
+            reader_.emplace(*std::move(opened));
+    }
     if (reader_) {
         if (const auto durable = reader_->durable()) durable_ = *durable;
     }
     told_.watermark = mark_.seq;
     told_.lag = durable_.value - std::min(durable_.value, mark_.seq.value);
-    told_.lag_seconds = 0;
-    if (told_.lag > 0 && !window_.empty())
-        told_.lag_seconds = std::max(
-            0.0, std::chrono::duration<double>(doors_.clock.wall() - window_.front().ts).count());
+    told_.lag_seconds = told_.lag == 0 ? 0 : age_of_first_behind();
+}
+
+/// Also while nothing is read ahead: a follower that has stopped, or that nobody lets in, must not
+/// look as if it were in time.
+double Follower::age_of_first_behind() {
+    const Seq first = mark_.seq.next();
+    const Slot* const slot = slot_of(first);
+    if (slot == nullptr && first_behind_ != first) {
+        // By a reader of its own: ours must not be moved.
+        auto reader = JournalReader::open(doors_.files, paths_);
+        const auto record = reader ? reader->at(first) : Result<const RecordView*>(reader.error());
+        if (!record) return 0;
+        first_behind_ = first;
+        first_behind_ts_ = (*record)->ts;
+    }
+    const Time since = slot != nullptr ? slot->ts : first_behind_ts_;
+    return std::max(0.0, std::chrono::duration<double>(doors_.clock.wall() - since).count());
 }
 
 Follower::Slot* Follower::slot_of(Seq seq) {

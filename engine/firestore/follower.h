@@ -142,6 +142,7 @@ private:
     Result<std::string> why_not_ours(const Mark& mark);
     void read_more();
     void look_how_far();
+    double age_of_first_behind();
     void stop(std::string why);
     void trouble(std::string_view where, const std::string& why);
     void meet(const Trouble& met, std::string_view where);
@@ -197,6 +198,8 @@ private:
     Mark mark_;
     FollowerState told_;
     Seq durable_;
+    Seq first_behind_;  ///< the record behind the watermark that was last looked up
+    Time first_behind_ts_;
 
     // --- on the way
     std::deque<Slot> window_;

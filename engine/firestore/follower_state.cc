@@ -143,7 +143,10 @@ void Follower::take_look(StateJob& job) {
         case Standing::foreign:
         case Standing::other_history:
             if (options_.bootstrap && !followed_) return begin_bootstrap(found);
-            return stop(verdict->why + (followed_ ? "" : kRemedy));
+            return stop(verdict->why +
+                        (followed_ ? ", and was ours up to seq " + std::to_string(mark_.seq.value)
+                                   : std::string()) +
+                        kRemedy);
         case Standing::fenced:
             return stop(verdict->why);
     }

@@ -57,8 +57,8 @@ std::string metrics_of(const FollowerState& state) {
            state.phase == following);
     family("stopped", "gauge", "1 when it has stopped for good; status says why.",
            state.phase == stopped);
-    family("breaker_open", "gauge", "1 while the circuit breaker lets nothing through.",
-           state.breaker == Breaker::State::open);
+    family("breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open.",
+           static_cast<double>(state.breaker));
     family("watermark_seq", "gauge", "Seq of which the documents are the fold.",
            real(state.watermark.value));
     family("lag_records", "gauge", "Durable records behind the watermark.", real(state.lag));

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/policy/firestore_settings.h"
 #include "engine/policy/nats_settings.h"
 #include "engine/policy/settings.h"
 #include "engine/policy/yaml.h"
@@ -13,7 +14,7 @@ namespace se {
 namespace {
 
 /// Settings sections of the design that this version does not have yet.
-constexpr std::array<std::string_view, 2> kLaterSections = {"firestore", "checkpoint"};
+constexpr std::array<std::string_view, 1> kLaterSections = {"checkpoint"};
 /// Members of a policy, likewise.
 constexpr std::array<std::string_view, 1> kLaterPolicy = {"keys"};
 constexpr std::string_view kAllowedKeys = "allowedKeys";
@@ -37,6 +38,7 @@ std::vector<std::string> names_in(std::string_view section) {
         names.insert(names.end(), kLaterPolicy.begin(), kLaterPolicy.end());
         names.insert(names.end(), kLaterSections.begin(), kLaterSections.end());
         names.emplace_back(kNatsSection);
+        names.emplace_back(kFirestoreSection);
     }
     for (const Setting& setting : settings_table()) {
         if (setting.source == Setting::Source::not_in_file) continue;
@@ -103,10 +105,13 @@ private:
                                    ": this version does not understand them, and to pass over " +
                                    "them would allow what they forbid; leave them out");
         }
-        if (member == kNatsSection) {
-            // Read by whoever has a bus (engine/policy/nats_settings.h); here only whether it can be.
-            NatsSettings ignored;
-            const Status read = read_nats_section(&ignored, value);
+        // Read by who has a bus, or Firestore (engine/policy/section_table.h); here only whether they
+        // can be.
+        if (member == kNatsSection || member == kFirestoreSection) {
+            NatsSettings bus;
+            FirestoreSettings documents;
+            const Status read = member == kNatsSection ? read_nats_section(&bus, value)
+                                                       : read_firestore_section(&documents, value);
             return read ? Status(Ok{}) : at(pointer + read.error().pointer, read.error().text);
         }
         if (is_one_of(member, kLaterSections)) {
@@ -251,8 +256,8 @@ const std::vector<SettingInfo>& all_settings() {
     static const std::vector<SettingInfo> infos = [] {
         std::vector<SettingInfo> list;
         for (const Setting& setting : settings_table()) list.push_back(setting.info);
-        const std::vector<SettingInfo>& bus = nats_setting_infos();
-        list.insert(list.end(), bus.begin(), bus.end());
+        for (const auto* more : {&nats_setting_infos(), &firestore_setting_infos()})
+            list.insert(list.end(), more->begin(), more->end());
         return list;
     }();
     return infos;

@@ -97,7 +97,7 @@ struct Config {
 /// Reads the YAML text over the defaults. Errors say line, path and remedy; an unknown key names the
 /// nearest known one. A file without allowedKeys leaves the defaults, `allowedKeys: []` allows nothing; so it
 /// is with rules. `keys` are not understood by this version: non-empty ones are an error that says so, since
-/// ignoring a permission would allow what it forbids; so are the sections nats, firestore, checkpoint.
+/// ignoring a permission would allow what it forbids; so is the section checkpoint.
 /// Sizes and durations may have a unit (`64MiB`, `10s`); plain numbers are in the base unit.
 Result<Config> parse_config(std::string_view yaml, const std::string& name);
 

@@ -1,135 +1,73 @@
 #include "engine/policy/nats_settings.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
-#include "engine/intake/utf8.h"
-#include "engine/policy/settings.h"
-#include "engine/policy/units.h"
+#include "engine/policy/section_table.h"
 
 namespace se {
 namespace {
 
-using SetNats = std::function<Status(NatsSettings&, std::string_view)>;
-
-struct NatsRow {
-    SettingInfo info;
-    std::vector<std::string> environment;
-    SetNats set;
-};
-
-Error bad(std::string text) {
-    return Error{Errc::malformed, std::move(text)};
-}
-
-SetNats text_into(std::string NatsSettings::*field) {
-    return [field](NatsSettings& settings, std::string_view text) -> Status {
-        if (!is_utf8(text)) return bad("must be UTF-8");
-        settings.*field = text;
-        return Ok{};
-    };
-}
-
-SetNats choice_into(bool NatsSettings::*field, std::string no, std::string yes) {
-    return [=](NatsSettings& settings, std::string_view text) -> Status {
-        if (text != no && text != yes) return bad("must be one of " + no + ", " + yes);
-        settings.*field = text == yes;
-        return Ok{};
-    };
-}
-
-Result<std::uint64_t> quantity(std::string_view text, Unit unit, std::uint64_t min,
-                               std::uint64_t max) {
-    SE_TRY(value, parse_quantity(text, unit));
-    if (value < min || value > max)
-        return bad("must be between " + quantity_text(min, unit) + " and " +
-                   quantity_text(max, unit));
-    return value;
-}
-
-SetNats number_into(std::uint64_t NatsSettings::*field, Unit unit, std::uint64_t min,
-                    std::uint64_t max) {
-    return [=](NatsSettings& settings, std::string_view text) -> Status {
-        SE_TRY(value, quantity(text, unit, min, max));
-        settings.*field = value;
-        return Ok{};
-    };
-}
-
-NatsRow nats_row(std::string name, std::string preset, std::string meaning, SetNats set,
-                 std::vector<std::string> environment = {}) {
-    std::string own = "STATE_ENGINE_";
-    for (const char c : name)
-        own += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    environment.insert(environment.begin(), std::move(own));
-    NatsRow made{{std::move(name), "", std::move(preset), std::move(meaning)},
-                 std::move(environment),
-                 std::move(set)};
-    for (const std::string& variable : made.environment)
-        made.info.environment += (made.info.environment.empty() ? "" : ", ") + variable;
-    return made;
-}
-
-const std::vector<NatsRow>& nats_table() {
+const SectionTable<NatsSettings>& nats_table() {
     using N = NatsSettings;
-    static const std::vector<NatsRow> rows = {
-        nats_row(
-            "nats.url", "",
-            "Server of the bus, nats:// or tls://, several with commas. Empty: there is no bus "
-            "(docs/nats.md). "
-            "As it may hold a password it is never shown.",
-            text_into(&N::url), {"NATS_URL"}),
-        nats_row("nats.prefix", "", "What all subjects begin with, with its dot; may be empty.",
-                 text_into(&N::prefix), {"BUS_PREFIX"}),
-        nats_row("nats.stream", "BITBRAT",
-                 "The stream of the bus: used as it is when it is there, else made.",
-                 text_into(&N::stream)),
-        nats_row("nats.mode", "live",
-                 "live, or shadow: decides and journals what comes, and publishes nothing.",
-                 choice_into(&N::shadow, "live", "shadow")),
-        nats_row(
-            "nats.takeover", "false",
-            "Bind the original's durable and go on where it stopped; else there is one of our own.",
-            choice_into(&N::takeover, "false", "true")),
-        nats_row("nats.ack_wait_seconds", "1m",
-                 "How long the server waits for an answer to a message of our own durable.",
-                 [](N& settings, std::string_view text) -> Status {
-                     SE_TRY(value, quantity(text, Unit::seconds, 2, 86'400));
-                     settings.ack_wait = std::chrono::seconds(value);
-                     return Ok{};
-                 },
-                 {"NATS_ACK_WAIT_SECONDS"}),
-        nats_row("nats.in_flight", "1024", "Messages in hand; more wait at the server.",
-                 number_into(&N::in_flight, Unit::count, 1, 65'536)),
-        nats_row("nats.in_flight_bytes", "8MiB",
-                 "Bytes of messages in hand; more wait at the server.",
-                 number_into(&N::in_flight_bytes, Unit::bytes, 1u << 20, 1u << 30)),
-        nats_row("nats.token", "", "Token for the server; never shown.", text_into(&N::token)),
-        nats_row("nats.credentials", "", "File with a JWT and its seed for the server.",
-                 text_into(&N::credentials)),
-        nats_row("nats.tls_ca", "",
-                 "File with the authorities that the server's certificate may be of; asks for TLS.",
-                 text_into(&N::tls_ca)),
-        nats_row("nats.tls_certificate", "", "File with our certificate; asks for TLS.",
-                 text_into(&N::tls_certificate)),
-        nats_row("nats.tls_key", "", "File with its key.", text_into(&N::tls_key)),
-        nats_row("nats.publish.results", "true", "Whether each decision is published.",
-                 choice_into(&N::publish_results, "false", "true")),
-        nats_row("nats.publish.changes", "true", "Whether each change of a key is published.",
-                 choice_into(&N::publish_changes, "false", "true")),
-        nats_row("nats.register", "true",
-                 "Whether the MCP door is announced at start and after each reconnect.",
-                 choice_into(&N::announce, "false", "true")),
-        nats_row("nats.external_url", "",
-                 "Under what it is announced. Empty: http://state-engine.bitbrat.local:<port>/sse.",
-                 text_into(&N::external_url), {"MCP_EXTERNAL_URL"}),
-    };
-    return rows;
-}
-
-std::string named_setting(std::string_view name, std::string_view text) {
-    return std::string(name) + " " + std::string(text);
+    using Table = SectionTable<N>;
+    using enum Unit;
+    static const Table table(
+        kNatsSection,
+        {
+            {"url",
+             "",
+             "Server of the bus, nats:// or tls://, several with commas. Empty: there is no bus "
+             "(docs/nats.md). As it may hold a password it is never shown.",
+             Table::text(&N::url),
+             {"NATS_URL"}},
+            {"prefix",
+             "",
+             "What all subjects begin with, with its dot; may be empty.",
+             Table::text(&N::prefix),
+             {"BUS_PREFIX"}},
+            {"stream", "BITBRAT",
+             "The stream of the bus: used as it is when it is there, else made.",
+             Table::text(&N::stream)},
+            {"mode", "live",
+             "live, or shadow: decides and journals what comes, and publishes nothing.",
+             Table::choice(&N::shadow, "live", "shadow")},
+            {"takeover", "false",
+             "Bind the original's durable and go on where it stopped; else there is one of our "
+             "own.",
+             Table::choice(&N::takeover)},
+            {"ack_wait_seconds",
+             "1m",
+             "How long the server waits for an answer to a message of our own durable.",
+             Table::number(&N::ack_wait, seconds, 2, 86'400),
+             {"NATS_ACK_WAIT_SECONDS"}},
+            {"in_flight", "1024", "Messages in hand; more wait at the server.",
+             Table::number(&N::in_flight, count, 1, 65'536)},
+            {"in_flight_bytes", "8MiB", "Bytes of messages in hand; more wait at the server.",
+             Table::number(&N::in_flight_bytes, bytes, 1u << 20, 1u << 30)},
+            {"token", "", "Token for the server; never shown.", Table::text(&N::token)},
+            {"credentials", "", "File with a JWT and its seed for the server.",
+             Table::text(&N::credentials)},
+            {"tls_ca", "",
+             "File with the authorities that the server's certificate may be of; asks for TLS.",
+             Table::text(&N::tls_ca)},
+            {"tls_certificate", "", "File with our certificate; asks for TLS.",
+             Table::text(&N::tls_certificate)},
+            {"tls_key", "", "File with its key.", Table::text(&N::tls_key)},
+            {"publish.results", "true", "Whether each decision is published.",
+             Table::choice(&N::publish_results)},
+            {"publish.changes", "true", "Whether each change of a key is published.",
+             Table::choice(&N::publish_changes)},
+            {"register", "true",
+             "Whether the MCP door is announced at start and after each reconnect.",
+             Table::choice(&N::announce)},
+            {"external_url",
+             "",
+             "Under what it is announced. Empty: http://state-engine.bitbrat.local:<port>/sse.",
+             Table::text(&N::external_url),
+             {"MCP_EXTERNAL_URL"}},
+        });
+    return table;
 }
 
 }  // namespace
@@ -180,70 +118,24 @@ Json redacted(const NatsSettings& settings) {
 }
 
 const std::vector<SettingInfo>& nats_setting_infos() {
-    static const std::vector<SettingInfo> infos = [] {
-        std::vector<SettingInfo> list;
-        for (const NatsRow& one : nats_table()) list.push_back(one.info);
-        return list;
-    }();
-    return infos;
+    return nats_table().infos();
 }
 
 bool is_nats_setting(std::string_view dotted_name) {
-    return dotted_name.starts_with(std::string(kNatsSection) + ".");
+    return nats_table().has(dotted_name);
 }
 
 Status set_nats_setting(NatsSettings* settings, std::string_view dotted_name,
                         std::string_view text) {
-    std::vector<std::string> names;
-    for (const NatsRow& one : nats_table()) {
-        if (one.info.name != dotted_name) {
-            names.push_back(one.info.name);
-            continue;
-        }
-        const Status done = one.set(*settings, text);
-        if (done) return Ok{};
-        return bad(named_setting(dotted_name, done.error().text));
-    }
-    return bad(std::string(dotted_name) + " is not known; the nearest is " +
-               std::string(nearest_name(dotted_name, names)));
+    return nats_table().set(settings, dotted_name, text);
 }
 
 Status read_nats_section(NatsSettings* settings, const Json& section) {
-    if (section.is_null()) return Ok{};
-    if (!section.is_object()) return Error{Errc::malformed, "nats must be a map of settings", ""};
-    const auto set = [&](const std::string& name, const std::string& pointer,
-                         const Json& value) -> Status {
-        const std::string dotted = std::string(kNatsSection) + "." + name;
-        if (value.is_null() || value.is_object() || value.is_array())
-            return Error{Errc::malformed, dotted + " must be a single value", pointer};
-        Status done =
-            set_nats_setting(settings, dotted, value.is_string() ? value.string() : to_text(value));
-        if (done) return Ok{};
-        return Error{Errc::malformed, done.error().text, pointer};
-    };
-    for (const auto& [name, value] : section.object()) {
-        const std::string pointer = "/" + name;
-        if (name != "publish" || !value.is_object()) {
-            SE_TRY_OK(set(name, pointer, value));
-            continue;
-        }
-        for (const auto& [part, inner] : value.object())
-            SE_TRY_OK(set(name + "." + part, pointer + "/" + part, inner));
-    }
-    return Ok{};
+    return nats_table().read(settings, section);
 }
 
 Status apply_nats_environment(NatsSettings* settings, const Environment& environment) {
-    for (const NatsRow& one : nats_table()) {
-        for (const std::string& variable : one.environment) {
-            const auto text = environment(variable);
-            if (!text || text->empty()) continue;
-            if (const Status done = one.set(*settings, *text); !done)
-                return bad(named_setting(variable, done.error().text));
-            break;
-        }
-    }
-    return Ok{};
+    return nats_table().apply(settings, environment);
 }
 
 }  // namespace se

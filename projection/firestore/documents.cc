@@ -3,7 +3,7 @@
 #include "journal/base/hash.h"
 #include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
-#include "journal/body.h"
+#include "journal/body_ops.h"
 
 namespace se::firestore {
 namespace {
@@ -59,7 +59,10 @@ Status add_body(Fields& fields, const RecordView& record) {
     if (!body.metadata.empty()) SE_TRY_OK(add_json(fields, "metadata", body.metadata));
     if (record.kind == Kind::rejected) add(fields, "error", body.message);
     if (body.ops.empty() && record.changes.size() == 1) return add_single(fields, record, body);
-    if (!body.ops.empty()) SE_TRY_OK(add_json(fields, "ops", body.ops));
+    if (!body.ops.empty()) {
+        SE_TRY(ops, ops_of(record, body));
+        fields.emplace_back("ops", value_of(ops));
+    }
     if (!record.changes.empty()) fields.emplace_back("changes", changes_of(record));
     return Ok{};
 }

@@ -403,7 +403,7 @@ def config_files():
     fits("#/files/config.json", yaml.safe_load(pathlib.Path(given.config).read_text()), given.config)
     known = {(name, below) for name, value in shown.items()
              for below in (value if isinstance(value, dict) else [""])}
-    later = {("keys", ""), ("firestore", ""), ("checkpoint", "")}
+    later = {("keys", ""), ("checkpoint", "")}
     documented = members(files["config.json"])
     must(documented - later == known, "settings that only one of config.json and the daemon knows:",
          sorted((documented - later) ^ known))

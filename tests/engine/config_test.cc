@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "engine/policy/firestore_settings.h"
 #include "engine/policy/nats_settings.h"
 #include "engine/policy/settings.h"
 
@@ -128,7 +129,11 @@ TEST_CASE("what is wrong in a file is said with line, name and remedy") {
         {"nats: {urls: x}\n", "line 1: nats.urls is not known; the nearest is nats.url"},
         {"nats:\n  takeover: maybe\n",
          "line 2: nats.takeover must be one of false, true"},
-        {"firestore: {a: 1}\n", "line 1: firestore: not in this version"},
+        {"firestore: {projekt: 1}\n",
+         "line 1: firestore.projekt is not known; the nearest is firestore.project"},
+        {"firestore:\n  database: ''\n", "line 2: firestore.database must not be empty"},
+        {"firestore:\n  bootstrap: maybe\n",
+         "line 2: firestore.bootstrap must be one of false, true"},
         {"checkpoint: on\n", "line 1: checkpoint: not in this version"},
         {"http: 3000\n", "line 1: http must be a map of settings, not a number"},
         {"http:\n  port: on\n", "line 2: http.port must be a whole number"},
@@ -164,7 +169,8 @@ TEST_CASE("what is wrong in a file is said with line, name and remedy") {
 }
 
 TEST_CASE("every setting can be set by the file, the environment and by name, alike") {
-    CHECK(settings_table().size() + nats_setting_infos().size() == all_settings().size());
+    CHECK(settings_table().size() + nats_setting_infos().size() + firestore_setting_infos().size() ==
+          all_settings().size());
     std::set<std::string> names, variables;
     for (const Setting& setting : settings_table()) {
         const std::string& name = setting.info.name;
@@ -328,7 +334,8 @@ TEST_CASE("a secret is never shown, all else is") {
     CHECK(*shown.find("data") == Json("./data"));
     CHECK(to_text(*shown.find("allowedKeys")) == R"(["a"])");
     for (const SettingInfo& info : all_settings()) {
-        if (is_nats_setting(info.name)) continue;  // shown by who has a bus
+        // Shown by who has a bus, or Firestore.
+        if (is_nats_setting(info.name) || is_firestore_setting(info.name)) continue;
         const std::size_t dot = info.name.find('.');
         const Json* section =
             dot == std::string::npos ? &shown : shown.find(info.name.substr(0, dot));

@@ -35,7 +35,7 @@ journal:
 nothing. A file without it has the default (`stream.state`, `stream.title`, `stream.category`, `obs.scene`,
 `user.disposition.*`, `user.fact.*`); `allowedKeys: []` allows nothing. `rules` is policy, too: what follows
 from a change ([rules.md](rules.md)); without it there is the one default rule, `rules: []` is none. `keys`, and the
-sections `firestore` and `checkpoint`, are not in this version: non-empty ones are an error.
+section `checkpoint`, are not in this version: non-empty ones are an error.
 
 docs/schemas/config.json is the JSON Schema of the file, for editors: a first line of
 `# yaml-language-server: $schema=…/docs/schemas/config.json` makes many of them complete and check it.

@@ -124,6 +124,16 @@ void Emulator::kill_hard() {
     pid_ = -1;
 }
 
+void Emulator::pause() const {
+    REQUIRE(pid_ > 0);
+    ::kill(pid_, SIGSTOP);
+}
+
+void Emulator::resume() const {
+    REQUIRE(pid_ > 0);
+    ::kill(pid_, SIGCONT);
+}
+
 std::unique_ptr<firestore::DocumentStore> Emulator::open(const std::string& project) const {
     auto opened = firestore::open_firestore(
         {.project = project, .emulator = address(), .timeout = std::chrono::milliseconds(60'000)});

@@ -26,7 +26,10 @@ public:
     ~Emulator();
 
     void start();
-    void kill_hard();
+    void kill_hard();  ///< all that it holds is gone
+    /// It takes connections, and says nothing.
+    void pause() const;
+    void resume() const;
     std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
     std::unique_ptr<firestore::DocumentStore> open(const std::string& project) const;
 

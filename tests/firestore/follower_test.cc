@@ -251,6 +251,35 @@ TEST_CASE("a watermark that is taken away or put back stops the follower") {
 }
 
 TEST_CASE(
+    "a project that loses its documents is not filled again unless a bootstrap is asked for") {
+    Life life;
+    life.world.write(20);
+    life.world.converge();
+    const std::uint64_t seq = life.world.mark()->seq.value;
+    const auto documents = life.documents.documents();
+    for (const auto& [path, document] : documents) life.documents.remove(path);
+    life.world.store.clock.advance(std::chrono::seconds{7});
+    life.world.write(1);
+    const std::string why = why_it_stops(life.world);
+    CHECK(why.find("was ours up to seq " + std::to_string(seq)) != std::string::npos);
+    CHECK(why.find("--firestore-bootstrap") != std::string::npos);
+
+    // It lags from then on, and is not in time for having nothing in hand.
+    life.world.store.clock.advance(std::chrono::seconds{100});
+    life.world.write(5);
+    life.world.follower->step();
+    CHECK(life.world.follower->state().lag >= 6);
+    CHECK(life.world.follower->state().lag_seconds >= 100);
+
+    life.world.die();
+    life.world.options.bootstrap = true;
+    life.world.open();
+    life.world.start();
+    life.world.converge();
+    life.world.check_logs();
+}
+
+TEST_CASE(
     "an engine that is opened again in the same process is a new run that claims the documents") {
     Life life;
     life.world.write(30);

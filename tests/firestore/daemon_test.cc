@@ -1,0 +1,298 @@
+// The real daemon, with Google's own emulator behind it.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "projection/firestore/documents.h"
+#include "tests/adapters/temporary_directory.h"
+#include "tests/daemon/daemon_process.h"
+#include "tests/firestore/emulator.h"
+
+namespace se::test {
+namespace {
+
+using namespace std::chrono_literals;
+using firestore::Document;
+
+// A breaker that has opened lets nothing through for 30 s.
+constexpr auto kPatience = 120s;
+
+std::string text_of(const Json& json, std::string_view name) {
+    const Json* const member = json.find(name);
+    return member != nullptr && member->is_string() ? member->string() : "";
+}
+
+std::int64_t number_of(const Json& json, std::string_view name) {
+    const Json* const member = json.find(name);
+    REQUIRE_MESSAGE(member != nullptr, name << " is not in " << to_text(json));
+    REQUIRE(member->is_integer());
+    return member->integer();
+}
+
+/// An emulator and a daemon that is told of it as the platform tells its services.
+struct Documented {
+    Emulator emulator;
+    TemporaryDirectory folder;
+    std::unique_ptr<DaemonProcess> daemon;
+
+    void start(std::vector<std::string> arguments = {}) {
+        arguments.insert(arguments.end(), {"--set", "firestore.timeout=2s"});
+        daemon = std::make_unique<DaemonProcess>(
+            DaemonProcess::Options{.data = folder.path() + "/data",
+                                   .arguments = std::move(arguments),
+                                   .environment = {"FIRESTORE_EMULATOR_HOST=" + emulator.address()},
+                                   .policy = "allowedKeys: [\"a.*\"]\nrules: []\n"});
+        daemon->start();
+    }
+
+    int propose(const std::string& proposal) {
+        HttpClient client = daemon->tcp();
+        const auto answer = client.post("/v1/mutations", proposal);
+        REQUIRE(answer);
+        return answer->status;
+    }
+    Json operator_status() {
+        HttpClient client = daemon->socket();
+        const auto answer = client.get("/v1/operator/status");
+        REQUIRE(answer);
+        return json_of(answer->body);
+    }
+    Json status() {
+        HttpClient client = daemon->socket();
+        const auto answer = client.get("/v1/operator/firestore");
+        REQUIRE(answer);
+        REQUIRE_MESSAGE(answer->status == 200, answer->body);
+        return json_of(answer->body);
+    }
+    double metric(const std::string& name) {
+        HttpClient client = daemon->tcp();
+        const auto answer = client.get("/metrics");
+        REQUIRE(answer);
+        const std::string begin = "\nstate_engine_firestore_" + name + " ";
+        const std::size_t at = answer->body.find(begin);
+        REQUIRE_MESSAGE(at != std::string::npos, name);
+        return std::stod(answer->body.substr(at + begin.size()));
+    }
+    template <class Condition>
+    Json wait_for(std::string_view what, Condition condition) {
+        const auto until = std::chrono::steady_clock::now() + kPatience;
+        for (;;) {
+            Json now = status();
+            if (condition(now)) return now;
+            REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until,
+                            what << " does not come: " << to_text(now));
+            std::this_thread::sleep_for(20ms);
+        }
+    }
+    /// All that is durable is there.
+    Json wait_until_followed() {
+        return wait_for("the end", [](const Json& now) {
+            return text_of(now, "phase") == "following" && number_of(now, "lag") == 0;
+        });
+    }
+
+    std::vector<Document> documents(std::string_view collection) {
+        const auto store = emulator.open("state-engine");
+        const auto all = store->list({.collection = std::string(collection), .limit = 1000});
+        REQUIRE_MESSAGE(all.has_value(), all.error().text);
+        return *all;
+    }
+    /// Each entry has its document and each document its entry; what both say is the same.
+    void must_be_the_state() {
+        HttpClient client = daemon->tcp();
+        const auto answer = client.get("/v1/state?prefix=&limit=1000");
+        REQUIRE(answer);
+        const Json body = json_of(answer->body);
+        const auto& entries = body.find("entries")->array();
+        const auto all = documents("state");
+        REQUIRE(all.size() == entries.size());
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            CAPTURE(all[i].path);
+            CHECK(all[i].id() == text_of(entries[i], "key"));
+            for (const char* name :
+                 {"value", "version", "seq", "updatedAt", "updatedBy", "ttl", "metadata"}) {
+                CAPTURE(name);
+                const firestore::Value* const field = firestore::find(all[i].fields, name);
+                REQUIRE(field != nullptr);
+                CHECK(*firestore::json_of(*field) == *entries[i].find(name));
+            }
+        }
+    }
+    /// mutation_log holds just these, each with its status.
+    void must_be_the_log(const std::vector<std::pair<std::string, std::string>>& wanted) {
+        std::vector<std::pair<std::string, std::string>> found;
+        for (const Document& document : documents("mutation_log")) {
+            const firestore::Value* const status = firestore::find(document.fields, "status");
+            REQUIRE(status != nullptr);
+            REQUIRE(status->as<std::string>() != nullptr);
+            found.emplace_back(document.id(), *status->as<std::string>());
+        }
+        auto sorted = wanted;
+        std::ranges::sort(sorted);
+        CHECK(found == sorted);
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "the daemon keeps state and log as documents, and after a stop and a kill -9 goes on behind "
+    "its watermark") {
+    if (Emulator::skipped("the daemon keeps state and log as documents")) return;
+    Documented world;
+    world.start({"--firestore-bootstrap"});
+    CHECK(world.propose(set_text("a.one", "1", "id-1")) == 200);
+    CHECK(world.propose(set_text("a.two", R"({"deep":[[1],[2.5,null]]})", "id-2")) == 200);
+    CHECK(world.propose(set_text("forbidden", "1", "id-3")) == 403);
+    CHECK(world.propose(set_text("a.three", "3", "id-4")) == 200);
+    CHECK(world.propose(R"({"op":"delete","key":"a.three","reason":"test","id":"id-5"})") == 200);
+    world.wait_until_followed();
+    world.must_be_the_state();
+    world.must_be_the_log({{"id-1", "accepted"},
+                           {"id-2", "accepted"},
+                           {"id-3", "rejected"},
+                           {"id-4", "accepted"},
+                           {"id-5", "accepted"}});
+    const Json shown = *world.operator_status().find("firestore");
+    CHECK(text_of(shown, "where") ==
+          "projects/state-engine/databases/(default) at the emulator " + world.emulator.address());
+    CHECK(world.metric("following") == 1);
+    CHECK(world.metric("lag_records") == 0);
+    CHECK(world.metric("lag_seconds") == 0);
+    CHECK(world.metric("breaker_state") == 0);
+    CHECK(world.metric("dead_letters") == 0);
+    CHECK(world.metric("watermark_seq") == number_of(world.operator_status(), "durable"));
+
+    // The next runs need no bootstrap, and write only what is new.
+    CHECK(world.daemon->stop() == 0);
+    world.start();
+    CHECK(world.propose(set_text("a.one", "2", "id-6")) == 200);
+    Json now = world.wait_until_followed();
+    CHECK(number_of(now, "bootstrapDocuments") == 0);
+    CHECK(number_of(now, "logDocuments") == 1);
+    CHECK(number_of(now, "stateDocuments") == 1);
+    world.must_be_the_state();
+
+    CHECK(world.propose(set_text("a.four", "4", "id-7")) == 200);
+    world.daemon->kill_hard();
+    world.start();
+    CHECK(world.propose(set_text("a.five", "5", "id-8")) == 200);
+    now = world.wait_until_followed();
+    CHECK(number_of(now, "bootstrapDocuments") == 0);
+    CHECK(number_of(now, "logDocuments") <= 2);
+    world.must_be_the_state();
+    CHECK(world.documents("mutation_log").size() == 8);
+    CHECK(world.daemon->stop() == 0);
+}
+
+TEST_CASE(
+    "commits go on while Firestore is away; after it, what is missing is written, and a project "
+    "that has lost everything is filled again when that is asked for") {
+    if (Emulator::skipped("commits go on while Firestore is away")) return;
+    Documented world;
+    world.start({"--firestore-bootstrap"});
+    CHECK(world.propose(set_text("a.one", "1")) == 200);
+    world.wait_until_followed();
+
+    // It says nothing: what was under way has no outcome.
+    world.emulator.pause();
+    for (int i = 0; i < 50; ++i)
+        CHECK(world.propose(set_text("a.k" + std::to_string(i), "1")) == 200);
+    world.wait_for("trouble", [](const Json& now) { return !text_of(now, "why").empty(); });
+    CHECK(world.metric("lag_records") >= 50);
+    CHECK(world.metric("lag_seconds") > 0);
+    HttpClient client = world.daemon->tcp();
+    const auto ready = client.get("/readyz");
+    REQUIRE(ready);
+    CHECK(ready->status == 200);
+    world.emulator.resume();
+    CHECK(text_of(world.wait_until_followed(), "why").empty());
+    world.must_be_the_state();
+    CHECK(world.documents("mutation_log").size() == 51);
+
+    // It is gone, and comes back with nothing.
+    world.emulator.kill_hard();
+    CHECK(world.propose(set_text("a.two", "2")) == 200);
+    world.wait_for("trouble", [](const Json& now) { return !text_of(now, "why").empty(); });
+    CHECK(world.propose(set_text("a.three", "3")) == 200);
+    world.emulator.start();
+    const Json stopped = world.wait_for(
+        "a stop", [](const Json& now) { return text_of(now, "phase") == "stopped"; });
+    const std::string why = text_of(stopped, "why");
+    CHECK_MESSAGE(why.find("the project has no watermark, and was ours") != std::string::npos, why);
+    CHECK_MESSAGE(why.find("--firestore-bootstrap") != std::string::npos, why);
+    CHECK(world.metric("stopped") == 1);
+    CHECK(world.propose(set_text("a.four", "4")) == 200);
+    CHECK(world.metric("lag_records") >= 3);
+    CHECK(world.documents("state").empty());
+
+    CHECK(world.daemon->stop() == 0);
+    world.start();  // not by itself, either
+    world.wait_for("a stop", [](const Json& now) { return text_of(now, "phase") == "stopped"; });
+    CHECK(world.daemon->stop() == 0);
+    world.start({"--firestore-bootstrap"});
+    const Json again = world.wait_until_followed();
+    CHECK(number_of(again, "bootstrapDocuments") == 54);
+    world.must_be_the_state();
+    CHECK(world.documents("mutation_log").size() == 54);
+    CHECK(world.daemon->stop() == 0);
+}
+
+TEST_CASE("a document that Firestore does not take is a dead letter, and its end is journaled") {
+    if (Emulator::skipped("a document that Firestore does not take is a dead letter")) return;
+    Documented world;
+    world.start({"--firestore-bootstrap"});
+    // Either value has room in a document; the log's holds both.
+    const std::string value = "\"" + std::string(700'000, 'x') + "\"";
+    CHECK(world.propose(R"({"id":"big","reason":"test","ops":[{"op":"set","key":"a.one","value":)" +
+                        value + R"(},{"op":"set","key":"a.two","value":)" + value + "}]}") == 200);
+    const Json now = world.wait_until_followed();
+    CHECK(number_of(now, "deadLetters") == 1);
+    CHECK(world.metric("dead_letters") == 1);
+    world.must_be_the_state();
+    CHECK(world.propose(set_text("a.one", "\"" + std::string(930'000, 'x') + "\"")) == 413);
+
+    HttpClient client = world.daemon->socket();
+    const auto ask = [&](const std::string& body) {
+        const auto answer = client.post("/v1/operator/firestore/deadletters", body);
+        REQUIRE(answer);
+        return std::pair(answer->status, json_of(answer->body));
+    };
+    const auto listed = client.get("/v1/operator/firestore/deadletters");
+    REQUIRE(listed);
+    const Json letters = json_of(listed->body);
+    REQUIRE(letters.find("deadLetters")->array().size() == 1);
+    CHECK(text_of(letters.find("deadLetters")->array().front(), "id") == "mutation_log/big");
+    CHECK(ask(R"({"action":"mend","id":"mutation_log/big"})").first == 400);
+    CHECK(ask(R"({"action":"drop","id":"mutation_log/small"})").first == 404);
+    const auto [code, answer] = ask(R"({"action":"drop","id":"mutation_log/big"})");
+    CHECK(code == 200);
+    const auto records = records_of(world.daemon->data());
+    const auto noted = std::ranges::find_if(records, [&](const Json& record) {
+        return number_of(record, "seq") == number_of(answer, "seq");
+    });
+    REQUIRE(noted != records.end());
+    CHECK(text_of(*noted, "note") == "dead_letters_dropped");
+    CHECK(to_text(*noted->find("body")).find("mutation_log/big") != std::string::npos);
+    CHECK(number_of(world.wait_until_followed(), "deadLetters") == 0);
+    CHECK(world.daemon->stop() == 0);
+}
+
+TEST_CASE("settings of Firestore that cannot be meant keep the daemon from starting") {
+    TemporaryDirectory folder;
+    const auto said = [&](std::vector<std::string> arguments) {
+        DaemonProcess daemon({.data = folder.path() + "/data", .arguments = std::move(arguments)});
+        CHECK(daemon.run_to_end() == 1);
+        return daemon.log();
+    };
+    CHECK(said({"--firestore-bootstrap"}).find("set firestore.project") != std::string::npos);
+    CHECK(said({"--set", "firestore.projects=x"}).find("the nearest is firestore.project") !=
+          std::string::npos);
+    if (Emulator::skipped("settings of Firestore that cannot be meant")) return;
+    CHECK(said({"--set", "firestore.project=a/b"}).find("firestore.project must be a name") !=
+          std::string::npos);
+}
+
+}  // namespace se::test

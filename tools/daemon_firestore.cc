@@ -1,0 +1,239 @@
+#include "tools/daemon_firestore.h"
+
+#include <utility>
+
+#include "engine/adapters/firestore_store.h"
+#include "engine/policy/yaml.h"
+#include "tools/daemon_surroundings.h"
+
+namespace se {
+namespace {
+
+using namespace std::chrono_literals;
+using firestore::DocumentStore;
+using firestore::Outcome;
+using firestore::Trouble;
+
+/// The engine may be busy, or closed just then so that nobody answers.
+constexpr std::chrono::seconds kPagePatience = 5s;
+
+/// Firestore, opened by the first call: credentials that cannot be had now are an outage like any
+/// other, and no reason not to serve the state.
+class LateDocuments final : public DocumentStore {
+public:
+    explicit LateDocuments(firestore::Address address)
+        : address_(std::move(address)),
+          where_("projects/" + address_.project + "/databases/" + address_.database +
+                 (address_.emulator.empty() ? "" : " at the emulator " + address_.emulator)) {}
+
+    Outcome<std::vector<firestore::Timestamp>> commit(
+        const std::vector<firestore::Write>& writes) override {
+        return with([&](DocumentStore& opened) { return opened.commit(writes); });
+    }
+    Outcome<std::vector<std::optional<firestore::Document>>> get(
+        const std::vector<std::string>& paths) override {
+        return with([&](DocumentStore& opened) { return opened.get(paths); });
+    }
+    Outcome<std::vector<firestore::Document>> list(const firestore::Query& query) override {
+        return with([&](DocumentStore& opened) { return opened.list(query); });
+    }
+    void give_up() override {
+        const std::lock_guard lock(mutex_);
+        given_up_ = true;
+        if (opened_ != nullptr) opened_->give_up();
+    }
+    std::string describe() const override { return where_; }
+
+private:
+    std::expected<DocumentStore*, Trouble> open() {
+        const std::lock_guard lock(mutex_);
+        if (opened_ != nullptr) return opened_.get();
+        if (given_up_) return std::unexpected(Trouble{Trouble::Kind::away, "we are stopping"});
+        auto opened = firestore::open_firestore(address_);
+        if (!opened) return std::unexpected(Trouble{Trouble::Kind::denied, opened.error().text});
+        opened_ = *std::move(opened);
+        return opened_.get();
+    }
+    auto with(auto call) -> decltype(call(std::declval<DocumentStore&>())) {
+        const auto opened = open();
+        if (!opened) return std::unexpected(opened.error());
+        return call(**opened);
+    }
+
+    const firestore::Address address_;
+    const std::string where_;
+    std::mutex mutex_;
+    std::unique_ptr<DocumentStore> opened_;
+    bool given_up_ = false;
+};
+
+std::vector<std::unique_ptr<ThreadRunner>> make_lanes(std::uint64_t count,
+                                                      const std::function<void()>& wake) {
+    std::vector<std::unique_ptr<ThreadRunner>> lanes;
+    for (std::uint64_t i = 0; i < count; ++i) lanes.push_back(std::make_unique<ThreadRunner>(wake));
+    return lanes;
+}
+
+std::vector<Runner*> runners(const std::vector<std::unique_ptr<ThreadRunner>>& lanes) {
+    std::vector<Runner*> all;
+    for (const auto& lane : lanes) all.push_back(lane.get());
+    return all;
+}
+
+}  // namespace
+
+Result<FirestoreSettings> load_firestore_settings(const DaemonOptions& options) {
+    FirestoreSettings settings;
+    SE_TRY(text, config_text(options));
+    if (!text.empty()) {
+        SE_TRY(document, parse_yaml(text));
+        if (const Json* const section = document.root.find(kFirestoreSection))
+            SE_TRY_OK(read_firestore_section(&settings, *section));
+    }
+    SE_TRY_OK(apply_firestore_environment(&settings, environment));
+    for (const auto& [name, value] : options.settings)
+        if (is_firestore_setting(name)) SE_TRY_OK(set_firestore_setting(&settings, name, value));
+    if (const std::string wrong = DaemonFirestore::problem(settings); !wrong.empty())
+        return Error{Errc::malformed, wrong};
+    return settings;
+}
+
+std::string DaemonFirestore::problem(const FirestoreSettings& settings) {
+    if (settings.on() && !firestore::speaks_firestore())
+        return "firestore.project (GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT) or firestore.emulator "
+               "(FIRESTORE_EMULATOR_HOST) is set, and this program was built without gRPC: leave "
+               "them out, or build it where gRPC is (tools/install-deps.sh)";
+    if (settings.bootstrap && !settings.on())
+        return "firestore.bootstrap (--firestore-bootstrap) is set, and nothing says which "
+               "Firestore: set firestore.project (GOOGLE_CLOUD_PROJECT) or firestore.emulator "
+               "(FIRESTORE_EMULATOR_HOST)";
+    for (const auto& [name, text] : {std::pair("firestore.project", settings.project_or_default()),
+                                     std::pair("firestore.database", settings.database)}) {
+        if (text.find_first_of("/ \t\r\n") != std::string::npos)
+            return std::string(name) + " must be a name without slashes and blanks";
+    }
+    return {};
+}
+
+std::unique_ptr<DaemonFirestore> DaemonFirestore::make(const FirestoreSettings& settings,
+                                                       World world) {
+    if (!settings.on()) return nullptr;
+    return std::unique_ptr<DaemonFirestore>(new DaemonFirestore(settings, std::move(world)));
+}
+
+DaemonFirestore::DaemonFirestore(const FirestoreSettings& settings, World world)
+    : world_(std::move(world)),
+      documents_(std::make_unique<LateDocuments>(
+          firestore::Address{.project = settings.project_or_default(),
+                             .database = settings.database,
+                             .emulator = settings.emulator,
+                             .timeout = settings.timeout})),
+      state_lane_([this] { changed(); }),
+      log_lanes_(make_lanes(settings.log_lanes, [this] { changed(); })),
+      follower_({.files = world_.files,
+                 .clock = world_.clock,
+                 .random = world_.random,
+                 .log = world_.log,
+                 .documents = *documents_,
+                 .state_lane = state_lane_,
+                 .log_lanes = runners(log_lanes_),
+                 .state = [this](const std::string& after,
+                                 std::size_t limit) { return page(after, limit); }},
+                world_.paths, {.bootstrap = settings.bootstrap}) {}
+
+DaemonFirestore::~DaemonFirestore() {
+    stop();
+}
+
+void DaemonFirestore::engine_opened() {
+    {
+        const std::lock_guard lock(mutex_);
+        opened_ = woken_ = true;
+    }
+    changed_.notify_all();
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+}
+
+void DaemonFirestore::changed() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::exchange(woken_, true)) return;
+    }
+    changed_.notify_all();
+}
+
+void DaemonFirestore::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    documents_->give_up();
+    if (thread_.joinable()) thread_.join();
+    state_lane_.wait();
+    for (const auto& lane : log_lanes_) lane->wait();
+}
+
+void DaemonFirestore::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        woken_ = false;
+        const bool opened = std::exchange(opened_, false);
+        const auto asked = std::exchange(asked_, {});
+        lock.unlock();
+        if (opened) follower_.restart();
+        for (const auto& job : asked) job();
+        const auto wait = follower_.step();
+        firestore::FollowerState now = follower_.state();
+        lock.lock();
+        told_ = std::move(now);
+        if (wait.count() > 0) changed_.wait_for(lock, wait, [this] { return woken_ || stopping_; });
+    }
+}
+
+/// On the follower's thread: asks the engine's.
+Result<firestore::Follower::StatePage> DaemonFirestore::page(const std::string& after,
+                                                             std::size_t limit) {
+    using Page = Result<firestore::Follower::StatePage>;
+    const auto answer = std::make_shared<std::optional<Page>>();
+    world_.post([this, answer, after, limit] {
+        Page found = world_.state(after, limit);
+        {
+            const std::lock_guard lock(mutex_);
+            *answer = std::move(found);
+        }
+        changed_.notify_all();
+    });
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kPagePatience, [&] { return answer->has_value() || stopping_; });
+    if (answer->has_value()) return **std::move(answer);
+    return Error{Errc::unavailable, "the engine does not answer"};
+}
+
+void DaemonFirestore::ask(Job job, std::function<void(Result<std::string>)> done) {
+    {
+        const std::lock_guard lock(mutex_);
+        asked_.push_back([this, job = std::move(job), done = std::move(done)] {
+            world_.post([done, answer = job(follower_)] { done(answer); });
+        });
+        woken_ = true;
+    }
+    changed_.notify_all();
+}
+
+firestore::FollowerState DaemonFirestore::state(Seq durable) const {
+    const std::lock_guard lock(mutex_);
+    firestore::FollowerState now = told_;
+    now.lag = std::max(durable, now.watermark).value - now.watermark.value;
+    return now;
+}
+
+std::string DaemonFirestore::status(Seq durable) const {
+    return firestore::to_json(state(durable), documents_->describe());
+}
+
+std::string DaemonFirestore::metrics(Seq durable) const {
+    return firestore::metrics_of(state(durable));
+}
+
+}  // namespace se
