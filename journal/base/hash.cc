@@ -83,12 +83,12 @@ Hash sha256(std::string_view bytes) {
 }
 
 Hash hmac_sha256(std::string_view key, std::string_view bytes) {
-    constexpr std::size_t kBlockSize = 64;
-    const Hash short_key = key.size() > kBlockSize ? sha256(key) : Hash{};
-    if (key.size() > kBlockSize) key = view(short_key);
+    constexpr std::size_t kHmacBlockBytes = 64;
+    const Hash short_key = key.size() > kHmacBlockBytes ? sha256(key) : Hash{};
+    if (key.size() > kHmacBlockBytes) key = view(short_key);
 
-    std::string inner(kBlockSize, '\x36');
-    std::string outer(kBlockSize, '\x5c');
+    std::string inner(kHmacBlockBytes, '\x36');
+    std::string outer(kHmacBlockBytes, '\x5c');
     for (std::size_t i = 0; i < key.size(); ++i) {
         inner[i] = static_cast<char>(inner[i] ^ key[i]);
         outer[i] = static_cast<char>(outer[i] ^ key[i]);

@@ -29,7 +29,7 @@ for compiler in g++ clang++-19; do
     for level in -O0 -O3; do
         name=$compiler$level
         if ! { cmake -S "$root" -B "$work/$name" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" \
-            -DCMAKE_BUILD_TYPE=Release -DSE_OPTIMIZE="$level" &&
+            -DCMAKE_BUILD_TYPE=Release -DSE_OPTIMIZE="$level" -DSE_UNITY=ON &&
             cmake --build "$work/$name" --target statectl; } >"$work/$name.log" 2>&1; then
             tail -n 30 "$work/$name.log" >&2
             echo "compilers: $name does not build; all of its output is in $work/$name.log" >&2
