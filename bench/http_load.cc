@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,20 +124,25 @@ void serve_trivially(int listener, std::uint64_t body_bytes) {
 
 }  // namespace
 
-Daemon::Daemon(const std::string& bin, const std::string& data) {
+Daemon::Daemon(const std::string& bin, const std::string& data, std::vector<std::string> more) {
     const int holder = listen_anywhere(&port_);
     ::close(holder);
     std::filesystem::create_directories(data);
     const std::string config = data + ".yaml";
     std::ofstream(config) << "allowedKeys: ['*']\n";
+    std::vector<std::string> words = {bin + "/state-engine", "--data", data,  "--config", config,
+                                      "--port",              std::to_string(port_)};
+    words.insert(words.end(), more.begin(), more.end());
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
     const double start = seconds_now();
     pid_ = ::fork();
     if (pid_ == 0) {
-        const std::string program = bin + "/state-engine";
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a benchmark that gives up leaves nothing behind
         const int nothing = ::open("/dev/null", O_WRONLY);
         ::dup2(nothing, 2);
-        ::execl(program.c_str(), program.c_str(), "--data", data.c_str(), "--config",
-                config.c_str(), "--port", std::to_string(port_).c_str(), nullptr);
+        ::execv(arguments[0], arguments.data());
         ::_exit(127);
     }
     for (;;) {

@@ -12,9 +12,11 @@ namespace se::bench {
 /// when it goes.
 class Daemon {
 public:
-    /// `bin` is the folder of the programs. Waits until it is ready.
-    Daemon(const std::string& bin, const std::string& data);
+    /// `bin` is the folder of the programs, `more` are arguments. Waits until it is ready.
+    Daemon(const std::string& bin, const std::string& data, std::vector<std::string> more = {});
     ~Daemon();
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
     std::uint16_t port() const { return port_; }
     int pid() const { return pid_; }
     /// Resident memory less what is mapped from files, in bytes.

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <fstream>
 
+#ifdef SE_WITH_NATS
+#include "bench/bus_rows.h"
+#endif
 #include "bench/disk.h"
 #include "bench/http_load.h"
 #include "bench/journal_rows.h"
@@ -109,7 +112,7 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", rounds, "Rounds; medians are shown")->check(CLI::Range(1, 100));
     app.add_option("--scale", scale, "Length of each measurement, 1 is normal")
         ->check(CLI::Range(0.001, 100.0));
-    app.add_option("--only", only, "One part: commits, http, mcp, reads, journal, rules, size");
+    app.add_option("--only", only, "One part: commits, http, mcp, bus, reads, journal, rules, size");
     app.add_option("--json-logic-js", oracle,
                    "Folder that holds it, to run beside ours (tests/rules/differential.sh --install)");
     app.add_option("--mcp-sdk", sdk, "Folder that holds the TypeScript SDK's packages (build/mcp-tests)");
@@ -137,6 +140,17 @@ int main(int argc, char** argv) {
         mcp.emplace(bin, folder.path() + "/mcp");
         add_mcp_rows(rows, *mcp, sdk, scale);
     }
+#ifdef SE_WITH_NATS
+    std::optional<BusWorld> bus;
+    if (wanted("bus") && BusWorld::can_be()) {
+        bus.emplace(bin, folder.path());
+        add_bus_rows(rows, *bus, scale);
+    } else if (wanted("bus")) {
+        fmt::print(stderr, "no rows of the bus: there is no nats-server (tools/install-deps.sh --all)\n");
+    }
+#else
+    if (wanted("bus")) fmt::print(stderr, "no rows of the bus: built without libnats\n");
+#endif
     std::optional<ReadWorld> reads;
     if (wanted("reads")) {
         reads.emplace(folder.path());

@@ -1,12 +1,7 @@
 #include "tests/daemon/daemon_process.h"
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -74,36 +69,14 @@ DaemonProcess::DaemonProcess(Options options)
     if (!options_.policy.empty()) write_text(config_path(), options_.policy);
 }
 
-DaemonProcess::~DaemonProcess() {
-    if (running()) kill_hard();
-}
-
 void DaemonProcess::spawn() {
     REQUIRE(!running());
     std::vector<std::string> words = {bin_dir() + "/state-engine", "--data", options_.data,
                                       "--port", "0"};
     if (!options_.policy.empty()) words.insert(words.end(), {"--config", config_path()});
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
-    std::vector<char*> arguments, environment;
-    for (std::string& word : words) arguments.push_back(word.data());
-    for (std::string& word : options_.environment) environment.push_back(word.data());
-    arguments.push_back(nullptr);
-    environment.push_back(nullptr);
-
-    const int log = ::open(log_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    REQUIRE(log >= 0);
-    const pid_t parent = ::getpid();
-    pid_ = ::fork();
-    REQUIRE(pid_ >= 0);
-    if (pid_ == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (::getppid() != parent) ::_exit(127);
-        ::dup2(log, 1);
-        ::dup2(log, 2);
-        ::execve(arguments[0], arguments.data(), environment.data());
-        ::_exit(127);
-    }
-    ::close(log);
+    process_.start(
+        {.words = std::move(words), .environment = options_.environment, .log = log_path_});
 }
 
 void DaemonProcess::start() {
@@ -122,10 +95,8 @@ bool DaemonProcess::start_unless_killed() {
             port_ = static_cast<std::uint16_t>(std::stoi(text.substr(port + 8)));
             return true;
         }
-        int status = 0;
-        if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-            pid_ = -1;
-            if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
+        if (const auto status = process_.ended()) {
+            if (WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL) return false;
             FAIL("it did not start: " << text);
         }
         REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, text);
@@ -139,36 +110,28 @@ int DaemonProcess::run_to_end() {
 }
 
 void DaemonProcess::signal(int number) const {
-    REQUIRE(running());
-    ::kill(pid_, number);
+    process_.signal(number);
 }
 
 int DaemonProcess::wait() {
     REQUIRE(running());
     const auto until = std::chrono::steady_clock::now() + kPatience;
-    int status = 0;
-    while (::waitpid(pid_, &status, WNOHANG) != pid_) {
+    for (;;) {
+        if (const auto status = process_.ended())
+            return WIFEXITED(*status) ? WEXITSTATUS(*status) : -WTERMSIG(*status);
         REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until, "it does not end: " << log());
         std::this_thread::sleep_for(2ms);
     }
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 void DaemonProcess::limit_file_size(std::uint64_t bytes) const {
     const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
-    REQUIRE(::prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr) == 0);
+    REQUIRE(::prlimit(process_.id(), RLIMIT_FSIZE, &limit, nullptr) == 0);
 }
 
 int DaemonProcess::stop() {
     signal(SIGTERM);
     return wait();
-}
-
-void DaemonProcess::kill_hard() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = -1;
 }
 
 std::string DaemonProcess::log() const {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -12,6 +10,7 @@
 
 #include "engine/adapters/http_client.h"
 #include "journal/base/json.h"
+#include "tests/adapters/child_process.h"
 
 namespace se::test {
 
@@ -26,9 +25,6 @@ public:
     };
 
     explicit DaemonProcess(Options options);
-    ~DaemonProcess();
-    DaemonProcess(const DaemonProcess&) = delete;
-    DaemonProcess& operator=(const DaemonProcess&) = delete;
 
     /// Starts it and returns once it serves.
     void start();
@@ -40,11 +36,11 @@ public:
     /// Waits for the exit code; -signal when it was killed.
     int wait();
     int stop();  ///< SIGTERM, then wait()
-    void kill_hard();
+    void kill_hard() { process_.end(SIGKILL); }
     /// As `ulimit -f` for the running process, in bytes.
     void limit_file_size(std::uint64_t bytes) const;
-    bool running() const { return pid_ > 0; }
-    pid_t process() const { return pid_; }
+    bool running() const { return process_.running(); }
+    pid_t process() const { return process_.id(); }
 
     std::uint16_t port() const { return port_; }
     const std::string& data() const { return options_.data; }
@@ -64,8 +60,8 @@ private:
 
     Options options_;
     std::string log_path_;
-    pid_t pid_ = -1;
     std::uint16_t port_ = 0;
+    ChildProcess process_;
 };
 
 void write_text(const std::string& path, std::string_view text);

@@ -1,18 +1,14 @@
 #include "tests/nats/nats_server.h"
 
 #include <arpa/inet.h>
-#include <doctest/doctest.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <thread>
 
@@ -62,12 +58,7 @@ bool NatsServer::is_there() {
 
 NatsServer::NatsServer(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
 
-NatsServer::~NatsServer() {
-    if (running()) kill_hard();
-}
-
 void NatsServer::start() {
-    REQUIRE(!running());
     const std::string ports = folder() + "/ports";
     std::filesystem::remove_all(ports);
     std::filesystem::create_directory(ports);
@@ -82,51 +73,21 @@ void NatsServer::start() {
                                       "--ports_file_dir",
                                       ports};
     words.insert(words.end(), arguments_.begin(), arguments_.end());
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    const std::string log_path = folder() + "/log";
-    const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    REQUIRE(log >= 0);
-    const pid_t parent = ::getpid();
-    pid_ = ::fork();
-    REQUIRE(pid_ >= 0);
-    if (pid_ == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (::getppid() != parent) ::_exit(127);
-        ::dup2(log, 1);
-        ::dup2(log, 2);
-        ::execv(arguments[0], arguments.data());
-        ::_exit(127);
-    }
-    ::close(log);
+    const std::string log = folder() + "/log";
+    process_.start({.words = std::move(words), .log = log, .log_begins_anew = false});
     const auto until = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
         if (port_ == 0) port_ = port_in(ports);
         if (port_ != 0 && answers(port_)) return;
-        REQUIRE_MESSAGE(::waitpid(pid_, nullptr, WNOHANG) == 0,
-                        "nats-server ended; see " << log_path);
-        REQUIRE(std::chrono::steady_clock::now() < until);
+        const bool ended = process_.ended().has_value();
+        if (ended || std::chrono::steady_clock::now() > until) {
+            std::ifstream said(log);
+            std::cerr << "nats-server " << (ended ? "ended" : "does not answer") << ": "
+                      << said.rdbuf() << '\n';
+            SE_ASSERT(!"nats-server did not start");
+        }
         std::this_thread::sleep_for(2ms);
     }
-}
-
-void NatsServer::signal(int number) const {
-    REQUIRE(running());
-    ::kill(pid_, number);
-}
-
-void NatsServer::wait_for_end(int signal_number) {
-    ::kill(pid_, signal_number);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-}
-
-void NatsServer::stop() {
-    wait_for_end(SIGTERM);
-}
-void NatsServer::kill_hard() {
-    wait_for_end(SIGKILL);
 }
 
 }  // namespace se::test

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "tests/adapters/child_process.h"
 #include "tests/adapters/temporary_directory.h"
 
 namespace se::test {
@@ -16,28 +15,22 @@ class NatsServer {
 public:
     static bool is_there();  ///< whether the program is on this machine
     explicit NatsServer(std::vector<std::string> arguments = {});
-    ~NatsServer();
-    NatsServer(const NatsServer&) = delete;
-    NatsServer& operator=(const NatsServer&) = delete;
 
     /// Starts it, the second time and after that on the same port and files. Returns once it
-    /// answers.
+    /// answers; ends this program, with what it said, when it does not.
     void start();
-    void stop();       ///< SIGTERM, and waits
-    void kill_hard();  ///< SIGKILL, and waits
-    void signal(int number) const;
-    bool running() const { return pid_ > 0; }
+    void stop() { process_.end(SIGTERM); }       ///< and waits
+    void kill_hard() { process_.end(SIGKILL); }  ///< and waits
+    void signal(int number) const { process_.signal(number); }
     std::uint16_t port() const { return port_; }
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
     const std::string& folder() const { return folder_.path(); }
 
 private:
-    void wait_for_end(int signal_number);
-
     const std::vector<std::string> arguments_;
     TemporaryDirectory folder_;
-    pid_t pid_ = -1;
     std::uint16_t port_ = 0;
+    ChildProcess process_;
 };
 
 }  // namespace se::test

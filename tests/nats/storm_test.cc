@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <iostream>
 #include <set>
 
 #include "tests/adapters/temporary_directory.h"
@@ -89,13 +90,18 @@ TEST_CASE(
         for (const Publisher& one : publishers) sum += one.stored;
         return sum;
     };
-    // The server five times, the daemon twice as often, spread over what is published.
+    const auto begin = std::chrono::steady_clock::now();
+    auto killed = begin;
+    // The server five times, spread over what is published; the daemon twice as often, and when
+    // that takes long each second.
     while (stored() < total || kills < 11 || restarts < 5) {
         for (Publisher& one : publishers) one.turn();
-        if (stored() > total * (kills + 1) / 12 && kills < 11) {
+        if ((stored() > total * (kills + 1) / 12 && kills < 11) ||
+            std::chrono::steady_clock::now() > killed + 1s) {
             ++kills;
             daemon.kill_hard();
             daemon.start();
+            killed = std::chrono::steady_clock::now();
         }
         if (stored() > total * (2 * restarts + 1) / 11 && restarts < 5) {
             ++restarts;
@@ -137,6 +143,7 @@ TEST_CASE(
         std::this_thread::sleep_for(20ms);
     }
     CHECK(daemon.stop() == 0);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
 
     std::vector<std::string> wanted;
     std::set<std::string> ids;
@@ -157,10 +164,16 @@ TEST_CASE(
     BusClient looks(server.url());
     std::vector<std::string> told;
     std::set<std::string> seen;
+    std::size_t results = 0;
     for (const BusMessage& message : looks.all("BITBRAT", "local.internal.state.result.v1")) {
+        ++results;
         const std::string id(bus_header(message.headers, "nats-msg-id"));
         if (seen.insert(id).second) told.push_back(id.substr(id.find(':')));
     }
+    std::cout << "nats storm: " << total << " mutations by " << kPublishers << " publishers, "
+              << kills << " kills of the daemon, " << restarts << " restarts of the server, "
+              << ids.size() << " applied, " << results << " results of " << seen.size()
+              << " decisions in the stream, " << took.count() << " s\n";
     const auto missing = [](const std::vector<std::string>& all,
                             const std::vector<std::string>& of) {
         const std::set<std::string> there(of.begin(), of.end());
