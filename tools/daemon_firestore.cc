@@ -15,7 +15,7 @@ using firestore::Outcome;
 using firestore::Trouble;
 
 /// The engine may be busy, or closed just then so that nobody answers.
-constexpr std::chrono::seconds kPagePatience = 5s;
+constexpr std::chrono::seconds kEnginePatience = 5s;
 
 /// Firestore, opened by the first call: credentials that cannot be had now are an outage like any
 /// other, and no reason not to serve the state.
@@ -137,9 +137,18 @@ DaemonFirestore::DaemonFirestore(const FirestoreSettings& settings, World world)
                  .documents = *documents_,
                  .state_lane = state_lane_,
                  .log_lanes = runners(log_lanes_),
-                 .state = [this](const std::string& after,
-                                 std::size_t limit) { return page(after, limit); }},
-                world_.paths, {.bootstrap = settings.bootstrap}) {}
+                 .state =
+                     [this](const std::string& after, std::size_t limit) {
+                         return ask_engine<firestore::Follower::StatePage>(
+                             [this, after, limit] { return world_.state("", after, limit); });
+                     },
+                 .entries =
+                     [this](const std::vector<std::string>& keys) {
+                         return ask_engine<std::vector<std::optional<Entry>>>(
+                             [this, keys] { return world_.entries(keys); });
+                     }},
+                world_.paths, {.bootstrap = settings.bootstrap}),
+      look_lane_([this] { changed(); }) {}
 
 DaemonFirestore::~DaemonFirestore() {
     stop();
@@ -172,6 +181,7 @@ void DaemonFirestore::stop() {
     if (thread_.joinable()) thread_.join();
     state_lane_.wait();
     for (const auto& lane : log_lanes_) lane->wait();
+    look_lane_.wait();
 }
 
 void DaemonFirestore::run() {
@@ -183,6 +193,10 @@ void DaemonFirestore::run() {
         lock.unlock();
         if (opened) follower_.restart();
         for (const auto& job : asked) job();
+        if (look_done_ && look_lane_.poll())
+            world_.post([done = std::exchange(look_done_, {}), found = std::move(looked_)] {
+                done(*found);
+            });
         const auto wait = follower_.step();
         firestore::FollowerState now = follower_.state();
         lock.lock();
@@ -191,13 +205,12 @@ void DaemonFirestore::run() {
     }
 }
 
-/// On the follower's thread: asks the engine's.
-Result<firestore::Follower::StatePage> DaemonFirestore::page(const std::string& after,
-                                                             std::size_t limit) {
-    using Page = Result<firestore::Follower::StatePage>;
-    const auto answer = std::make_shared<std::optional<Page>>();
-    world_.post([this, answer, after, limit] {
-        Page found = world_.state(after, limit);
+/// On the follower's thread, or on the one that compares: asks the engine's.
+template <class T>
+Result<T> DaemonFirestore::ask_engine(std::function<Result<T>()> question) {
+    const auto answer = std::make_shared<std::optional<Result<T>>>();
+    world_.post([this, answer, question = std::move(question)] {
+        auto found = question();
         {
             const std::lock_guard lock(mutex_);
             *answer = std::move(found);
@@ -205,20 +218,59 @@ Result<firestore::Follower::StatePage> DaemonFirestore::page(const std::string& 
         changed_.notify_all();
     });
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kPagePatience, [&] { return answer->has_value() || stopping_; });
+    changed_.wait_for(lock, kEnginePatience, [&] { return answer->has_value() || stopping_; });
     if (answer->has_value()) return **std::move(answer);
     return Error{Errc::unavailable, "the engine does not answer"};
 }
 
-void DaemonFirestore::ask(Job job, std::function<void(Result<std::string>)> done) {
+Result<firestore::DriftReport> DaemonFirestore::look(const std::string& prefix,
+                                                     std::size_t found_max) {
+    SE_TRY(reader, JournalReader::open(world_.files, world_.paths));
+    return firestore::find_drift(
+        {.documents = *documents_,
+         .store = reader.store(),
+         .state =
+             [this](const std::string& begin, const std::string& after, std::size_t limit) {
+                 return ask_engine<firestore::Follower::StatePage>(
+                     [this, begin, after, limit] { return world_.state(begin, after, limit); });
+             },
+         .entries =
+             [this](const std::vector<std::string>& keys) {
+                 return ask_engine<std::vector<std::optional<Entry>>>(
+                     [this, keys] { return world_.entries(keys); });
+             }},
+        prefix, found_max);
+}
+
+void DaemonFirestore::do_it_there(std::function<void()> job) {
     {
         const std::lock_guard lock(mutex_);
-        asked_.push_back([this, job = std::move(job), done = std::move(done)] {
-            world_.post([done, answer = job(follower_)] { done(answer); });
-        });
+        asked_.push_back(std::move(job));
         woken_ = true;
     }
     changed_.notify_all();
+}
+
+void DaemonFirestore::compare(const std::string& prefix, std::size_t found_max,
+                              std::function<void(Result<firestore::DriftReport>)> done) {
+    do_it_there([this, prefix, found_max, done = std::move(done)] {
+        if (look_done_)
+            return world_.post([done] {
+                done(Error{Errc::unavailable, "another comparison goes on: ask again later"});
+            });
+        look_done_ = done;
+        looked_ = std::make_shared<Result<firestore::DriftReport>>(firestore::DriftReport{});
+        look_lane_.start([this, prefix, found_max, found = looked_]() -> Status {
+            *found = look(prefix, found_max);
+            return Ok{};
+        });
+    });
+}
+
+void DaemonFirestore::ask(Job job, std::function<void(Result<std::string>)> done) {
+    do_it_there([this, job = std::move(job), done = std::move(done)] {
+        world_.post([done, answer = job(follower_)] { done(answer); });
+    });
 }
 
 firestore::FollowerState DaemonFirestore::state(Seq durable) const {
@@ -230,6 +282,11 @@ firestore::FollowerState DaemonFirestore::state(Seq durable) const {
 
 std::string DaemonFirestore::status(Seq durable) const {
     return firestore::to_json(state(durable), documents_->describe());
+}
+
+bool DaemonFirestore::follows() const {
+    const std::lock_guard lock(mutex_);
+    return told_.phase == firestore::FollowerState::Phase::following;
 }
 
 std::string DaemonFirestore::metrics(Seq durable) const {

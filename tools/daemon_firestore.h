@@ -11,6 +11,7 @@
 
 #include "engine/adapters/posix_runner.h"
 #include "engine/api/api.h"
+#include "engine/firestore/drift.h"
 #include "engine/firestore/follower.h"
 #include "engine/policy/firestore_settings.h"
 #include "tools/daemon_options.h"
@@ -25,6 +26,10 @@ public:
     static constexpr std::string_view kStatusRoute = "/v1/operator/firestore";
     /// GET: a list. POST {"action":"retry"|"drop","id":…}: done when it is journaled.
     static constexpr std::string_view kLettersRoute = "/v1/operator/firestore/deadletters";
+    /// POST {"prefix"?,"limit"?}: what differs.
+    static constexpr std::string_view kDiffRoute = "/v1/operator/firestore/diff";
+    /// POST {"prefix"?,"id"?,"reason"?}: the same, and its documents are written once more.
+    static constexpr std::string_view kHealRoute = "/v1/operator/firestore/heal";
 
     struct World {
         FileSystem& files;
@@ -34,8 +39,9 @@ public:
         StorePaths paths;
         /// Runs something on the engine's thread, later; any thread.
         std::function<void(std::function<void()>)> post;
-        /// There: live entries, and as of which seq, or why not now.
-        firestore::Follower::StateDoor state;
+        // There, or why not now: live entries with a prefix, and as of which seq; what keys have.
+        decltype(firestore::DriftDoors::state) state;
+        firestore::Follower::EntryDoor entries;
     };
     /// What of the settings cannot be meant; empty when all can.
     static std::string problem(const FirestoreSettings& settings);
@@ -49,18 +55,26 @@ public:
     void changed();        ///< there may be more to follow; any thread
     void stop();           ///< gives up what is under way; returns when nothing is
 
+    /// Holds the documents against the state (find_drift), on a thread of its own, one at a time:
+    /// Errc::unavailable while another goes on. `done` as in ask().
+    void compare(const std::string& prefix, std::size_t found_max,
+                 std::function<void(Result<firestore::DriftReport>)> done);
     using Job = std::function<Result<std::string>(firestore::Follower&)>;
     /// Runs `job` where the follower runs; `done` hears of it later, on the engine's thread, unless
     /// stop() comes first.
     void ask(Job job, std::function<void(Result<std::string>)> done);
     /// Its lag as of `durable`: it knows only what was durable when it last looked.
     std::string status(Seq durable) const;   ///< JSON object
+    bool follows() const;
     std::string metrics(Seq durable) const;  ///< Prometheus text: state_engine_firestore_*
 
 private:
     DaemonFirestore(const FirestoreSettings& settings, World world);
     void run();
-    Result<firestore::Follower::StatePage> page(const std::string& after, std::size_t limit);
+    template <class T>
+    Result<T> ask_engine(std::function<Result<T>()> question);
+    void do_it_there(std::function<void()> job);
+    Result<firestore::DriftReport> look(const std::string& prefix, std::size_t found_max);
     firestore::FollowerState state(Seq durable) const;
 
     const World world_;
@@ -75,6 +89,10 @@ private:
     ThreadRunner state_lane_;
     std::vector<std::unique_ptr<ThreadRunner>> log_lanes_;
     firestore::Follower follower_;
+
+    ThreadRunner look_lane_;  ///< for comparisons; what is asked for and found:
+    std::shared_ptr<Result<firestore::DriftReport>> looked_;
+    std::function<void(Result<firestore::DriftReport>)> look_done_;
     std::thread thread_;
 };
 

@@ -109,8 +109,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
               if (request.target == DaemonBus::kStatusRoute ||
                   request.target == DaemonBus::kLettersRoute) {
                   reply(bus_status(request));
-              } else if (request.target == DaemonFirestore::kStatusRoute ||
-                         request.target == DaemonFirestore::kLettersRoute) {
+              } else if (request.target.starts_with(DaemonFirestore::kStatusRoute)) {
                   firestore_request(request, reply);
               } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));

@@ -86,9 +86,12 @@ private:
     std::optional<Problem> admit_operator(const Request& request, Caller* caller) const;
     static Result<LetterOrder> letter_order(const Request& request);
     Response bus_status(const Request& request);
-    Result<firestore::Follower::StatePage> state_page(const std::string& after, std::size_t limit);
+    Result<firestore::Follower::StatePage> state_page(const std::string& prefix,
+                                                      const std::string& after, std::size_t limit);
+    Result<std::vector<std::optional<Entry>>> entries_of(const std::vector<std::string>& keys);
     std::string firestore_status() const;  ///< JSON; empty: it is not switched on
     void firestore_request(const Request& request, const Api::Reply& reply);
+    void firestore_compare(const Request& request, const Api::Reply& reply, const Caller& caller);
     void carry_out_order(const LetterOrder& order, Seq seq, const Api::Reply& reply,
                    const std::function<void(const Error&)>& refuse);
     std::string holder();  ///< who has the store, as far as its journal says

@@ -49,6 +49,7 @@ struct FollowerState {
     std::uint64_t state_commits = 0, log_commits = 0, state_documents = 0, log_documents = 0;
     std::uint64_t coalesced = 0;  ///< changes that a newer one of the same commit made needless
     std::uint64_t troubles = 0, dead_letters = 0;
+    std::uint64_t healing = 0, healed = 0;  ///< documents: that wait for it, and since the start
     std::uint64_t bootstrap_documents = 0;  ///< state documents that the bootstrap has written
     Breaker::State breaker = Breaker::State::closed;
     std::chrono::nanoseconds interval{0};
@@ -76,6 +77,10 @@ public:
     /// Those behind `after`, at most `limit`. Asked for by a bootstrap only, from the thread of
     /// step().
     using StateDoor = std::function<Result<StatePage>(const std::string& after, std::size_t limit)>;
+    /// What each of these keys has, a deletion too; nothing: it never was. Asked for by heal()
+    /// only.
+    using EntryDoor =
+        std::function<Result<std::vector<std::optional<Entry>>>(const std::vector<std::string>&)>;
     struct Doors {
         FileSystem& files;
         Clock& clock;
@@ -85,6 +90,7 @@ public:
         Runner& state_lane;
         std::vector<Runner*> log_lanes;
         StateDoor state;
+        EntryDoor entries = {};
     };
     Follower(Doors doors, StorePaths paths, FollowerOptions options);
     Follower(const Follower&) = delete;
@@ -101,6 +107,10 @@ public:
     /// Writes it once more, soon, unless a newer document of its name has been written meanwhile.
     Status retry(std::string_view id);
     Status drop(std::string_view id);
+    /// Writes the documents of these keys as they are at the watermark, soon, whatever is there;
+    /// until then state().healing counts them. Errc::unavailable: it does not follow now, or has
+    /// too many to heal already. Needs the EntryDoor.
+    Status heal(std::vector<std::string> keys);
     /// Nothing is under way on any lane.
     bool quiet() const;
 
@@ -122,7 +132,17 @@ private:
         Outcome<std::vector<Timestamp>> outcome;
     };
     struct StateJob {
-        enum class Kind : std::uint8_t { look, commit, claim, probe, letter, page, survey, sweep };
+        enum class Kind : std::uint8_t {
+            look,
+            commit,
+            claim,
+            probe,
+            letter,
+            heal,
+            page,
+            survey,
+            sweep
+        };
         Kind kind = Kind::look;
         std::uint64_t generation = 0;
         std::vector<Write> writes;         ///< the watermark last
@@ -176,6 +196,12 @@ private:
     void pass(Seq through);
     bool failed(const StateJob& job, const Trouble& met, std::string_view where);
 
+    // --- follower_heal.cc
+    Cursor cursor_of(Seq seq);
+    bool send_heal();
+    void take_heal(StateJob& job);
+    void end_heal();
+
     // --- follower_bootstrap.cc
     void begin_bootstrap(const std::optional<Document>& found);
     void send_bootstrap();
@@ -218,6 +244,9 @@ private:
         std::size_t next = 0;
     };
     std::optional<Probe> probe_;
+    std::deque<std::string> heal_;  ///< keys, the first `healing_` of which are under way
+    std::size_t healing_ = 0;
+    bool heal_one_by_one_ = false;
     bool followed_ = false;  ///< in this process: what is missing now was taken away
     std::map<std::string, Seq, std::less<>>
         ahead_;  ///< keys that a bootstrap wrote as of a later seq

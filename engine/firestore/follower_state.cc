@@ -55,7 +55,7 @@ void Follower::send_state() {
         case following:
             if (probe_) {
                 send_probe();
-            } else if (!send_letter()) {
+            } else if (!send_letter() && !send_heal()) {
                 send_commit();
             }
             return;
@@ -92,6 +92,8 @@ void Follower::take_state_outcome() {
             return take_probe(*job);
         case Kind::letter:
             return take_letter(*job);
+        case Kind::heal:
+            return take_heal(*job);
         case Kind::claim:
         case Kind::commit:
             return take_commit(*job);

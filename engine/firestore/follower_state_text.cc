@@ -36,6 +36,8 @@ std::string to_json(const FollowerState& state, const std::string& where) {
         .integer("logCommits", state.log_commits)
         .integer("logDocuments", state.log_documents)
         .integer("bootstrapDocuments", state.bootstrap_documents)
+        .integer("healing", state.healing)
+        .integer("healed", state.healed)
         .integer("troubles", state.troubles)
         .integer("deadLetters", state.dead_letters)
         .close();
@@ -75,6 +77,8 @@ std::string metrics_of(const FollowerState& state) {
            "Changes that a newer one in the same commit made needless.", real(state.coalesced));
     family("log_commits_total", "counter", "Commits of log documents.", real(state.log_commits));
     family("log_documents_total", "counter", "Log documents written.", real(state.log_documents));
+    family("healed_documents_total", "counter",
+           "Documents written once more by an operator's heal.", real(state.healed));
     family("troubles_total", "counter", "Calls that did not end well.", real(state.troubles));
     family("dead_letters", "gauge", "Documents that Firestore does not take.",
            real(state.dead_letters));

@@ -3,12 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <thread>
 
 #include "projection/firestore/documents.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
 #include "tests/firestore/emulator.h"
+#include "tests/places.h"
 
 namespace se::test {
 namespace {
@@ -278,6 +281,66 @@ TEST_CASE("a document that Firestore does not take is a dead letter, and its end
     CHECK(to_text(*noted->find("body")).find("mutation_log/big") != std::string::npos);
     CHECK(number_of(world.wait_until_followed(), "deadLetters") == 0);
     CHECK(world.daemon->stop() == 0);
+}
+
+TEST_CASE("statectl finds an edited, a deleted and a foreign document, and heals them") {
+    if (Emulator::skipped("statectl finds an edited, a deleted and a foreign document")) return;
+    Documented world;
+    world.start({"--firestore-bootstrap"});
+    for (int i = 0; i < 400; ++i)  // more than a page
+        CHECK(world.propose(set_text("a.k" + std::to_string(i), std::to_string(i))) == 200);
+    world.wait_until_followed();
+    const auto statectl = [&](const std::string& words) {
+        const std::string command = bin_dir() + "/statectl --data " + world.daemon->data() +
+                                    " firestore " + words + " 2>/dev/null";
+        FILE* const pipe = ::popen(command.c_str(), "r");
+        REQUIRE(pipe != nullptr);
+        std::string out;
+        std::array<char, 4096> bytes{};
+        while (const std::size_t got = std::fread(bytes.data(), 1, bytes.size(), pipe))
+            out.append(bytes.data(), got);
+        const int status = ::pclose(pipe);
+        return std::pair(WIFEXITED(status) ? WEXITSTATUS(status) : -1, out);
+    };
+    CHECK(statectl("status").first == 0);
+    CHECK(statectl("diff") == std::pair(0, std::string()));
+
+    const auto store = world.emulator.open("state-engine");
+    auto edited = (*store->get({"state/a.k7"}))[0];
+    firestore::set(edited->fields, "value", {std::string("by hand")});
+    REQUIRE(store->commit({{"state/a.k7", edited->fields},
+                           {"state/a.k99", std::nullopt},
+                           {"state/other", firestore::Fields{}}}));
+    const std::string seven =
+        R"({"difference":"changed","key":"a.k7","seq":)" +
+        std::to_string(*firestore::find(edited->fields, "seq")->as<std::int64_t>()) +
+        R"(,"what":"value"})" + "\n";
+    CHECK(statectl("diff a.k7") == std::pair(4, seven));
+    const auto [code, found] = statectl("diff");
+    CHECK(code == 4);
+    CHECK(std::ranges::count(found, '\n') == 3);
+    CHECK(found.find(R"({"difference":"missing","key":"a.k99")") != std::string::npos);
+    CHECK(
+        found.find(R"({"difference":"extra","key":"other","seq":0,"what":"the key never was"})") !=
+        std::string::npos);
+
+    CHECK(statectl("heal --dry-run").first == 0);
+    CHECK(statectl("heal --yes a.k9 --id h-1").first == 0);
+    CHECK(statectl("diff a.k9").first == 0);
+    CHECK(statectl("heal --yes --reason mended").first == 0);
+    CHECK(statectl("diff") == std::pair(0, std::string()));
+    world.must_be_the_state();
+    std::vector<std::string> notes;
+    for (const Json& record : records_of(world.daemon->data()))
+        if (text_of(record, "note") == "firestore_healed")
+            notes.push_back(to_text(*record.find("body")));
+    REQUIRE(notes.size() == 2);
+    CHECK(notes[0].find(R"("keys":["a.k99"])") != std::string::npos);
+    CHECK(notes[1].find(R"("keys":["a.k7","other"])") != std::string::npos);
+    CHECK(notes[1].find("mended") != std::string::npos);
+    world.wait_until_followed();
+    CHECK(world.daemon->stop() == 0);
+    CHECK(statectl("diff").first == 7);
 }
 
 TEST_CASE("settings of Firestore that cannot be meant keep the daemon from starting") {

@@ -27,7 +27,8 @@ public:
     }
 
     SimDocuments& documents;
-    DocumentStore* real = nullptr;  ///< what it follows into instead, if anything; check() is not for that
+    DocumentStore* real =
+        nullptr;  ///< what it follows into instead, if anything; check() is not for that
     test::World store;
     SimRandom chance;
     SimRunner state_lane, log_lanes[3];
@@ -61,7 +62,8 @@ public:
                             .state_lane = state_lane,
                             .log_lanes = lanes,
                             .state = [this](const std::string& after,
-                                            std::size_t limit) { return page(after, limit); }},
+                                            std::size_t limit) { return page(after, limit); },
+                            .entries = [this](const auto& asked) { return entries(asked); }},
             store.paths, options);
     }
     /// The process goes; of what was under way some had left already.
@@ -90,6 +92,8 @@ public:
             REQUIRE(
                 folder_.fold(**record, [&](std::string_view key, const EntryView& entry) -> Status {
                     versions_[std::string(key)] = entry.version.value;
+                    deleted_.erase(std::string(key));
+                    if (entry.deleted) deleted_[std::string(key)] = entry.to_entry();
                     if (entry.deleted)
                         fold.erase(std::string(key));
                     else
@@ -221,23 +225,40 @@ public:
         }
         other.folds = folds;
         other.logs = logs;
+        other.deleted_ = deleted_;
         other.pending_ = pending_;
         other.ids_ = 1'000'000;
         other.store.appended = store.appended;
         other.store.acknowledged = store.acknowledged;
     }
 
-private:
-    Result<Follower::StatePage> page(const std::string& after, std::size_t limit) {
+    Result<Follower::StatePage> page(const std::string& after, std::size_t limit,
+                                     const std::string& prefix = "") {
         Follower::StatePage page{.as_of = Seq{folds.size() - 1}};
-        for (auto at = folds.back().upper_bound(after); at != folds.back().end(); ++at) {
+        const auto& fold = folds.back();
+        auto at = after < prefix ? fold.lower_bound(prefix) : fold.upper_bound(after);
+        for (; at != fold.end() && at->first.starts_with(prefix); ++at) {
             if (page.entries.size() == limit) break;
             page.entries.emplace_back(at->first, at->second);
         }
         return page;
     }
+    Result<std::vector<std::optional<Entry>>> entries(const std::vector<std::string>& keys_asked) {
+        std::vector<std::optional<Entry>> found;
+        for (const std::string& key : keys_asked) {
+            const auto at = folds.back().find(key);
+            const auto gone = deleted_.find(key);
+            if (at != folds.back().end())
+                found.emplace_back(at->second);
+            else
+                found.push_back(gone == deleted_.end() ? std::optional<Entry>() : gone->second);
+        }
+        return found;
+    }
 
+private:
     Folder folder_;
+    std::map<std::string, Entry> deleted_;
     std::map<std::string, std::uint64_t> versions_, pending_;
     std::uint64_t ids_ = 0;
     Seq seen_;

@@ -5,6 +5,7 @@
 
 #include "engine/api/target.h"
 #include "tools/statectl/bus_commands.h"
+#include "tools/statectl/firestore_commands.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/egress_commands.h"
 #include "tools/statectl/terminal.h"
@@ -117,6 +118,7 @@ int run(int count, char** words) {
     add_doctor(line);
     add_rules(line);
     add_bus(line);
+    add_firestore(line);
     add_completion(line);
     try {
         line.app.parse(count, words);
