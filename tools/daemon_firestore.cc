@@ -1,5 +1,7 @@
 #include "tools/daemon_firestore.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/adapters/firestore_store.h"

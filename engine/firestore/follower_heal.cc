@@ -3,6 +3,7 @@
 // commit can come in between.
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/firestore/follower.h"
 #include "projection/firestore/documents.h"

@@ -24,7 +24,7 @@ public:
         std::string name;  ///< within the section; may have a dot
         std::string preset, meaning;
         Set set;
-        std::vector<std::string> environment = {};  ///< beside STATE_ENGINE_<SECTION>_<NAME>
+        std::vector<std::string> environment;  ///< beside STATE_ENGINE_<SECTION>_<NAME>
     };
 
     SectionTable(std::string_view section, std::vector<Row> rows)
