@@ -138,6 +138,10 @@ public:
                                                             std::string_view after, std::size_t limit);
     Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit);
 
+    /// The last record before `record` that changed the key; nothing: none did. For who has read `record` in
+    /// the journal: all before it is durable then, whether this engine has heard of that yet or not.
+    Result<std::optional<Seq>> changed_before(std::string_view key, Seq record);
+
     /// Changes after `cursor`, at most `limit` records' worth, from memory while it reaches back that far, else from
     /// the journal. Moves `cursor`. `resync`: a later epoch rewound it.
     using Changes = se::Changes;

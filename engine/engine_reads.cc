@@ -76,16 +76,16 @@ Result<std::vector<std::pair<std::string, Entry>>> Engine::list(std::string_view
     return OverlaidView(s.overlay, *shown, s.visible.seq).list(prefix, after, limit);
 }
 
-Result<std::vector<Seq>> Engine::history(std::string_view key, Seq before, std::size_t limit) {
-    State& s = *state_;
+Result<std::vector<Seq>> Engine::State::history(std::string_view key, Seq before,
+                                                std::size_t limit, Seq through) {
     std::vector<Seq> seqs;
-    SE_TRY(shown, s.snapshot());
-    const auto slot = s.overlay.slots().find(key);
-    if (slot != s.overlay.slots().end()) {
+    SE_TRY(shown, snapshot());
+    const auto slot = overlay.slots().find(key);
+    if (slot != overlay.slots().end()) {
         for (auto entry = slot->second.rbegin(); entry != slot->second.rend(); ++entry) {
             const Seq seq = (*entry)->seq;
             const bool wanted = before == Seq{} || seq < before;
-            if (!wanted || seq > s.visible.seq || seq <= shown->seq()) continue;
+            if (!wanted || seq > through || seq <= shown->seq()) continue;
             if (seqs.size() < limit) seqs.push_back(seq);
         }
     }
@@ -93,6 +93,15 @@ Result<std::vector<Seq>> Engine::history(std::string_view key, Seq before, std::
     SE_TRY(older, shown->history(key, before, limit - seqs.size()));
     seqs.insert(seqs.end(), older.begin(), older.end());
     return seqs;
+}
+
+Result<std::vector<Seq>> Engine::history(std::string_view key, Seq before, std::size_t limit) {
+    return state_->history(key, before, limit, state_->visible.seq);
+}
+
+Result<std::optional<Seq>> Engine::changed_before(std::string_view key, Seq record) {
+    SE_TRY(seqs, state_->history(key, record, 1, record));
+    return seqs.empty() ? std::nullopt : std::optional(seqs.front());
 }
 
 Result<Changes> Engine::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {

@@ -176,6 +176,8 @@ struct Engine::State {
 
     // --- engine_reads.cc
     Result<const Snapshot*> snapshot();
+    /// Engine::history(), as of `through`.
+    Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit, Seq through);
     void add_current(Answer& answer, const Caller& caller, const std::string& key, Seq through);
     Result<JournalReader*> journal_reader();
 };

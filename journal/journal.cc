@@ -113,7 +113,7 @@ Result<Seq> Journal::append(const RecordDraft& draft) {
     State& state = *state_;
     SE_ASSERT(!read_only() && !failed() && !state.closed);
     SE_ASSERT(draft.ts >= state.position.ts);
-    Group& group = *state.building;
+    GroupWrite& group = *state.building;
     const Seq seq = state.position.seq.next();
     const std::size_t before = group.bytes.size();
     const std::uint64_t offset = state.group_offset();
@@ -154,9 +154,9 @@ void Journal::State::begin_roll() {
     SE_ASSERT(filler.ready());
     const SegmentHeader header{
         .store = store, .epoch = epoch, .first = position.seq.next(), .before = position.frontier};
-    Group& group = *building;
+    GroupWrite& group = *building;
     const std::uint64_t size = filler.filled();
-    group.roll = Group::Roll{.first = header.first,
+    group.roll = GroupWrite::Roll{.first = header.first,
                              .header = encode_segment_header(header) + '\n',
                              .next = filler.take(),
                              .old_end = used};
@@ -176,7 +176,7 @@ void Journal::submit(bool alone) {
     SE_ASSERT(group_open() && !group_running() && !failed());
     std::swap(state.building, state.running);
     state.building->clear();
-    Group& group = *state.running;
+    GroupWrite& group = *state.running;
     group.last = state.position.seq;
     group.end = group.offset + group.bytes.size();
     state.used = group.end;

@@ -41,8 +41,8 @@ struct Journal::State {
     std::uint64_t used = 0;      // by submitted groups
     std::optional<Seq> rolled_from;
 
-    std::shared_ptr<Group> building = std::make_shared<Group>();
-    std::shared_ptr<Group> running = std::make_shared<Group>();  // belongs to the job while one runs
+    std::shared_ptr<GroupWrite> building = std::make_shared<GroupWrite>();
+    std::shared_ptr<GroupWrite> running = std::make_shared<GroupWrite>();  // belongs to the job while one runs
     std::shared_ptr<SegmentWriter> writer;
     CommitsJob commits_job = CommitsJob::none;
     bool moved = false;  // and poll() has not said so yet

@@ -6,7 +6,7 @@
 
 namespace se {
 
-void Group::clear() {
+void GroupWrite::clear() {
     roll.reset();
     offset = 0;
     bytes.clear();
@@ -40,7 +40,7 @@ Status SegmentWriter::guarded(Step step) {
     return Ok{};
 }
 
-Status SegmentWriter::commit(Group& group, bool sync) {
+Status SegmentWriter::commit(GroupWrite& group, bool sync) {
     return guarded([&]() -> Status {
         if (group.roll) SE_TRY_OK(roll(*group.roll));
         SE_TRY_OK(active_->write(group.offset, group.bytes));
@@ -73,7 +73,7 @@ Status SegmentWriter::sync_active() {
 
 /// DESIGN 3.1. HEAD vouches for all of the old segment before the new one can be seen: an open rewrites
 /// what HEAD does not know in the highest segment only.
-Status SegmentWriter::roll(Group::Roll& roll) {
+Status SegmentWriter::roll(GroupWrite::Roll& roll) {
     if (durable_ != written_.durable) SE_TRY_OK(sync_active());
     if (!head_synced_ && !canary(Canary::roll_without_head_sync)) SE_TRY_OK(head_file_.sync());
     SE_TRY_OK(active_->truncate(roll.old_end));

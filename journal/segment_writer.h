@@ -14,7 +14,7 @@
 namespace se {
 
 /// What one job puts on disk: planned by the Journal, carried out by the SegmentWriter.
-struct Group {
+struct GroupWrite {
     /// The group opens a new segment.
     struct Roll {
         Seq first;                         ///< of the new segment
@@ -47,7 +47,7 @@ public:
                   std::unique_ptr<File> active, Head head);
 
     /// Rolls if the group says so, then writes it; with `sync` also syncs it and overwrites HEAD.
-    Status commit(Group& group, bool sync);
+    Status commit(GroupWrite& group, bool sync);
     /// Syncs what was written, and overwrites HEAD.
     Status sync();
     Status sync_head();
@@ -60,7 +60,7 @@ private:
     template <class Step>
     Status guarded(Step step);
     Status sync_active();
-    Status roll(Group::Roll& roll);
+    Status roll(GroupWrite::Roll& roll);
 
     FileSystem& files_;
     StorePaths paths_;

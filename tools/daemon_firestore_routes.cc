@@ -38,13 +38,6 @@ Result<std::string> list_letters(firestore::Follower& follower) {
     return body + "}";
 }
 
-Problem problem_of(const Error& error) {
-    const bool missing = error.code == Errc::not_found;
-    return Problem{.status = missing ? 404 : 503,
-                   .code = missing ? Code::not_found : Code::unavailable,
-                   .message = error.text};
-}
-
 /// What a comparison is asked for.
 struct Asked {
     std::string prefix;

@@ -206,23 +206,28 @@ std::chrono::nanoseconds DaemonBus::follow() {
 /// The entry that a conflict met: by the record that made it so.
 std::optional<std::string> DaemonBus::entry_before(const std::string& key, Seq before) {
     if (engine_ == nullptr) return std::nullopt;
-    const auto seqs = engine_->history(key, before, 1);
-    if (!seqs) return std::nullopt;
-    if (seqs->empty()) return "null";
+    const auto changed = engine_->changed_before(key, before);
+    if (!changed) return std::nullopt;
+    if (!*changed) return "null";
     auto reader = JournalReader::open(world_.files, world_.paths);
     if (!reader) return std::nullopt;
-    const auto record = reader->at(seqs->front());
+    const auto record = reader->at(**changed);
     if (!record) return std::nullopt;
     std::string text = "null";
     Folder folder;
     const Status folded =
-        folder.fold(**record, [&](std::string_view changed, const EntryView& entry) -> Status {
-            if (changed != key || entry.deleted) return Ok{};
+        folder.fold(**record, [&](std::string_view its_key, const EntryView& entry) -> Status {
+            if (its_key != key || entry.deleted) return Ok{};
             text.clear();
             append_entry_json(text, key, entry);
             return Ok{};
         });
     return folded ? std::optional(text) : std::nullopt;
+}
+
+bool DaemonBus::has_letter(std::string_view id) const {
+    const DeadLetters* const letters = follower_ == nullptr ? nullptr : follower_->dead_letters();
+    return letters != nullptr && letters->find(id) != nullptr;
 }
 
 Status DaemonBus::letter(std::string_view action, std::string_view id) {

@@ -49,6 +49,7 @@ public:
     /// Lets go of the server, when the engine is closed.
     void close();
 
+    bool has_letter(std::string_view id) const;
     /// What an operator asks of a dead letter.
     Status letter(std::string_view action, std::string_view id);
     std::string status() const;   ///< JSON object

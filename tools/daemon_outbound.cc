@@ -39,6 +39,13 @@ std::optional<Problem> Daemon::admit_operator(const Request& request, Caller* ca
                    .message = request.target + " is for whoever has the scope operate"};
 }
 
+Problem Daemon::problem_of(const Error& error) {
+    const bool missing = error.code == Errc::not_found;
+    return Problem{.status = missing ? 404 : 503,
+                   .code = missing ? Code::not_found : Code::unavailable,
+                   .message = error.text};
+}
+
 /// What is asked of a dead letter.
 Result<Daemon::LetterOrder> Daemon::letter_order(const Request& request) {
     const auto asked = parse_json(request.body);
@@ -51,23 +58,31 @@ Result<Daemon::LetterOrder> Daemon::letter_order(const Request& request) {
     return LetterOrder{.retry = action->string() == "retry", .id = id->string()};
 }
 
-Response Daemon::bus_status(const Request& request) {
+void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
+    const auto refuse = [reply](const Error& error) { reply(to_response(problem_of(error))); };
     Caller caller;
-    if (const auto problem = admit_operator(request, &caller)) return to_response(*problem);
+    if (const auto problem = admit_operator(request, &caller)) return reply(to_response(*problem));
     if (bus_ == nullptr)
-        return to_response(Problem{.status = 404,
-                                   .code = Code::not_found,
-                                   .message = "there is no bus: nats.url (NATS_URL) is not set"});
-    if (request.target == DaemonBus::kStatusRoute) return {.body = bus_->status()};
+        return refuse({Errc::not_found, "there is no bus: nats.url (NATS_URL) is not set"});
+    if (request.target == DaemonBus::kStatusRoute) return reply({.body = bus_->status()});
     const auto order = letter_order(request);
-    if (!order) return to_response(Problem{.message = order.error().text});
-    if (const Status done = bus_->letter(order->retry ? "retry" : "drop", order->id); !done)
-        return to_response(Problem{
-            .status = done.error().code == Errc::not_found ? 404 : 400,
-            .code = done.error().code == Errc::not_found ? Code::not_found : Code::malformed,
-            .message = done.error().text});
+    if (!order) return reply(to_response(Problem{.message = order.error().text}));
+    if (!bus_->has_letter(order->id))
+        return refuse({Errc::not_found, "no dead letter of the bus has the id " + order->id});
+    if (engine_ == nullptr) return refuse({Errc::unavailable, "the engine is being opened"});
+    // The record first, then the deed: nobody drops a letter without a trace.
+    const Json noted(Json::Object{{"follower", "nats"}, {"letters", Json::Array{order->id}}});
+    engine_->note(order->retry ? "dead_letters_retried" : "dead_letters_dropped", to_text(noted),
+                  caller, [this, reply, refuse, order = *order](Result<Seq> seq) {
+                      if (!seq) return refuse(seq.error());
+                      const Status done = bus_->letter(order.retry ? "retry" : "drop", order.id);
+                      // Gone since it was looked at: what was wanted is so.
+                      if (!done && done.error().code != Errc::not_found) return refuse(done.error());
+                      reply({.body = R"({"status":"accepted","seq":)" +
+                                     std::to_string(seq->value) + "}"});
+                      schedule_step();
+                  });
     schedule_step();
-    return {.body = R"({"status":"accepted"})"};
 }
 
 void Daemon::changes_applied() {

@@ -108,7 +108,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
               if (tracer_ != nullptr) reply = traced(request, std::move(reply));
               if (request.target == DaemonBus::kStatusRoute ||
                   request.target == DaemonBus::kLettersRoute) {
-                  reply(bus_status(request));
+                  bus_request(request, reply);
               } else if (request.target.starts_with(DaemonFirestore::kStatusRoute)) {
                   firestore_request(request, reply);
               } else if (mcp::HttpDoor::serves(request.target)) {

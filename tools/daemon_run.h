@@ -84,8 +84,9 @@ private:
     std::unique_ptr<DaemonFirestore> make_firestore();
     std::vector<FollowerStatus> outbound() const;
     std::optional<Problem> admit_operator(const Request& request, Caller* caller) const;
+    static Problem problem_of(const Error& error);  ///< 404 if nothing of that name is there, else 503
     static Result<LetterOrder> letter_order(const Request& request);
-    Response bus_status(const Request& request);
+    void bus_request(const Request& request, const Api::Reply& reply);
     Result<firestore::Follower::StatePage> state_page(const std::string& prefix,
                                                       const std::string& after, std::size_t limit);
     Result<std::vector<std::optional<Entry>>> entries_of(const std::vector<std::string>& keys);

@@ -374,7 +374,11 @@ def bus(live):
         call(operator, "POST", path + "/deadletters", 400, body=wrong)
     call(operator, "POST", path + "/deadletters", 404, body='{"action":"drop","id":"none"}')
     for action in ("retry", "drop"):
-        call(operator, "POST", path + "/deadletters", 200, body=json.dumps({"action": action, "id": letter}))
+        noted = call(operator, "POST", path + "/deadletters", 200, body=json.dumps({"action": action, "id": letter}))
+        record = json.loads(run("statectl", "--data", given.bus, "journal", "cat", "--from", str(noted["seq"]), "--to",
+                                str(noted["seq"]), "-o", "jsonl"))
+        must(record["note"] == {"retry": "dead_letters_retried", "drop": "dead_letters_dropped"}[action] and
+             record["body"]["letters"] == [letter], "another note about a letter:", record)
 
 
 # --- what stands in files

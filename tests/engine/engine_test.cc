@@ -28,6 +28,31 @@ TEST_CASE("an open is journaled with its writer, then the policy, once") {
     CHECK(world.engine->policy() == world.policy);
 }
 
+TEST_CASE("what a record met is known to whoever reads it in the journal before the engine has heard that it is durable") {
+    EngineWorld world;
+    world.open();
+    world.set("k", "1");
+    const auto second = world.submit(EngineWorld::set_text("k", "2"));
+    const auto third = world.submit(EngineWorld::set_text("k", "3", R"(,"expectedVersion":9)"));
+    world.engine->step();
+    while (world.commits.waiting()) world.commits.run();  // synced, and the engine has not looked
+    REQUIRE(second->answers.empty());
+    auto reader = JournalReader::open(world.disk, StorePaths{world.settings.data});
+    REQUIRE(reader);
+    const Seq last = *reader->durable();
+    const auto record = reader->at(last);
+    REQUIRE(record);
+    REQUIRE((*record)->code == "version_conflict");
+    const auto met = world.engine->changed_before("k", last);
+    REQUIRE(met);
+    CHECK(*met == Seq{last.value - 1});
+    const auto shown = world.engine->history("k", Seq{}, 1);
+    REQUIRE(shown);
+    CHECK(shown->front() < Seq{last.value - 1});
+    world.settle();
+    CHECK(world.engine->history("k", Seq{}, 1)->front() == Seq{last.value - 1});
+}
+
 TEST_CASE("an accepted proposal is durable, projected and shown when its answer comes") {
     EngineWorld world;
     world.open();

@@ -177,7 +177,7 @@ TEST_CASE("once a call of the disk half has failed, every later one does, withou
     auto active = world.disk.open(world.paths.segment(segment), OpenMode::update);
     REQUIRE(active);
     SegmentWriter writer(world.disk, world.paths, std::move(*head_file), std::move(*active), head);
-    Group group;
+    GroupWrite group;
     group.offset = used;
     group.bytes = "\nx\n";
     world.disk.fail_after(1, DiskFault::hiccup);  // the sync
