@@ -7,6 +7,7 @@
 #include <string>
 
 #include "journal/base/json.h"
+#include "tests/release_share.h"
 #include "tests/sim/sim_random.h"
 
 using namespace se;
@@ -141,7 +142,7 @@ TEST_CASE("a number that is whole is an integer, however it was written") {
 
 TEST_CASE("random doubles come back bit for bit") {
     SimRandom random(1);
-    for (int i = 0; i < 100'000; ++i) {
+    for (std::uint64_t i = 0; i < 100'000; i += test::kStep) {
         const double value = std::bit_cast<double>(random.next());
         if (std::isfinite(value)) check_round_trip(value);
     }
@@ -165,7 +166,7 @@ TEST_CASE("doubles near powers of two and ten come back bit for bit") {
 
 TEST_CASE("random whole doubles come back as the same double") {
     SimRandom random(2);
-    for (int i = 0; i < 100'000; ++i) {
+    for (std::uint64_t i = 0; i < 100'000; i += test::kStep) {
         const auto bits = static_cast<std::int64_t>(random.next());
         check_round_trip(static_cast<double>(bits >> random.below(64)));
     }

@@ -5,6 +5,7 @@
 #include "journal/index_file.h"
 #include "journal/store.h"
 #include "tests/journal/repair_world.h"
+#include "tests/release_share.h"
 
 using namespace se;
 using namespace se::test;
@@ -17,7 +18,7 @@ TEST_CASE("a damaged byte anywhere is repaired by giving up what the open names"
     int headers = 0, lost = 0;
     for (const Seq segment : segments) {
         const std::string good = image.at(first.paths.segment(segment));
-        for (std::uint64_t at = 0; at < good.size(); at += 7) {
+        for (std::uint64_t at = 0; at < good.size(); at += 7 * kStep) {
             if (good[at] == '\n') continue;
             CAPTURE(segment.value);
             CAPTURE(at);
