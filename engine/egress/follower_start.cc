@@ -58,10 +58,8 @@ Status Follower::find_start() {
         return Ok{};
     }
     SE_TRY(found, file_.load(store_));
-    if (found.kind == Watermark::Found::Kind::good) {
-        mark_ = read_ = saved_ = found.cursor;
-        return Ok{};
-    }
+    // A run that died may have left one that can be seen and is not on the disk: kept anew, it is.
+    if (found.kind == Watermark::Found::Kind::good) return stand_at(found.cursor);
     if (found.kind == Watermark::Found::Kind::missing) {
         SE_TRY(first, is_first_run());
         SE_TRY(head, reader_->head());

@@ -39,6 +39,34 @@ TEST_CASE("the watermark is on the disk before the first message goes out") {
     CHECK(world.received_seqs() == EgressWorld::seqs(2, 4));
 }
 
+TEST_CASE("a watermark that is found may not be on the disk yet: it is kept anew, before it counts") {
+    int visible = 0;
+    for (std::uint64_t round = 0; round < 120; ++round) {  // each call, and what a power cut takes
+        CAPTURE(round);
+        EgressWorld world(round);
+        next_run(world);
+        world.start();
+        world.store.disk.fail_after(round % 6, DiskFault::lasting);
+        world.run(3, 10ms);
+        world.store.disk.mend();
+        world.die();  // the process alone: what it wrote is still there to see
+        if (!world.kept()) continue;
+        ++visible;
+        world.notes.clear();
+        world.start();
+        world.run(3, 10ms);
+        const Seq last = world.write();
+        world.die();
+        world.store.power_cut();
+        world.store.open_and_tell();
+        world.start();
+        world.run();
+        CHECK(world.notes.empty());
+        CHECK(world.received_seqs() == EgressWorld::seqs(last.value, last.value));
+    }
+    CHECK(visible > 0);
+}
+
 TEST_CASE("a missing watermark in a later run begins at the head, with a note and an alarm") {
     EgressWorld world;
     world.write(3);
