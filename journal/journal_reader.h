@@ -59,6 +59,13 @@ public:
     std::uint64_t end() const;         ///< behind its newline
     Seq expected() const;              ///< the seq that next() would return
 
+    /// HEAD, lock and durable(), of one look at each.
+    struct Look {
+        std::optional<Head> head;
+        Seq durable;           ///< as durable()
+        bool writing = false;  ///< a writer holds the store
+    };
+    Result<Look> look();
     /// The highest seq that may be shown: reads HEAD again. 0: none.
     Result<Seq> durable();
     /// HEAD as it is now.

@@ -58,9 +58,8 @@ struct StateReader::State {
 Result<StateReader::AsOf> StateReader::State::refresh() {
     usable = false;
     snapshot.reset();
-    SE_TRY(durable, journal.durable());
-    SE_TRY(head, journal.head());
-    SE_TRY(writing, place.files.is_locked(place.paths.store_file()));
+    SE_TRY(look, journal.look());
+    const auto& [head, durable, writing] = look;
     if (head && head_epoch != head->epoch)
         standing = false;  // a new writer may have cut and gone on
     head_epoch = head ? std::optional(head->epoch) : std::nullopt;

@@ -1,5 +1,6 @@
 // get_state, get_state_prefix and list_prefixes: what is there now.
 
+#include <algorithm>
 #include <map>
 
 #include "engine/intake/proposal.h"
@@ -20,15 +21,13 @@ constexpr std::string_view kAsOfSchema =
     R"("required":["epoch","seq"]},"bookmark":{"type":"string"},"stale":{"type":"boolean"},)"
     R"("whyStale":{"type":"string"})";
 
+constexpr std::size_t kEntryBytes = 512;  // most are smaller: room is made once
+
 /// The entry as /v1 shows it, without its key: that is the name of the member.
-void append_entry(std::string& out, std::string_view key, const Entry& entry) {
-    std::string whole;
-    append_entry_json(whole, key, entry);
-    std::string name;
-    append_json_string(name, key);
-    // {"key":NAME,"value":…
-    out += '{';
-    out += std::string_view(whole).substr(std::string_view("{\"key\":").size() + name.size() + 1);
+void append_entry(std::string& out, const Entry& entry) {
+    const std::size_t begin = out.size();
+    append_entry_json(out, "", entry);
+    out.erase(begin + 1, std::string_view(R"("key":"",)").size());
 }
 
 std::string list_of(const std::vector<std::string>& texts) {
@@ -50,6 +49,7 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
     const Limits limits = door.limits();
 
     std::string shown, entries, deleted;
+    for (std::string* each : {&shown, &entries}) each->reserve(kEntryBytes * std::min<std::size_t>(keys.size(), 64));
     JsonObject text(shown), all(entries), gone(deleted);
     std::vector<std::string> unreadable, no_keys;
     for (const std::string& key : keys) {
@@ -74,7 +74,7 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
             }
         } else {
             append_snapshot(text.member(key), *entry);
-            append_entry(all.member(key), key, *entry);
+            append_entry(all.member(key), *entry);
         }
         if (shown.size() > kEntriesShownMax * 1024) {
             return ToolOutcome::invalid("these values are more than " +
@@ -87,6 +87,7 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
     gone.close();
 
     std::string structured;
+    structured.reserve(entries.size() + deleted.size() + kEntryBytes);
     JsonObject object(structured);
     object.raw("entries", entries);
     if (deleted.size() > 2) object.raw("deleted", deleted);
@@ -130,7 +131,7 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
                 break;
             }
             append_snapshot(text.member(key), entry);
-            append_entry(all.member(key), key, entry);
+            append_entry(all.member(key), entry);
             after = key;
             ++count;
         }
