@@ -27,7 +27,9 @@ set(SE_CANARY_SOURCES
     engine/egress/bus_sink.cc
     engine/egress/follower.cc
     engine/firestore/follower_state.cc
-    engine/intake/bus_intake.cc)
+    engine/intake/bus_intake.cc
+    mcp/tools/changes.cc
+    mcp/tools/state_resources.cc)
 
 # se_units(OUT name source...): what to compile for the target NAME. The files that include the sources
 # name them from the root of the repository, so that they, and what a compiler cache makes of them,

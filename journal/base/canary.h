@@ -35,6 +35,8 @@ enum class Canary {
     ack_before_sync,          ///< a message of the bus is acknowledged while its records are under
                               ///< way to the disk
     puback_not_awaited,       ///< what goes out on the bus counts as taken before its server says so
+    bookmark_of_now,          ///< changes_since stops at its limit, and its bookmark does not
+    notice_left_out,          ///< who has subscribed to keys by MCP is not told of one change
 };
 
 #ifdef SE_CANARIES

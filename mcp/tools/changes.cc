@@ -1,5 +1,6 @@
 // changes_since: what happened behind a bookmark, and the proof that nothing was missed.
 
+#include "journal/base/canary.h"
 #include "journal/base/json_depth.h"
 #include "mcp/tools/state_tools.h"
 #include "mcp/tools/words.h"
@@ -69,6 +70,7 @@ ToolOutcome changes_since(StateDoor& door, const ToolContext& context) {
         if (resync || !more || list.size() > 1) break;
     }
     list += ']';
+    if (canary(Canary::bookmark_of_now)) cursor = {as_of->epoch, as_of->seq};
 
     std::string structured;
     JsonObject object(structured);

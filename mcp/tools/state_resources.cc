@@ -6,6 +6,7 @@
 #include "engine/api/target.h"
 #include "engine/intake/proposal.h"
 #include "engine/record_rights.h"
+#include "journal/base/canary.h"
 #include "journal/base/json_depth.h"
 #include "mcp/tools/records.h"
 
@@ -178,6 +179,7 @@ bool StateResources::comes_or_goes(const ChangeEvent& event) {
 
 void StateResources::tell(const ChangeEvent& event) {
     if (!every_key_ && !keys_.contains(event.key)) return;
+    if (canary(Canary::notice_left_out) && event.seq.value % 16 == 0) return;
     const auto told = parse_json(event.text, kJsonDepthTrusted);
     if (!told) return;
     const Json* previous = told->find("previousVersion");

@@ -94,8 +94,11 @@ bool World::check_answer(std::uint64_t number, const Answer& answer) {
     must(answer.code != Code::malformed && answer.code != Code::too_large, "E4",
          [&] { return request.text() + " is refused: " + answer.message; });
     if (answer.seq != Seq{}) model.check_answer(request, answer);  // 0: beyond a budget of refusals
-    must(!request.final || answer.duplicate || answer.code == Code::id_reused, "E2",
+    const bool again = answer.duplicate || answer.code == Code::id_reused;
+    // By MCP the first answer may be read behind the one to a retry by another door.
+    must(again || !(agents ? request.told_first : request.final.has_value()), "E2",
          [&] { return request.reason() + " is decided twice"; });
+    request.told_first = request.told_first || !again;
     acknowledge(answer.seq);
     if (request.final) return true;
     history.answered(request, answer);
@@ -160,6 +163,7 @@ void World::check_feed() {
 
 void World::check() {
     follow();
+    if (agents) agents->hear();
     if (wound_) {
         answers_.clear();  // nobody knows what they rest on
         return;
@@ -194,7 +198,10 @@ void World::check() {
     });
     must(applied.journal_ahead == (engine->journal().last() > applied.seq), "P5",
          "a read does not say whether the journal is ahead");
-    if (applied.seq <= model.last()) check_reads(applied.seq);
+    if (applied.seq <= model.last()) {
+        check_reads(applied.seq);
+        if (agents) agents->look(*engine, model, !model.lost_any(), lax);
+    }
     if (looks_.chance(30)) check_feed();
     if (looks_.chance(8) && !rebuilding_) check_state_reader();
 }
@@ -317,6 +324,7 @@ void World::check_head() {
 void World::check_failed(const std::function<void()>& action) {
     const std::uint64_t calls = journal_calls_;
     action();
+    if (agents) agents->hear();
     must(journal_calls_ == calls, "J5", "a failed journal goes on writing");
     for (const Request& request : model.requests) {
         must(request.under_way == 0, "J5",

@@ -54,11 +54,13 @@ struct Mix {
     bool follower = false;      ///< one with a watermark in followers/
     std::uint64_t keys = 7;     ///< that clients use
     bool rules = false;         ///< policies have some
+    bool agents = false;        ///< half of the proposals come by MCP
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
         // What came later is drawn last: the lives that were known before stay as they are.
         mix.rules = random.chance(25);
+        mix.agents = random.chance(25);
         return mix;
     }
 

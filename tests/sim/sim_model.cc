@@ -220,6 +220,7 @@ void Model::settle() {
     for (Request& request : requests) {
         if (request.final && !bound_.contains({request.principal, request.id})) {
             request.final.reset();
+            request.told_first = false;
         }
     }
 }

@@ -29,6 +29,7 @@ struct Request {
     std::vector<std::pair<std::string, Seq>> basis;
     int under_way = 0;            ///< submitted to the living engine and not answered
     std::optional<Answer> final;  ///< the first answer that binds
+    bool told_first = false;      ///< one that is no duplicate
 
     std::string text() const;    ///< the proposal's JSON
     std::string reason() const;  ///< by which its record is recognized

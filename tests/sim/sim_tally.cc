@@ -38,6 +38,8 @@ constexpr Invariant kInvariants[] = {
     {"X3", "a watermark passes only what the peer acknowledged", ""},
     {"X1.fired", "each fired action is delivered at least once", ""},
     {"watch", "a watch is ordered, unique, gap-free and resumable", ""},
+    {"P4.mcp", "what an agent's tools show is the state as of the seq that they name", ""},
+    {"watch.mcp", "an agent's notices and bookmarks miss nothing, across its processes", ""},
     {"linearizable", "what clients see fits one order of their operations in real time", ""},
     {"liveness", "when the faults stop everything comes to rest", ""},
 };

@@ -51,6 +51,7 @@ World::World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string c
       cache_(real),
       cache_directory_(std::move(cache_directory)),
       looks_(random.fork()) {
+    if (mix.agents) agents = std::make_unique<Agents>(clock, seed);
     delete_cache();
 }
 
@@ -169,6 +170,7 @@ void World::leave() {
     background.drop();
     state_reader_.reset();  // else it keeps alive what dies with the writer's process
     engine.reset();
+    if (agents) agents->die();
     rebuilding_ = reloading_ = false;
     for (Request& request : model.requests) request.under_way = 0;
 }
@@ -276,18 +278,21 @@ bool World::open(std::optional<Policy> policy) {
 
 void World::submit(std::uint64_t number) {
     Request& request = model.requests.at(number);
-    auto parsed = parse_proposal(request.text(), engine->policy().limits);
-    SE_ASSERT(parsed.proposal);
-    ++request.under_way;
-    history.invoke(request);
-    Caller caller;
-    caller.principal = caller.actor = request.principal;
-    caller.door = "http";
-    engine->submit(*std::move(parsed.proposal), std::move(caller), [this, number](Answer&& answer) {
+    const auto told = [this, number](Answer&& answer) {
         if (dead_) return;  // it never reached anybody
         --model.requests.at(number).under_way;
         answers_.emplace_back(number, std::move(answer));
-    });
+    };
+    history.invoke(request);
+    // Some come again by another door.
+    const bool by_mcp = (number + static_cast<std::uint64_t>(request.under_way++)) % 2 == 0;
+    if (agents && by_mcp) return agents->propose(*engine, request, told);
+    auto parsed = parse_proposal(request.text(), engine->policy().limits);
+    SE_ASSERT(parsed.proposal);
+    Caller caller;
+    caller.principal = caller.actor = request.principal;
+    caller.door = "http";
+    engine->submit(*std::move(parsed.proposal), std::move(caller), told);
 }
 
 bool World::told_early(std::uint64_t number) const {

@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "projection/state_reader.h"
+#include "tests/sim/sim_agents.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_filesystem.h"
 #include "tests/sim/sim_follower.h"
@@ -85,6 +86,7 @@ public:
     History history;
     Follower follower;
     std::unique_ptr<Engine> engine;
+    std::unique_ptr<Agents> agents;  ///< null: nobody comes by MCP
     std::function<void(const std::string&)> trace = [](const std::string&) {};
 
     // --- Faults: of the next things that the writer does.
