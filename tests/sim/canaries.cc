@@ -64,6 +64,8 @@ constexpr Planted kPlanted[] = {
     {se::Canary::rules_on_older_state, "rules_on_older_state"},
     {se::Canary::watermark_before_ack, "watermark_before_ack"},
     {se::Canary::message_skipped, "message_skipped"},
+    {se::Canary::documents_apart, "documents_apart"},
+    {se::Canary::no_precondition, "no_precondition"},
     {se::Canary::bookmark_of_now, "bookmark_of_now"},
     {se::Canary::notice_left_out, "notice_left_out"},
 };

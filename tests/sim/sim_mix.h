@@ -55,6 +55,7 @@ struct Mix {
     std::uint64_t keys = 7;     ///< that clients use
     bool rules = false;         ///< policies have some
     bool agents = false;        ///< half of the proposals come by MCP
+    bool mirror = false;        ///< there are documents in Firestore
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
@@ -63,6 +64,14 @@ struct Mix {
         mix.agents = random.chance(25);
         return mix;
     }
+
+    /// Whether acknowledged records may be damaged.
+    bool loses() const {
+        return misfortunes[static_cast<std::size_t>(Misfortune::bit_rot)] != 0 ||
+               misfortunes[static_cast<std::size_t>(Misfortune::write_misdirected)] != 0;
+    }
+    /// Of lives in which no record is lost half. By chances of its own: lives without it stay as they are.
+    void draw_mirror(std::uint64_t seed) { mirror = !loses() && SimRandom(seed ^ 0x646F6373).chance(50); }
 
     static Mix usual(SimRandom& random) {
         Mix mix;

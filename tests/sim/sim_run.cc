@@ -56,7 +56,7 @@ public:
         : seed_(seed),
           options_(options),
           random_(seed ^ 0x6C696665),
-          mix_(Mix::draw(options.swarm, random_)),
+          mix_(drawn(seed, options.swarm, random_)),
           world_(seed, mix_, real, cache_directory),
           clients_(mix_, world_.model),
           report_(report) {
@@ -157,6 +157,10 @@ public:
             must(world_.follower.catch_up(world_.model), "liveness",
                  "a follower does not reach the head");
         }
+        if (mix_.mirror) {
+            must(world_.mirror->catch_up(*world_.engine, world_.model), "liveness",
+                 "Firestore's documents do not reach the head");
+        }
         close_cleanly();
     }
 
@@ -170,6 +174,12 @@ public:
     }
 
 private:
+    static Mix drawn(std::uint64_t seed, bool swarm, SimRandom& random) {
+        Mix mix = Mix::draw(swarm, random);
+        mix.draw_mirror(seed);
+        return mix;
+    }
+
     // --- Faults
 
     void misfortune(SimRandom& chance) {
@@ -368,6 +378,7 @@ private:
         world_.engine->step();
         if (random_.chance(30)) world_.engine->step();
         if (mix_.follower && random_.chance(50)) world_.step_follower(random_);
+        if (mix_.mirror && random_.chance(50)) world_.step_mirror(random_);
     }
 
     void submit_some() {

@@ -30,6 +30,9 @@ public:
         outcome_ = job();
     }
 
+    /// The job that waits, for whoever outlives the process: a call that is still on its way.
+    std::function<Status()> take() { return std::exchange(job_, nullptr); }
+
     /// Forgets job and outcome, as a dying process does.
     void drop() {
         job_ = nullptr;

@@ -25,7 +25,7 @@ constexpr Invariant kInvariants[] = {
     {"P3", "no entry is overwritten by a lower seq", ""},
     {"P4", "callers read their own writes, while LMDB fails as well", ""},
     {"P5", "a read says its seq, and whether the journal is ahead", ""},
-    {"P6", "Firestore's documents and watermark move in one commit", "the Firestore mirror"},
+    {"P6", "Firestore's documents and watermark move in one commit", ""},
     {"E1", "same journal in, same state out", ""},
     {"E2", "one identity, one effect", ""},
     {"E3", "every accepted change of a key raises its version by one", ""},

@@ -51,6 +51,7 @@ World::World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string c
       cache_(real),
       cache_directory_(std::move(cache_directory)),
       looks_(random.fork()) {
+    if (mix.mirror) mirror = std::make_unique<Mirror>(disk, kPaths, seed);
     if (mix.agents) agents = std::make_unique<Agents>(clock, seed);
     delete_cache();
 }
@@ -166,6 +167,7 @@ void World::leave() {
     misdirecting_ = false;
     dies_after_roll_.reset();
     follower.die();
+    if (mirror) mirror->die();
     commits.drop();
     background.drop();
     state_reader_.reset();  // else it keeps alive what dies with the writer's process
@@ -331,6 +333,12 @@ void World::step_follower(SimRandom& chance) {
     look_on();  // the model knows all that it may be shown
     if (broken_) return;
     follower.step(model, chance);
+}
+
+void World::step_mirror(SimRandom& chance) {
+    if (dead_) return;
+    look_on();
+    if (!broken_) mirror->step(*engine, model, chance);
 }
 
 void World::rebuild(bool swap) {

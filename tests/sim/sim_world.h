@@ -15,6 +15,7 @@
 #include "tests/sim/sim_filesystem.h"
 #include "tests/sim/sim_follower.h"
 #include "tests/sim/sim_history.h"
+#include "tests/sim/sim_mirror.h"
 #include "tests/sim/sim_mix.h"
 #include "tests/sim/sim_model.h"
 #include "tests/sim/sim_random.h"
@@ -85,6 +86,7 @@ public:
     Model model;
     History history;
     Follower follower;
+    std::unique_ptr<Mirror> mirror;  ///< null: nothing is in Firestore
     std::unique_ptr<Engine> engine;
     std::unique_ptr<Agents> agents;  ///< null: nobody comes by MCP
     std::function<void(const std::string&)> trace = [](const std::string&) {};
@@ -115,6 +117,7 @@ public:
     void reload(Policy policy);
     void rebuild(bool swap);
     void step_follower(SimRandom& chance);
+    void step_mirror(SimRandom& chance);
     bool rebuilding() const { return rebuilding_; }
     bool reloading() const { return reloading_; }
     /// FsyncMode::never: it has an answer, of a record that is not shown yet.
