@@ -289,7 +289,7 @@ std::string DaemonBus::metrics() const {
     metric.head("in_hand_bytes", "gauge", "Their bytes.");
     metric.value("in_hand_bytes", "", intake.in_hand_bytes);
     metric.head("lag", "gauge",
-                "Messages of the durable that are not acknowledged yet, as the server says.");
+                "Messages of the durable that are not acknowledged yet.");
     metric.value("lag", "", intake.lag);
     return out;
 }

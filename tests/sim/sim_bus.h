@@ -76,10 +76,12 @@ public:
     Stream* find_of(std::string_view subject);
     bool away = false;  ///< takes no connections, and has none
     SimBusFaults faults;
+    std::uint64_t consumers_asked_for = 0;  ///< find_consumer()
     static constexpr std::size_t kPayloadMax = 1u << 20;
 
 private:
     friend class SimBus;
+    std::uint64_t waiting_of(const Stream& stream, const Consumer& consumer) const;
     BusConsumer info_of(const Stream& stream, const Consumer& consumer) const;
     /// Delivers what can be delivered now.
     void pump();
