@@ -64,6 +64,8 @@ constexpr Planted kPlanted[] = {
     {se::Canary::rules_on_older_state, "rules_on_older_state"},
     {se::Canary::watermark_before_ack, "watermark_before_ack"},
     {se::Canary::message_skipped, "message_skipped"},
+    {se::Canary::ack_before_sync, "ack_before_sync"},
+    {se::Canary::puback_not_awaited, "puback_not_awaited"},
 };
 
 /// The first seed that breaks a promise, told as a line into `out`.

@@ -390,8 +390,9 @@ bool SimBus::answer_is_lost() {
 
 void SimBus::ack(const std::string& receipt) {
     const Place place = find(receipt);
-    if (place.consumer != nullptr && !answer_is_lost())
-        place.consumer->pending.erase(place.sequence);
+    if (place.consumer == nullptr || answer_is_lost()) return;
+    place.consumer->pending.erase(place.sequence);
+    broker_.acknowledged(place.sequence);
 }
 
 void SimBus::term(const std::string& receipt) {

@@ -54,12 +54,23 @@ struct Mix {
     bool follower = false;      ///< one with a watermark in followers/
     std::uint64_t keys = 7;     ///< that clients use
     bool rules = false;         ///< policies have some
+    bool bus = false;           ///< mutations come by it, too, and all is told there
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
         // What came later is drawn last: the lives that were known before stay as they are.
         mix.rules = random.chance(25);
         return mix;
+    }
+
+    /// Half of the swarm's lives in which no record is lost, which is an eighth of all. Drawn from
+    /// chances of its own: the lives without it stay as they are.
+    void draw_bus(std::uint64_t seed) {
+        const bool loses =
+            misfortunes[static_cast<std::size_t>(Misfortune::bit_rot)] != 0 ||
+            misfortunes[static_cast<std::size_t>(Misfortune::write_misdirected)] != 0;
+        SimRandom random(seed ^ 0x627573);
+        bus = !loses && random.chance(50);
     }
 
     static Mix usual(SimRandom& random) {

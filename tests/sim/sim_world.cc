@@ -51,6 +51,7 @@ World::World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string c
       cache_(real),
       cache_directory_(std::move(cache_directory)),
       looks_(random.fork()) {
+    if (mix.bus) bus = std::make_unique<BusWorld>(disk, kPaths, seed);
     delete_cache();
 }
 
@@ -169,6 +170,7 @@ void World::leave() {
     background.drop();
     state_reader_.reset();  // else it keeps alive what dies with the writer's process
     engine.reset();
+    if (bus != nullptr) bus->die();
     rebuilding_ = reloading_ = false;
     for (Request& request : model.requests) request.under_way = 0;
 }

@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "projection/state_reader.h"
+#include "tests/sim/sim_bus_world.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_filesystem.h"
 #include "tests/sim/sim_follower.h"
@@ -84,6 +85,7 @@ public:
     Model model;
     History history;
     Follower follower;
+    std::unique_ptr<BusWorld> bus;  ///< null: this life has none
     std::unique_ptr<Engine> engine;
     std::function<void(const std::string&)> trace = [](const std::string&) {};
 
