@@ -23,10 +23,11 @@ std::function<void()> DaemonFollowers::waker() {
 void DaemonFollowers::add(FollowerOptions options, MessagesOf messages_of,
                           std::unique_ptr<Sink> sink) {
     // From their thread to the daemon's, and what is told back again.
-    const auto note = [this](std::string name, std::string body, std::function<void(Status)> told) {
-        doors_.home.post([this, name = std::move(name), body = std::move(body),
+    const auto note = [this, follower = options.name](std::string name, std::string body,
+                                                      std::function<void(Status)> told) {
+        doors_.home.post([this, follower, name = std::move(name), body = std::move(body),
                           told = std::move(told)]() mutable {
-            doors_.note(std::move(name), std::move(body),
+            doors_.note(follower, std::move(name), std::move(body),
                         [this, told = std::move(told)](Status outcome) {
                             loop_.post([this, told, outcome = std::move(outcome)] {
                                 told(outcome);
@@ -60,7 +61,7 @@ void DaemonFollowers::begin() {
 }
 
 void DaemonFollowers::wake() {
-    if (!step_posted_.exchange(true)) loop_.post([this] { step(); });
+    if (!followers_.empty() && !step_posted_.exchange(true)) loop_.post([this] { step(); });
 }
 
 void DaemonFollowers::step() {

@@ -24,8 +24,10 @@ public:
         Random& random;
         Log& log;
         HttpLoop& home;  ///< the daemon's
-        /// Journals a note, on the daemon's thread; `told` is called there.
-        Follower::NoteDoor note;
+        /// Journals a note of a follower, on the daemon's thread; `told` is called there.
+        std::function<void(const std::string& follower, std::string name, std::string body,
+                           std::function<void(Status)> told)>
+            note;
     };
     DaemonFollowers(Doors doors, StorePaths paths);
     ~DaemonFollowers() override;
@@ -39,7 +41,6 @@ public:
     /// For sinks: some outcome can be polled. Any thread.
     std::function<void()> waker();
     void add(FollowerOptions options, MessagesOf messages_of, std::unique_ptr<Sink> sink);
-    bool none() const { return followers_.empty(); }
 
     // ---
 

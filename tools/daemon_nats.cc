@@ -140,21 +140,13 @@ DaemonBus::DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<Mess
       sink_(link_,
             [this](const std::string& key, Seq before) { return entry_before(key, before); }) {
     if (nats_.shadow) return;
-    follower_ = std::make_unique<Follower>(
-        Follower::Doors{
-            .files = world_.files,
-            .clock = world_.clock,
-            .random = world_.random,
-            .log = world_.log,
-            .note =
-                [this](std::string name, std::string body, std::function<void(Status)> told) {
-                    note({std::move(name), std::move(body), std::move(told)});
-                }},
-        world_.paths, FollowerOptions{.name = "nats"},
-        BusMessages({.subjects = link_.subjects(),
-                     .results = nats_.publish_results,
-                     .changes = nats_.publish_changes}),
-        sink_);
+    auto crossing = std::make_unique<PostedSink>(sink_, world_.wake, world_.followers.waker());
+    crossing_ = crossing.get();
+    world_.followers.add({.name = std::string(kFollower)},
+                         BusMessages({.subjects = link_.subjects(),
+                                      .results = nats_.publish_results,
+                                      .changes = nats_.publish_changes}),
+                         std::move(crossing));
 }
 
 DaemonBus::~DaemonBus() {
@@ -173,34 +165,6 @@ void DaemonBus::listens_on(std::uint16_t port, const std::string& token) {
 void DaemonBus::attach(Engine* engine) {
     engine_ = engine;
     intake_.attach(engine);
-    if (engine_ == nullptr || follower_ == nullptr) return;
-    if (std::exchange(followed_, true)) follower_->restart();
-    // Its watermark comes before the first proposal of this run.
-    follow_at_ = world_.clock.monotonic() + follower_->step();
-    for (Note& one : std::exchange(notes_, {})) note(std::move(one));
-}
-
-/// What the follower has to say of itself; it waits while the engine is opened anew.
-void DaemonBus::note(Note note) {
-    if (engine_ == nullptr) return notes_.push_back(std::move(note));
-    const Caller caller{.principal = "system:nats", .door = "engine"};
-    engine_->note(std::move(note.name), std::move(note.body), caller,
-                  [told = std::move(note.told)](Result<Seq> seq) {
-                      told(seq ? Status(Ok{}) : Status(seq.error()));
-                  });
-}
-
-/// Lets it go on when there is something to go on with.
-std::chrono::nanoseconds DaemonBus::follow() {
-    if (follower_ == nullptr || engine_ == nullptr) return std::chrono::hours(1);
-    const auto now = world_.clock.monotonic();
-    const Seq durable = engine_->durable();
-    if (durable == durable_seen_ && !sink_.has_outcomes() && now < follow_at_)
-        return follow_at_ - now;
-    durable_seen_ = durable;
-    const auto wait = follower_->step();
-    follow_at_ = now + wait;
-    return wait;
 }
 
 /// The entry that a conflict met: by the record that made it so.
@@ -225,26 +189,14 @@ std::optional<std::string> DaemonBus::entry_before(const std::string& key, Seq b
     return folded ? std::optional(text) : std::nullopt;
 }
 
-bool DaemonBus::has_letter(std::string_view id) const {
-    const DeadLetters* const letters = follower_ == nullptr ? nullptr : follower_->dead_letters();
-    return letters != nullptr && letters->find(id) != nullptr;
-}
-
-Status DaemonBus::letter(std::string_view action, std::string_view id) {
-    if (follower_ == nullptr) return Error{Errc::not_found, "a shadow publishes nothing"};
-    follow_at_ = {};
-    if (action == "retry") return follower_->retry(id);
-    if (action == "drop") return follower_->drop(id);
-    return Error{Errc::malformed, "action must be retry or drop", "/action"};
-}
-
 void DaemonBus::turn() {
     link_wait_ = link_.turn();
+    if (crossing_ != nullptr) crossing_->turn();
     intake_.turn();
 }
 
 std::chrono::nanoseconds DaemonBus::settle() {
-    return std::min({link_wait_, intake_.turn(), follow()});
+    return std::min(link_wait_, intake_.turn());
 }
 
 void DaemonBus::drain() {
@@ -252,12 +204,6 @@ void DaemonBus::drain() {
 }
 
 void DaemonBus::close() {
-    if (follower_ != nullptr) {
-        if (const Status kept = follower_->close(); !kept)
-            world_.log.write({Severity::warning,
-                              "state-engine.follower.watermark_not_kept",
-                              {{"follower", "nats"}, {"error", kept.error().text}}});
-    }
     engine_ = nullptr;
     intake_.attach(nullptr);
     link_.close();
@@ -291,16 +237,13 @@ std::string DaemonBus::status() const {
         .integer("announced", announcer_ != nullptr ? announcer_->announced() : 0)
         .integer("connects", link.connects)
         .integer("losses", link.losses);
-    for (const FollowerStatus& one : followers()) append_json(json.member("publishing"), one);
+    for (FollowerStatus& one : world_.followers.statuses()) {
+        if (one.name != kFollower) continue;
+        if (engine_ != nullptr) measure_lag(one, engine_->durable());
+        append_json(json.member("publishing"), one);
+    }
     json.close();
     return out;
-}
-
-std::vector<FollowerStatus> DaemonBus::followers() const {
-    if (follower_ == nullptr) return {};
-    FollowerStatus status = follower_->status();
-    if (engine_ != nullptr) measure_lag(status, engine_->durable());
-    return {std::move(status)};
 }
 
 std::string DaemonBus::metrics() const {
@@ -346,7 +289,7 @@ std::string DaemonBus::metrics() const {
     metric.head("in_hand_bytes", "gauge", "Their bytes.");
     metric.value("in_hand_bytes", "", intake.in_hand_bytes);
     metric.head("lag", "gauge",
-                "Messages of the durable that are not acknowledged yet, as the server says.");
+                "Messages of the durable that are not acknowledged yet.");
     metric.value("lag", "", intake.lag);
     return out;
 }

@@ -6,19 +6,23 @@
 #include <string>
 
 #include "engine/egress/bus_sink.h"
-#include "engine/egress/follower.h"
+#include "engine/egress/posted_sink.h"
 #include "engine/engine.h"
 #include "engine/intake/bus_announcer.h"
 #include "engine/intake/bus_intake.h"
 #include "engine/intake/bus_link.h"
 #include "engine/policy/nats_settings.h"
+#include "tools/daemon_followers.h"
 #include "tools/daemon_options.h"
 
 namespace se {
 
-/// The daemon's bus: the connection, and who uses it. All calls from the engine's thread.
+/// The daemon's bus: the connection, and who uses it. All calls from the engine's thread, where the
+/// connection and the intake live. The follower that publishes is one of the daemon's followers, on
+/// their thread; its messages and what came of them cross.
 class DaemonBus {
 public:
+    static constexpr std::string_view kFollower = "nats";
     static constexpr std::string_view kStatusRoute = "/v1/operator/bus";
     /// POST {"action":"retry"|"drop","id":…}
     static constexpr std::string_view kLettersRoute = "/v1/operator/bus/deadletters";
@@ -28,6 +32,7 @@ public:
         Log& log;
         FileSystem& files;
         StorePaths paths;
+        DaemonFollowers& followers;  ///< where it publishes from
         std::string name;            ///< ours, for the server's operators
         std::function<void()> wake;  ///< called from other threads: turn() has something to do
     };
@@ -49,21 +54,12 @@ public:
     /// Lets go of the server, when the engine is closed.
     void close();
 
-    bool has_letter(std::string_view id) const;
-    /// What an operator asks of a dead letter.
-    Status letter(std::string_view action, std::string_view id);
-    std::string status() const;   ///< JSON object
-    std::string metrics() const;  ///< Prometheus text, all but what each follower has
-    std::vector<FollowerStatus> followers() const;
+    bool publishes() const { return crossing_ != nullptr; }  ///< false: a shadow
+    std::string status() const;                              ///< JSON object
+    std::string metrics() const;  ///< Prometheus text, all but what the follower has
 
 private:
     DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<MessageBus> bus);
-    struct Note {
-        std::string name, body;
-        std::function<void(Status)> told;
-    };
-    void note(Note note);
-    std::chrono::nanoseconds follow();
     std::optional<std::string> entry_before(const std::string& key, Seq before);
 
     const NatsSettings nats_;
@@ -73,12 +69,7 @@ private:
     BusIntake intake_;
     std::unique_ptr<BusAnnouncer> announcer_;
     BusSink sink_;
-    std::unique_ptr<Follower> follower_;  ///< null: a shadow
-    bool followed_ = false;               ///< it has begun in this process
-    Seq durable_seen_;
-    std::chrono::nanoseconds follow_at_{0};
-    bool outcomes_ = false;
-    std::vector<Note> notes_;  ///< while there is no engine
+    PostedSink* crossing_ = nullptr;  ///< the followers own it; null: a shadow
     Engine* engine_ = nullptr;
     std::chrono::nanoseconds link_wait_{0};
 };

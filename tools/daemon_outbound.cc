@@ -8,8 +8,6 @@ std::vector<FollowerStatus> Daemon::outbound() const {
     std::vector<FollowerStatus> all = followers_.statuses();
     if (engine_ != nullptr)
         for (FollowerStatus& one : all) measure_lag(one, engine_->durable());
-    if (bus_ != nullptr)
-        for (FollowerStatus& one : bus_->followers()) all.push_back(std::move(one));
     return all;
 }
 
@@ -26,6 +24,7 @@ std::unique_ptr<DaemonBus> Daemon::make_bus() {
                                    .log = log_,
                                    .files = files_,
                                    .paths = paths_,
+                                   .followers = followers_,
                                    .name = config_.settings.service_name,
                                    .wake = [this] { loop_.post([this] { step(); }); }});
 }
@@ -67,35 +66,52 @@ void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
     if (request.target == DaemonBus::kStatusRoute) return reply({.body = bus_->status()});
     const auto order = letter_order(request);
     if (!order) return reply(to_response(Problem{.message = order.error().text}));
-    if (!bus_->has_letter(order->id))
-        return refuse({Errc::not_found, "no dead letter of the bus has the id " + order->id});
-    if (engine_ == nullptr) return refuse({Errc::unavailable, "the engine is being opened"});
-    // The record first, then the deed: nobody drops a letter without a trace.
-    const Json noted(Json::Object{{"follower", "nats"}, {"letters", Json::Array{order->id}}});
-    engine_->note(order->retry ? "dead_letters_retried" : "dead_letters_dropped", to_text(noted),
-                  caller, [this, reply, refuse, order = *order](Result<Seq> seq) {
-                      if (!seq) return refuse(seq.error());
-                      const Status done = bus_->letter(order.retry ? "retry" : "drop", order.id);
-                      // Gone since it was looked at: what was wanted is so.
-                      if (!done && done.error().code != Errc::not_found) return refuse(done.error());
-                      reply({.body = R"({"status":"accepted","seq":)" +
-                                     std::to_string(seq->value) + "}"});
-                      schedule_step();
-                  });
-    schedule_step();
+    if (!bus_->publishes()) return refuse({Errc::not_found, "a shadow publishes nothing"});
+    const std::string follower(DaemonBus::kFollower);
+    const auto is_there = [id = order->id](Follower& asked) -> Result<std::string> {
+        if (asked.dead_letters() == nullptr)
+            return Error{Errc::unavailable, "the bus is not followed yet"};
+        if (asked.dead_letters()->find(id) == nullptr)
+            return Error{Errc::not_found, "no dead letter of the bus has the id " + id};
+        return std::string();
+    };
+    const auto deed = [order = *order](Follower& asked) -> Result<std::string> {
+        const Status done = order.retry ? asked.retry(order.id) : asked.drop(order.id);
+        // Gone since it was looked at: what was wanted is so.
+        if (!done && done.error().code != Errc::not_found) return done.error();
+        return std::string();
+    };
+    followers_.ask(follower, is_there, [=, this, order = *order](Result<std::string> found) {
+        if (!found) return refuse(found.error());
+        if (engine_ == nullptr) return refuse({Errc::unavailable, "the engine is being opened"});
+        // The record first, then the deed: nobody drops a letter without a trace.
+        const Json noted(Json::Object{{"follower", follower}, {"letters", Json::Array{order.id}}});
+        engine_->note(order.retry ? "dead_letters_retried" : "dead_letters_dropped", to_text(noted),
+                      caller, [=, this](Result<Seq> seq) {
+                          if (!seq) return refuse(seq.error());
+                          followers_.ask(follower, deed, [=](Result<std::string> done) {
+                              if (!done) return refuse(done.error());
+                              reply({.body = R"({"status":"accepted","seq":)" +
+                                             std::to_string(seq->value) + "}"});
+                          });
+                      });
+        schedule_step();
+    });
 }
 
 void Daemon::changes_applied() {
     api_.changes_applied();
     state_.changes_applied();
-    if (!followers_.none()) followers_.wake();
+    followers_.wake();
     if (firestore_ != nullptr) firestore_->changed();
 }
 
 /// What a follower has to say of itself; it waits while the engine is opened anew.
 void Daemon::note(Note note) {
     if (engine_ == nullptr) return notes_.push_back(std::move(note));
-    const Caller caller{.principal = "system:egress", .door = "egress"};
+    const Caller caller = note.follower == DaemonBus::kFollower
+                              ? Caller{.principal = "system:nats", .door = "engine"}
+                              : Caller{.principal = "system:egress", .door = "egress"};
     engine_->note(std::move(note.name), std::move(note.body), caller,
                   [told = std::move(note.told)](Result<Seq> seq) {
                       told(seq ? Status(Ok{}) : Status(seq.error()));

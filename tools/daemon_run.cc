@@ -67,8 +67,9 @@ Daemon::Daemon(DaemonOptions options, Config config)
                   .log = log_,
                   .home = loop_,
                   .note =
-                      [this](std::string name, std::string body, std::function<void(Status)> told) {
-                          note({std::move(name), std::move(body), std::move(told)});
+                      [this](const std::string& follower, std::string name, std::string body,
+                             std::function<void(Status)> told) {
+                          note({follower, std::move(name), std::move(body), std::move(told)});
                       }},
                  paths_),
       api_({.config = config_,
@@ -136,7 +137,8 @@ Daemon::Daemon(DaemonOptions options, Config config)
           if (bus_ != nullptr) bus_->turn();
           engine_->step();
           if (bus_ != nullptr) bus_wait_ = bus_->settle();
-          const Seq applied = engine_->applied().seq;
+          const Seq applied = engine_->applied().seq, durable = engine_->durable();
+          if (std::exchange(durable_, durable) != durable) followers_.wake();
           if (std::exchange(changes_, false) || std::exchange(applied_, applied) != applied)
               changes_applied();
       }) {

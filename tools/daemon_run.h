@@ -48,7 +48,7 @@ private:
 
     /// What a follower has to say of itself.
     struct Note {
-        std::string name, body;
+        std::string follower, name, body;
         std::function<void(Status)> told;
     };
     /// What an operator wants of a dead letter: it goes once more, or is given up.
@@ -123,7 +123,7 @@ private:
     const std::function<void()> work_;  // one step, as the server's batch
     bool step_posted_ = false;
     bool changes_ = false;  // the engine has told of changes in this step
-    Seq applied_;
+    Seq applied_, durable_;
     std::vector<Note> notes_;  ///< of followers, while there is no engine
     std::chrono::nanoseconds bus_wait_{0};
     bool stopping_ = false;

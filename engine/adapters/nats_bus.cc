@@ -127,6 +127,7 @@ struct NatsBus::State {
                                             .sequence = delivery->sequence,
                                             .delivery = delivery->delivery,
                                             .deliveries = delivery->deliveries,
+                                            .behind = delivery->behind,
                                             .receipt = std::move(event.reply)});
         }
         if (!subject.starts_with(inbox)) return;

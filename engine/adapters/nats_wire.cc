@@ -203,8 +203,9 @@ std::optional<JsDelivery> js_delivery(std::string_view reply) {
     const auto deliveries = number_in(tokens[first + 2]);
     const auto sequence = number_in(tokens[first + 3]);
     const auto delivery = number_in(tokens[first + 4]);
-    if (!deliveries || !sequence || !delivery) return std::nullopt;
-    return JsDelivery{std::string(tokens[first]), *deliveries, *sequence, *delivery};
+    const auto behind = number_in(tokens[first + 6]);
+    if (!deliveries || !sequence || !delivery || !behind) return std::nullopt;
+    return JsDelivery{std::string(tokens[first]), *deliveries, *sequence, *delivery, *behind};
 }
 
 std::optional<std::uint64_t> number_in(std::string_view text) {

@@ -38,7 +38,7 @@ Result<BusReceived> js_received(std::string_view json);
 /// What the reply subject of a delivery says.
 struct JsDelivery {
     std::string stream;
-    std::uint64_t deliveries = 0, sequence = 0, delivery = 0;
+    std::uint64_t deliveries = 0, sequence = 0, delivery = 0, behind = 0;
 };
 std::optional<JsDelivery> js_delivery(std::string_view reply);
 

@@ -292,6 +292,7 @@ BusIntake::Facts BusIntake::facts() const {
     facts.in_hand = held_.size();
     facts.in_hand_bytes = held_bytes_;
     facts.sequence = settled_through();
+    facts.lag = behind_ + held_.size();
     return facts;
 }
 

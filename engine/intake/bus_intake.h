@@ -141,6 +141,7 @@ private:
     Backoff backoff_;
     std::chrono::nanoseconds leases_at_{0};
 
+    std::uint64_t behind_ = 0;  ///< not delivered yet, as the server said last
     std::chrono::nanoseconds lag_at_{0};
     Facts told_;
 };

@@ -92,6 +92,7 @@ void BusIntake::make_own() {
         if (generation != generation_consumer_) return;
         if (!consumer) return consumer_trouble(consumer.error().text);
         delivery_ = 0;
+        behind_ = consumer->pending;
         taking();
     };
     const auto make = [this, made, generation = generation_consumer_](Result<Ok> dropped) {
@@ -128,6 +129,7 @@ void BusIntake::take_over() {
             if (consumer->bound)
                 return consumer_trouble("the durable " + durable_ +
                                         " is bound by another: stop that one first");
+            behind_ = consumer->pending;
             link_.bus().bind(*consumer);
             taking();
         });
@@ -135,6 +137,7 @@ void BusIntake::take_over() {
 
 void BusIntake::taking() {
     phase_ = Phase::taking;
+    lag_at_ = doors_.clock.monotonic() + kLagInterval;
     consumer_backoff_.reset();
     told_.trouble.clear();
     doors_.log.write(
@@ -188,6 +191,8 @@ void BusIntake::bus_delivered(BusMessage&& message) {
     if (!options_.takeover && !is_of_this_consumer(message)) return;
     ++told_.messages;
     if (message.deliveries > 1) ++told_.redelivered;
+    behind_ = message.behind;
+    lag_at_ = doors_.clock.monotonic() + kLagInterval;
     if (!options_.takeover) {
         if (!pulls_.empty() && --pulls_.front().left == 0) pulls_.pop_front();
         if (message.delivery > delivery_ + 1) {
@@ -239,11 +244,13 @@ void BusIntake::keep_leases(std::chrono::nanoseconds now) {
     }
 }
 
+/// Each delivery says what is behind it; the server is asked only when none has come for a while
+/// (MessageBus::find_consumer).
 void BusIntake::ask_lag(std::chrono::nanoseconds now) {
     if (now < lag_at_ || !link_.up()) return;
     lag_at_ = now + kLagInterval;
     link_.bus().find_consumer(stream_.name, durable_, [this](Result<BusConsumer> consumer) {
-        if (consumer) told_.lag = consumer->pending + consumer->ack_pending;
+        if (consumer) behind_ = consumer->pending;
     });
 }
 

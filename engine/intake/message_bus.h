@@ -27,6 +27,7 @@ struct BusMessage {
     std::uint64_t delivery =
         0;  ///< how many the consumer has delivered: a hole means that some were lost
     std::uint64_t deliveries = 1;  ///< of this very message; more than 1: again
+    std::uint64_t behind = 0;      ///< how many the consumer has not delivered yet
     std::string receipt;           ///< answers it
 };
 
@@ -110,6 +111,8 @@ public:
     /// With the server's defaults: file storage, no limits, duplicates found within two minutes.
     virtual void make_stream(const std::string& name, std::vector<std::string> subjects,
                              Done<BusStream> done) = 0;
+    /// Not to be asked while there is much to deliver: a server may count that anew for it, and
+    /// then again with each delivery (nats-server before 2.9.15).
     virtual void find_consumer(const std::string& stream, const std::string& durable,
                                Done<BusConsumer> done) = 0;
     virtual void make_consumer(BusConsumerSpec spec, Done<BusConsumer> done) = 0;

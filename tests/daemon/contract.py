@@ -370,6 +370,11 @@ def bus(live):
         time.sleep(0.05)
     must(status["state"] == "taking" and status["stream"] == "BITBRAT" and "trouble" not in status, "the bus:", status)
     letter = json.loads(run("statectl", "--data", given.bus, "bus", "deadletters", "ls", "-o", "json"))[0]["id"]
+    # It is a follower like any other.
+    names = [one["name"] for one in call(operator, "GET", "/v1/operator/followers", 200)["followers"]]
+    must(names == ["nats"], "other followers than that of the bus:", names)
+    shown = call(operator, "GET", "/v1/operator/deadletters/{key}", 200, "?follower=nats", key=letter)
+    must(len(shown["message"]) > 10_000, "not what the letter said:", shown)
     for wrong in ('{"action":"burn","id":"x"}', '{"action":"drop"}', "[]", "{"):
         call(operator, "POST", path + "/deadletters", 400, body=wrong)
     call(operator, "POST", path + "/deadletters", 404, body='{"action":"drop","id":"none"}')

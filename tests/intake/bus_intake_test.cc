@@ -168,6 +168,29 @@ TEST_CASE("no more is in hand than the limits say") {
     CHECK(world.engine_world.value_of("list") == numbers(30));
 }
 
+TEST_CASE("how much waits is told by each delivery; the server is asked only when none comes") {
+    IntakeWorld world;
+    world.options.in_flight = 5;
+    world.make_stream();
+    for (int i = 0; i < 30; ++i) world.publish(push_of(i));
+    world.connect();
+    world.run([&] { return world.intake->facts().messages > 0; });
+    CHECK(world.intake->facts().lag == 30);
+    // A message each second: there is always something to deliver.
+    for (int i = 30; i < 60; ++i) {
+        world.publish(push_of(i));
+        world.run([] { return false; }, 1000);
+    }
+    world.run_dry();
+    CHECK(world.intake->facts().lag == 0);
+    CHECK(world.broker.consumers_asked_for == 0);
+    // It is asked when it is quiet, and hears of what it cannot be handed.
+    world.broker.faults.lose_delivery = 100;
+    world.publish(push_of(60));
+    world.run([] { return false; }, 6000);
+    CHECK(world.broker.consumers_asked_for == 1);
+}
+
 TEST_CASE("in the order of the stream, each once, whatever breaks") {
     for (std::uint64_t seed = 1; seed <= 40; ++seed) in_stream_order_whatever_breaks(seed);
 }

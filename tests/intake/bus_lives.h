@@ -154,6 +154,7 @@ inline void told_whatever_breaks(std::uint64_t seed) {
                            .lose_answer = chance.below(8),
                            .disconnect = chance.below(3),
                            .refuse_connect = chance.below(50)};
+    world.follows_of_100 = 20 + chance.below(81);
     world.follow();
     int published = 0;
     for (int life = 0; life < 5; ++life) {
@@ -162,7 +163,7 @@ inline void told_whatever_breaks(std::uint64_t seed) {
             world.publish(set_of("k" + std::to_string(i % 3), std::to_string(published++)));
         world.run(
             [&] {
-                world.follower->step();
+                world.follow_on();
                 return false;
             },
             1 + static_cast<int>(chance.below(300)));

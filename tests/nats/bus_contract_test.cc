@@ -216,6 +216,8 @@ TEST_CASE_TEMPLATE("a durable that is pulled from delivers in order, from where 
     CHECK(first.delivery == 1);
     CHECK(client.messages[2].delivery == 3);
     CHECK(first.deliveries == 1);
+    CHECK(first.behind == 3);
+    CHECK(client.messages[2].behind == 1);
     CHECK(bus_header(first.headers, "correlationid") == "c1");
     CHECK(bus_header(first.headers, "x") == "y");
     CHECK(client.consumer("all").ack_pending == 3);

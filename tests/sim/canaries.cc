@@ -68,6 +68,8 @@ constexpr Planted kPlanted[] = {
     {se::Canary::no_precondition, "no_precondition"},
     {se::Canary::bookmark_of_now, "bookmark_of_now"},
     {se::Canary::notice_left_out, "notice_left_out"},
+    {se::Canary::ack_before_sync, "ack_before_sync"},
+    {se::Canary::puback_not_awaited, "puback_not_awaited"},
 };
 
 /// The first seed that breaks a promise, told as a line into `out`.

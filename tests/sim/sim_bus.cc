@@ -65,11 +65,15 @@ std::uint64_t SimBroker::floor_of(const Stream& stream, const Consumer& consumer
     return floor;
 }
 
-BusConsumer SimBroker::info_of(const Stream& stream, const Consumer& consumer) const {
+std::uint64_t SimBroker::waiting_of(const Stream& stream, const Consumer& consumer) const {
     std::uint64_t waiting = 0;
     for (std::uint64_t i = consumer.next; i <= stream.messages.size(); ++i)
         waiting +=
             bus_subject_matches(consumer.spec.filter_subject, stream.messages[i - 1].subject);
+    return waiting;
+}
+
+BusConsumer SimBroker::info_of(const Stream& stream, const Consumer& consumer) const {
     return {.durable = consumer.spec.durable,
             .filter_subject = consumer.spec.filter_subject,
             .deliver_subject = consumer.spec.deliver_subject,
@@ -78,7 +82,7 @@ BusConsumer SimBroker::info_of(const Stream& stream, const Consumer& consumer) c
             .ack_wait = consumer.spec.ack_wait,
             .ack_floor = floor_of(stream, consumer),
             .ack_pending = consumer.pending.size(),
-            .pending = waiting};
+            .pending = waiting_of(stream, consumer)};
 }
 
 void SimBroker::pump() {
@@ -121,8 +125,12 @@ void SimBroker::deliver(Stream& stream, Consumer& consumer) {
         pending.until = now + consumer.spec.ack_wait;
         ++pending.deliveries;
         ++consumer.delivered;
-        if (consumer.bound == nullptr && --consumer.pulls.front().left == 0)
+        if (consumer.bound == nullptr) {
+            // In turns, as the real one.
+            Consumer::Pull pull = consumer.pulls.front();
             consumer.pulls.pop_front();
+            if (--pull.left > 0) consumer.pulls.push_back(pull);
+        }
         const Stored& stored = stream.messages[sequence - 1];
         const BusMessage message{.subject = stored.subject,
                                  .headers = stored.headers,
@@ -131,6 +139,7 @@ void SimBroker::deliver(Stream& stream, Consumer& consumer) {
                                  .sequence = sequence,
                                  .delivery = consumer.delivered,
                                  .deliveries = pending.deliveries,
+                                 .behind = waiting_of(stream, consumer),
                                  .receipt = stream.info.name + " " + consumer.spec.durable + " " +
                                             std::to_string(sequence)};
         if (random_.chance(faults.lose_delivery)) continue;
@@ -285,6 +294,7 @@ void SimBus::make_stream(const std::string& name, std::vector<std::string> subje
 
 void SimBus::find_consumer(const std::string& stream, const std::string& durable,
                            Done<BusConsumer> done) {
+    ++broker_.consumers_asked_for;
     ask<BusConsumer>(
         [&]() -> Result<BusConsumer> {
             auto* const found = broker_.find(stream);
@@ -380,8 +390,9 @@ bool SimBus::answer_is_lost() {
 
 void SimBus::ack(const std::string& receipt) {
     const Place place = find(receipt);
-    if (place.consumer != nullptr && !answer_is_lost())
-        place.consumer->pending.erase(place.sequence);
+    if (place.consumer == nullptr || answer_is_lost()) return;
+    place.consumer->pending.erase(place.sequence);
+    broker_.acknowledged(place.sequence);
 }
 
 void SimBus::term(const std::string& receipt) {

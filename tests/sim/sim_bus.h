@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,10 +77,13 @@ public:
     Stream* find_of(std::string_view subject);
     bool away = false;  ///< takes no connections, and has none
     SimBusFaults faults;
+    std::function<void(std::uint64_t sequence)> acknowledged = [](std::uint64_t) {};
+    std::uint64_t consumers_asked_for = 0;  ///< find_consumer()
     static constexpr std::size_t kPayloadMax = 1u << 20;
 
 private:
     friend class SimBus;
+    std::uint64_t waiting_of(const Stream& stream, const Consumer& consumer) const;
     BusConsumer info_of(const Stream& stream, const Consumer& consumer) const;
     /// Delivers what can be delivered now.
     void pump();

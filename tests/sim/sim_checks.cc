@@ -178,6 +178,7 @@ void World::check() {
     });
     must(acknowledged_ <= durable, "J3",
          [&] { return "acknowledged " + text(acknowledged_) + ", durable " + text(durable); });
+    if (bus != nullptr) bus->check(model, history);
     check_limits();
 
     const Seq watermark = engine->projection().watermark().seq;

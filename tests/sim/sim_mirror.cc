@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 using firestore::FollowerOptions;
 using firestore::FollowerState;
 
-constexpr int kTurnsInVain = 2'000;  ///< that get no nearer; a breaker opens for 30 s, a turn is a tenth
+constexpr int kTenthsInVain = 2'000;  ///< that get no nearer; a breaker opens for 30 s, a turn is a tenth
 
 }  // namespace
 
@@ -140,7 +140,7 @@ bool Mirror::catch_up(Engine& engine, const Model& model) {
     documents_.settle();
     if (follower_ == nullptr) begin(engine);
     Seq reached{};
-    for (int in_vain = 0; in_vain < kTurnsInVain; ++in_vain) {
+    for (int in_vain = 0; in_vain < kTenthsInVain; ++in_vain) {
         clock_.advance(100ms);
         follower_->step();
         state_lane_.run();

@@ -56,6 +56,7 @@ struct Mix {
     bool rules = false;         ///< policies have some
     bool agents = false;        ///< half of the proposals come by MCP
     bool mirror = false;        ///< there are documents in Firestore
+    bool bus = false;           ///< mutations come by it, too, and all is told there
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
@@ -70,8 +71,12 @@ struct Mix {
         return misfortunes[static_cast<std::size_t>(Misfortune::bit_rot)] != 0 ||
                misfortunes[static_cast<std::size_t>(Misfortune::write_misdirected)] != 0;
     }
-    /// Of lives in which no record is lost half. By chances of its own: lives without it stay as they are.
-    void draw_mirror(std::uint64_t seed) { mirror = !loses() && SimRandom(seed ^ 0x646F6373).chance(50); }
+    /// Half of the swarm's lives in which no record is lost, which is an eighth of all, have a bus, half
+    /// a mirror. Drawn from chances of their own: the lives without them stay as they are.
+    void draw_neighbours(std::uint64_t seed) {
+        bus = !loses() && SimRandom(seed ^ 0x627573).chance(50);
+        mirror = !loses() && SimRandom(seed ^ 0x646F6373).chance(50);
+    }
 
     static Mix usual(SimRandom& random) {
         Mix mix;

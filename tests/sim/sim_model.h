@@ -27,6 +27,7 @@ struct Request {
     std::string id;
     std::vector<RequestOp> ops;
     std::vector<std::pair<std::string, Seq>> basis;
+    bool by_bus = false;          ///< a message of the bus (sim_bus_world.h)
     int under_way = 0;            ///< submitted to the living engine and not answered
     std::optional<Answer> final;  ///< the first answer that binds
     bool told_first = false;      ///< one that is no duplicate
@@ -49,6 +50,8 @@ public:
     void recognize(const RecordView& record);
     bool knows(const RecordView& record) const;
     Seq last() const { return Seq{lines_.size()}; }
+    /// Needs a seq that is not lost.
+    std::string_view line(Seq seq) const { return lines_.at(seq.value - 1); }
 
     /// An operator gave up from..to: what is left is all there is. The records up to `through`, if
     /// not seen yet, were decided on what is lost, and are taken as they come.

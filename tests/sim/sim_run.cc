@@ -56,7 +56,7 @@ public:
         : seed_(seed),
           options_(options),
           random_(seed ^ 0x6C696665),
-          mix_(drawn(seed, options.swarm, random_)),
+          mix_(draw_mix(options.swarm)),
           world_(seed, mix_, real, cache_directory),
           clients_(mix_, world_.model),
           report_(report) {
@@ -108,6 +108,7 @@ public:
         random_ = SimRandom(seed_ ^ 0x72657374);
         world_.trace("faults stop");
         world_.heal();
+        if (world_.bus != nullptr) world_.bus->heal();
         if (mix_.small_cache) {
             world_.trace("LMDB gets room");
             world_.settings.projection.map_bytes_max = 1u << 30;
@@ -134,12 +135,15 @@ public:
             for (const Request& request : world_.model.requests) {
                 if (request.final) continue;
                 all = false;
-                if (request.under_way > 0 || world_.told_early(request.number)) continue;
+                if (request.under_way > 0 || request.by_bus || world_.told_early(request.number))
+                    continue;
                 world_.submit(request.number);
             }
             go_on();
             world_.check();
-            if (all && world_.engine->idle() && !world_.rebuilding()) break;
+            if (all && world_.engine->idle() && !world_.rebuilding() &&
+                (world_.bus == nullptr || world_.bus->is_dry()))
+                break;
         }
         world_.history.check();
         world_.clock.advance(std::chrono::hours{24 * 3});  // every ttl, and every jump of the clock
@@ -157,9 +161,13 @@ public:
             must(world_.follower.catch_up(world_.model), "liveness",
                  "a follower does not reach the head");
         }
-        if (mix_.mirror) {
+        if (world_.mirror) {
             must(world_.mirror->catch_up(*world_.engine, world_.model), "liveness",
                  "Firestore's documents do not reach the head");
+        }
+        if (world_.bus != nullptr) {
+            must(world_.bus->catch_up(*world_.engine, world_.model, world_.history), "liveness",
+                 "not all is told on the bus");
         }
         close_cleanly();
     }
@@ -174,9 +182,9 @@ public:
     }
 
 private:
-    static Mix drawn(std::uint64_t seed, bool swarm, SimRandom& random) {
-        Mix mix = Mix::draw(swarm, random);
-        mix.draw_mirror(seed);
+    Mix draw_mix(bool of_swarm) {
+        Mix mix = Mix::draw(of_swarm, random_);
+        mix.draw_neighbours(seed_);
         return mix;
     }
 
@@ -375,10 +383,34 @@ private:
         world_.clock.advance(std::chrono::microseconds{random_.below(20'000)});
         if (random_.chance(mix_.slow_disk ? 30 : 75)) world_.commits.run();
         if (random_.chance(mix_.slow_disk ? 30 : 75)) world_.background.run();
+        if (world_.bus != nullptr) {
+            if (!report_.at_rest) publish_some(world_.bus->chance());
+            world_.bus->turn(*world_.engine);
+        }
         world_.engine->step();
         if (random_.chance(30)) world_.engine->step();
+        if (world_.bus != nullptr) world_.bus->settle();
         if (mix_.follower && random_.chance(50)) world_.step_follower(random_);
-        if (mix_.mirror && random_.chance(50)) world_.step_mirror(random_);
+        if (world_.mirror && random_.chance(50)) world_.step_mirror(random_);
+    }
+
+    /// Somebody on the bus; now and then once more, as a producer does that got no answer.
+    void publish_some(SimRandom& chance) {
+        if (!chance.chance(35)) return;
+        auto& requests = world_.model.requests;
+        for (std::uint64_t count = 1 + chance.below(3); count > 0; --count) {
+            const std::uint64_t old = requests.empty() ? 0 : chance.below(requests.size());
+            if (chance.chance(10) && old < requests.size() && requests[old].by_bus) {
+                world_.bus->publish(requests[old]);
+                continue;
+            }
+            requests.push_back(
+                clients_.some_request(chance, "bus-" + std::to_string(requests.size())));
+            requests.back().principal = "nats";
+            requests.back().by_bus = true;
+            world_.history.invoke(requests.back());
+            world_.bus->publish(requests.back());
+        }
     }
 
     void submit_some() {
@@ -401,7 +433,7 @@ private:
         const std::uint64_t newest = requests.size() - 1;
         const std::uint64_t back = random_.below(
             random_.chance(70) ? std::min<std::uint64_t>(12, newest + 1) : newest + 1);
-        world_.submit(newest - back);
+        if (!requests[newest - back].by_bus) world_.submit(newest - back);
     }
 
     // --- The end

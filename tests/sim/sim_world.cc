@@ -53,6 +53,7 @@ World::World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string c
       looks_(random.fork()) {
     if (mix.mirror) mirror = std::make_unique<Mirror>(disk, kPaths, seed);
     if (mix.agents) agents = std::make_unique<Agents>(clock, seed);
+    if (mix.bus) bus = std::make_unique<BusWorld>(disk, kPaths, seed);
     delete_cache();
 }
 
@@ -173,6 +174,7 @@ void World::leave() {
     state_reader_.reset();  // else it keeps alive what dies with the writer's process
     engine.reset();
     if (agents) agents->die();
+    if (bus != nullptr) bus->die();
     rebuilding_ = reloading_ = false;
     for (Request& request : model.requests) request.under_way = 0;
 }

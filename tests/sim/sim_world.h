@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "projection/state_reader.h"
 #include "tests/sim/sim_agents.h"
+#include "tests/sim/sim_bus_world.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_filesystem.h"
 #include "tests/sim/sim_follower.h"
@@ -87,6 +88,7 @@ public:
     History history;
     Follower follower;
     std::unique_ptr<Mirror> mirror;  ///< null: nothing is in Firestore
+    std::unique_ptr<BusWorld> bus;  ///< null: this life has none
     std::unique_ptr<Engine> engine;
     std::unique_ptr<Agents> agents;  ///< null: nobody comes by MCP
     std::function<void(const std::string&)> trace = [](const std::string&) {};
