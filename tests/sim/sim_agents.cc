@@ -204,6 +204,9 @@ void Agents::look(Engine& engine, const Model& model, bool whole, bool lax) {
     for (Agent& agent : process_->agents) {
         take_lines(agent);
         agent.sure = agent.sure && whole;
+        // What was shown before its sync and is not shown any more.
+        if (lax && std::ranges::find(agent.heard, Seq{}, &std::pair<std::string, Seq>::second) != agent.heard.end())
+            agent.sure = false;
         if (agent.sure) check_told(agent, model, as_of);
         agent.heard.clear();
         if (!whole) continue;
