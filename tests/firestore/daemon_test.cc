@@ -3,142 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <thread>
 
-#include "projection/firestore/documents.h"
-#include "tests/adapters/temporary_directory.h"
-#include "tests/daemon/daemon_process.h"
-#include "tests/firestore/emulator.h"
-#include "tests/places.h"
+#include "tests/firestore/documented.h"
 
 namespace se::test {
-namespace {
-
-using namespace std::chrono_literals;
-using firestore::Document;
-
-// A breaker that has opened lets nothing through for 30 s.
-constexpr auto kPatience = 120s;
-
-std::string text_of(const Json& json, std::string_view name) {
-    const Json* const member = json.find(name);
-    return member != nullptr && member->is_string() ? member->string() : "";
-}
-
-std::int64_t number_of(const Json& json, std::string_view name) {
-    const Json* const member = json.find(name);
-    REQUIRE_MESSAGE(member != nullptr, name << " is not in " << to_text(json));
-    REQUIRE(member->is_integer());
-    return member->integer();
-}
-
-/// An emulator and a daemon that is told of it as the platform tells its services.
-struct Documented {
-    Emulator emulator;
-    TemporaryDirectory folder;
-    std::unique_ptr<DaemonProcess> daemon;
-
-    void start(std::vector<std::string> arguments = {}) {
-        arguments.insert(arguments.end(), {"--set", "firestore.timeout=2s"});
-        daemon = std::make_unique<DaemonProcess>(
-            DaemonProcess::Options{.data = folder.path() + "/data",
-                                   .arguments = std::move(arguments),
-                                   .environment = {"FIRESTORE_EMULATOR_HOST=" + emulator.address()},
-                                   .policy = "allowedKeys: [\"a.*\"]\nrules: []\n"});
-        daemon->start();
-    }
-
-    int propose(const std::string& proposal) {
-        HttpClient client = daemon->tcp();
-        const auto answer = client.post("/v1/mutations", proposal);
-        REQUIRE(answer);
-        return answer->status;
-    }
-    Json operator_status() {
-        HttpClient client = daemon->socket();
-        const auto answer = client.get("/v1/operator/status");
-        REQUIRE(answer);
-        return json_of(answer->body);
-    }
-    Json status() {
-        HttpClient client = daemon->socket();
-        const auto answer = client.get("/v1/operator/firestore");
-        REQUIRE(answer);
-        REQUIRE_MESSAGE(answer->status == 200, answer->body);
-        return json_of(answer->body);
-    }
-    double metric(const std::string& name) {
-        HttpClient client = daemon->tcp();
-        const auto answer = client.get("/metrics");
-        REQUIRE(answer);
-        const std::string begin = "\nstate_engine_firestore_" + name + " ";
-        const std::size_t at = answer->body.find(begin);
-        REQUIRE_MESSAGE(at != std::string::npos, name);
-        return std::stod(answer->body.substr(at + begin.size()));
-    }
-    template <class Condition>
-    Json wait_for(std::string_view what, Condition condition) {
-        const auto until = std::chrono::steady_clock::now() + kPatience;
-        for (;;) {
-            Json now = status();
-            if (condition(now)) return now;
-            REQUIRE_MESSAGE(std::chrono::steady_clock::now() < until,
-                            what << " does not come: " << to_text(now));
-            std::this_thread::sleep_for(20ms);
-        }
-    }
-    /// All that is durable is there.
-    Json wait_until_followed() {
-        return wait_for("the end", [](const Json& now) {
-            return text_of(now, "phase") == "following" && number_of(now, "lag") == 0;
-        });
-    }
-
-    std::vector<Document> documents(std::string_view collection) {
-        const auto store = emulator.open("state-engine");
-        const auto all = store->list({.collection = std::string(collection), .limit = 1000});
-        REQUIRE_MESSAGE(all.has_value(), all.error().text);
-        return *all;
-    }
-    /// Each entry has its document and each document its entry; what both say is the same.
-    void must_be_the_state() {
-        HttpClient client = daemon->tcp();
-        const auto answer = client.get("/v1/state?prefix=&limit=1000");
-        REQUIRE(answer);
-        const Json body = json_of(answer->body);
-        const auto& entries = body.find("entries")->array();
-        const auto all = documents("state");
-        REQUIRE(all.size() == entries.size());
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            CAPTURE(all[i].path);
-            CHECK(all[i].id() == text_of(entries[i], "key"));
-            for (const char* name :
-                 {"value", "version", "seq", "updatedAt", "updatedBy", "ttl", "metadata"}) {
-                CAPTURE(name);
-                const firestore::Value* const field = firestore::find(all[i].fields, name);
-                REQUIRE(field != nullptr);
-                CHECK(*firestore::json_of(*field) == *entries[i].find(name));
-            }
-        }
-    }
-    /// mutation_log holds just these, each with its status.
-    void must_be_the_log(const std::vector<std::pair<std::string, std::string>>& wanted) {
-        std::vector<std::pair<std::string, std::string>> found;
-        for (const Document& document : documents("mutation_log")) {
-            const firestore::Value* const status = firestore::find(document.fields, "status");
-            REQUIRE(status != nullptr);
-            REQUIRE(status->as<std::string>() != nullptr);
-            found.emplace_back(document.id(), *status->as<std::string>());
-        }
-        auto sorted = wanted;
-        std::ranges::sort(sorted);
-        CHECK(found == sorted);
-    }
-};
-
-}  // namespace
 
 TEST_CASE(
     "the daemon keeps state and log as documents, and after a stop and a kill -9 goes on behind "
@@ -291,16 +159,7 @@ TEST_CASE("statectl finds an edited, a deleted and a foreign document, and heals
         CHECK(world.propose(set_text("a.k" + std::to_string(i), std::to_string(i))) == 200);
     world.wait_until_followed();
     const auto statectl = [&](const std::string& words) {
-        const std::string command = bin_dir() + "/statectl --data " + world.daemon->data() +
-                                    " firestore " + words + " 2>/dev/null";
-        FILE* const pipe = ::popen(command.c_str(), "r");
-        REQUIRE(pipe != nullptr);
-        std::string out;
-        std::array<char, 4096> bytes{};
-        while (const std::size_t got = std::fread(bytes.data(), 1, bytes.size(), pipe))
-            out.append(bytes.data(), got);
-        const int status = ::pclose(pipe);
-        return std::pair(WIFEXITED(status) ? WEXITSTATUS(status) : -1, out);
+        return world.statectl("firestore " + words);
     };
     CHECK(statectl("status").first == 0);
     CHECK(statectl("diff") == std::pair(0, std::string()));

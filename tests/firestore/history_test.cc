@@ -70,9 +70,10 @@ TEST_CASE("55,688 proposals of a real history are documents as Google's own clie
     CHECK(run_shell(statectl + "firestore diff").exit == 0);
     const std::string list = folder.path() + "/list";
     REQUIRE(run_shell(statectl + "list -o jsonl >" + list).exit == 0);
-    const Said read = run_shell(source_dir() + "/tests/firestore/read_documents.sh " + bin_dir() +
-                                "/../firestore-client " + emulator.address() + " state-engine " +
-                                list + " " + std::to_string(kProposals) + " 2>&1");
+    const Said read =
+        run_shell(source_dir() + "/tests/firestore/client.sh " + bin_dir() +
+                  "/../firestore-client " + emulator.address() + " read_documents state-engine " +
+                  list + " " + std::to_string(kProposals) + " 2>&1");
     std::cout << read.out;
     if (read.exit != kSkip) CHECK_MESSAGE(read.exit == 0, read.out);
     CHECK(daemon.stop() == 0);

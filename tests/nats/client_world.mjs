@@ -25,6 +25,7 @@ export class World {
     this.server = server;
     this.folder = mkdtempSync(join(tmpdir(), 'se-nats-'));
     this.children = [];
+    this.environment = {}; // of daemons, beside the server's url
   }
 
   async startServer() {
@@ -47,7 +48,7 @@ export class World {
     writeFileSync(`${data}.yaml`, policy);
     const words = Object.entries({ 'nats.prefix': 'local.', ...settings }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
     const child = spawn(join(this.bin, 'state-engine'), ['--data', data, '--port', '0', '--config', `${data}.yaml`, ...words],
-      { env: { NATS_URL: this.url }, stdio: ['ignore', 'ignore', 'pipe'] });
+      { env: { NATS_URL: this.url, ...this.environment }, stdio: ['ignore', 'ignore', 'pipe'] });
     this.children.push(child);
     const daemon = { child, data, log: '' };
     const port = await new Promise((resolve, reject) => {
