@@ -45,7 +45,9 @@ bool read_outcome(const Json& json, Imported* imported) {
     imported->accepted = status == "accepted";
     if (imported->accepted) return true;
     imported->message = text_of(json, "error");
-    imported->code = code_from_text(text_of(json, "code")).value_or(code_of_error(imported->message));
+    const std::string code = text_of(json, "code");
+    imported->code = code.empty() ? code_of_error(imported->message)
+                                  : code_from_text(code).value_or(Code::none);
     return status == "rejected";
 }
 

@@ -297,7 +297,7 @@ TEST_CASE("what is no document of an engine is named with its reason") {
     REQUIRE(it.bad.size() == 6);
     CHECK(it.bad[0] == "odd: committedAt is no text of a time");
     CHECK(it.bad[1] == "when: status is neither accepted nor rejected");
-    CHECK(it.bad[2].starts_with("a key: key"));
+    CHECK(it.bad[2].starts_with("a key: "));
     CHECK(it.bad[3] == "a.version: version is no whole number from 1 on");
     CHECK(it.bad[4] == "b.ttl: ttl is neither null nor a number of seconds");
     CHECK(it.bad[5] == "d.nan: no JSON");
