@@ -146,6 +146,14 @@ private:
                           "Version mismatch: expected " + std::to_string(*op.expected_version) +
                               ", found " + std::to_string(found));
         }
+        if (caller_.imported && touched->before != Version{}) {
+            decision_.found = found;
+            return refuse(Code::version_conflict, op.key,
+                          touched->was_live
+                              ? "Version mismatch: expected 0, found " + std::to_string(found)
+                              : "the key was deleted here at version " +
+                                    std::to_string(touched->before.value));
+        }
         touched->change.op = op.kind;
         change(op, std::move(outcome.value), entry);
         return Ok{};
@@ -205,7 +213,8 @@ private:
         const std::string cause = cause_of(proposal_, caller_);
         for (Touched& touched : touched_) {
             Entry& entry = touched.change.entry;
-            entry.version = touched.before.next();
+            entry.version =
+                caller_.imported ? caller_.imported->version : touched.before.next();
             entry.seq = Seq{};
             if (!entry.deleted) {
                 entry.updated_at = now_;
@@ -220,6 +229,7 @@ private:
 
     Status fire_rules() {
         const RuleSet& rules = *policy_.rules;
+        if (caller_.imported) return Ok{};
         if (std::ranges::none_of(decision_.changes, [&](const Decision::Change& change) {
                 return rules.looks_at(change.key);
             }))
@@ -324,6 +334,21 @@ std::vector<Body::EntryMembers> entries_of(const Decision& decision, const Body&
 }
 
 }  // namespace
+
+Caller caller_of_import(ParsedImport& parsed, Caller importer) {
+    SE_ASSERT(parsed.proposal);
+    auto cause = parse_json(parsed.cause);
+    SE_ASSERT(cause && cause->is_object());
+    if (!parsed.principal.empty()) {
+        cause->set("by", importer.principal);  // the record's principal is whose id it is
+        importer.principal = importer.actor = parsed.principal;
+    }
+    if (!parsed.proposal->actor.empty()) importer.actor = parsed.proposal->actor;
+    importer.door = parsed.door;
+    importer.cause = to_text(*cause);
+    importer.imported = std::move(parsed.imported);
+    return importer;
+}
 
 Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& view,
                         const Policy& policy, Time now) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/answer.h"
+#include "engine/intake/imported.h"
 #include "engine/intake/proposal.h"
 #include "engine/policy/policy.h"
 #include "engine/policy/principals.h"
@@ -33,6 +34,7 @@ struct Caller {
     std::string claim;               ///< JSON object: identity claimed and not believed; or empty
     std::string cause;               ///< JSON object, or empty
     bool exempt = false;             ///< expiry: no policy, no rate
+    std::optional<Imported> imported = {};  ///< what another engine had decided
     /// What it may do. Null: the engine itself and whoever holds the store in their hands; all keys, no
     /// scopes. Every door that lets others in sets it.
     PrincipalPtr rights = {};
@@ -45,6 +47,9 @@ struct Caller {
         return rights != nullptr && rights->may_speak_for(named);
     }
 };
+
+/// Who stands for what an import says, for `importer` who has it in hand.
+Caller caller_of_import(ParsedImport& parsed, Caller importer);
 
 struct Decision {
     struct Change {
@@ -75,6 +80,8 @@ struct Decision {
 /// - What a delete leaves is an entry with `deleted` and a version, all else empty.
 /// - With an accepted basis, `cause` is the caller's with a member `basis`.
 /// - A deadline is recorded whether it is enforced or not.
+/// - An imported entry is taken only of a key that was never here: it begins at the version that it had
+///   (E3 holds from there on), and fires no rules: the other engine has fired its own.
 /// - The policy's rules see the state as of the record, its own changes included. They block nothing.
 Result<Decision> decide(const Proposal& proposal, const Caller& caller, View& view, const Policy& policy,
                         Time now);

@@ -123,8 +123,10 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     Identity identity = identity_for(proposal, caller);
     if (waiting.named_by_client) {
         auto known = look_up(identity);
-        if (known && *known == Known::other_content && caller.door == kBusDoor) {
-            // Producers there reuse ids: other content is another proposal, known by both together.
+        if (known && *known == Known::other_content &&
+            (caller.door == kBusDoor || caller.imported)) {
+            // Producers there reuse ids: other content is another proposal, known by both together. In
+            // the log of another engine the later one has taken the place of the first.
             identity.key = reused_identity(identity);
             known = look_up(identity);
         }
@@ -144,6 +146,8 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
         if (*known != Known::no) return take_again(waiting, identity, *known);
     }
 
+    if (caller.imported && caller.imported->what == Imported::What::mutation)
+        return take_past(waiting, identity, now);
     const auto shown = snapshot();
     if (!shown) {
         answer_now(waiting, unavailable(proposal.id, "damaged", shown.error().text));
@@ -156,6 +160,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
         return Taken::yes;
     }
 
+    if (caller.imported && !decision->accepted) return leave_out(waiting, *decision);
     Item item;
     const RecordPlace place = next_place();
     item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now, place);
@@ -168,16 +173,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     }
     item.bytes = waiting.bytes;
     const Taken taken = append(item, std::move(decision->changes));
-    if (taken == Taken::too_large) {
-        return refuse(waiting,
-                      Refusal{.code = Code::too_large,
-                              .message = "its record would be longer than " +
-                                         std::to_string(kRecordBytesMax) + " bytes",
-                              .pointer = "",
-                              .id = proposal.id,
-                              .key = proposal.ops[0].key},
-                      now);
-    }
+    if (taken == Taken::too_large) return refuse_too_large(waiting, now);
     if (taken != Taken::yes) return taken;
     building.items.back().done = std::move(waiting.done);
     if (!decision->fired.empty()) {
@@ -185,6 +181,18 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
         derived.begin(decision->fired, place, caller.trace);
     }
     return taken;
+}
+
+Engine::State::Taken Engine::State::refuse_too_large(Waiting& waiting, Time now) {
+    const auto& proposal = std::get<Proposal>(waiting.what);
+    return refuse(waiting,
+                  Refusal{.code = Code::too_large,
+                          .message = "its record would be longer than " +
+                                     std::to_string(kRecordBytesMax) + " bytes",
+                          .pointer = "",
+                          .id = proposal.id,
+                          .key = proposal.ops[0].key},
+                  now);
 }
 
 Identity Engine::State::identity_for(const Proposal& proposal, const Caller& caller) const {
@@ -273,6 +281,10 @@ Engine::State::Taken Engine::State::take_refusal(Waiting& waiting, Time now) {
 
 /// Says no without binding an id: journaled while the caller's budget lasts, then only counted.
 Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, Time now) {
+    if (waiting.caller.imported) {
+        answer_now(waiting, answer_of(std::move(refusal)));
+        return Taken::yes;
+    }
     // Of a message nobody waits for the answer: without a record it would vanish.
     if (waiting.caller.door == kBusDoor || may_journal_refusal(waiting.caller.principal, now)) {
         Item item;

@@ -136,10 +136,14 @@ struct Engine::State {
     void expire(Time now);
     Taken take(Waiting& waiting, Time now);
     Taken take_proposal(Waiting& waiting, Time now);
+    // engine_import.cc
+    Taken leave_out(Waiting& waiting, const Decision& decision);
+    Taken take_past(Waiting& waiting, const Identity& identity, Time now);
     Taken take_refusal(Waiting& waiting, Time now);
     Taken take_note(Waiting& waiting, Time now);
     Taken take_policy(Waiting& waiting, Time now);
     Taken refuse(Waiting& waiting, Refusal&& refusal, Time now);
+    Taken refuse_too_large(Waiting& waiting, Time now);
 
     enum class Known : std::uint8_t { no, answered, in_flight, other_content };
     Identity identity_for(const Proposal& proposal, const Caller& caller) const;

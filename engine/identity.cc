@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "engine/intake/imported.h"
 #include "journal/base/json.h"
 #include "journal/body.h"
 
@@ -43,17 +44,23 @@ Answer outcome_of(const RecordView& record) {
     answer.id = record.id;
     answer.seq = record.seq;
     answer.epoch = record.epoch;
-    if (record.kind == Kind::accepted) {
+    const std::optional<Imported> past = past_of(record);
+    if (record.kind == Kind::accepted || (past && past->accepted)) {
         answer.status = Answer::Status::accepted;
         answer.changes.reserve(record.changes.size());
         for (const RecordView::Change& change : record.changes) {
             answer.changes.push_back({.key = std::string(change.key),
                                       .version = change.version,
-                                      .deleted = change.op == "delete"});
+                                      .deleted = change.op == "delete" && !past});
         }
         return answer;
     }
     answer.status = Answer::Status::rejected;
+    if (past) {
+        answer.code = past->code;
+        answer.message = past->message;
+        return answer;
+    }
     answer.code = code_from_text(record.code).value_or(Code::not_found);
     // Erased, or not to be read: the code is in the head and stands without its text.
     if (const auto body = parse_body(record.body)) answer.message = body->message;

@@ -91,6 +91,7 @@ Result<Caller> caller_of(const RecordView& record, const Body& body) {
     caller.claim = body.claim;
     caller.exempt = record.door == kExpiryDoor;
     caller.cause = record.cause;
+    caller.imported = entry_of_cause(record.door, record.cause);
     if (record.kind != Kind::accepted || body.basis.empty()) return caller;
     SE_TRY(cause, parse_json(record.cause, kJsonDepthTrusted));
     cause.erase("basis");  // the decision adds it

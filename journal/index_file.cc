@@ -75,6 +75,8 @@ bool binds_id(const RecordView& record) {
         case Kind::held:
         case Kind::vote:
             return true;
+        case Kind::event:
+            return !record.content.empty();
         case Kind::rejected:
             return record.code != "malformed" && record.code != "too_large" &&
                    record.code != "rate_limited" && record.code != "unavailable" &&
@@ -112,7 +114,7 @@ Hash16 identity_hash(std::string_view scope, std::string_view id) {
 }
 
 std::string_view scope_of(std::string_view door, std::string_view principal) {
-    return door == "nats" ? door : principal;
+    return door == "nats" || door == "firestore" ? door : principal;
 }
 
 Result<SegmentIndex> build_index(FileSystem& files, const StorePaths& paths, Seq first,

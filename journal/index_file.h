@@ -26,9 +26,9 @@ struct IndexEntry {
 };
 
 /// 16 bytes that stand for (scope, id): SHA-256 of scope ‖ 0x00 ‖ id, first half. The scope of an identity is
-/// the principal, or "nats" for all of that door.
+/// the principal, or "nats" for all of that door and "firestore" for all that is imported.
 Hash16 identity_hash(std::string_view scope, std::string_view id);
-/// The scope of a record: door "nats" is one scope, else its principal.
+/// The scope of a record: doors "nats" and "firestore" are one scope each, else its principal.
 std::string_view scope_of(std::string_view door, std::string_view principal);
 
 /// A rolled segment's index: binary, little-endian, drawn in index_file.cc and docs/formats.md; ends

@@ -56,7 +56,9 @@ Status Folder::fold(const RecordView& record, const Apply& apply) {
 }
 
 std::optional<Identity> identity_of(const RecordView& record) {
-    if (record.kind != Kind::accepted && record.kind != Kind::rejected) return std::nullopt;
+    if (record.kind != Kind::accepted && record.kind != Kind::rejected &&
+        record.kind != Kind::event)
+        return std::nullopt;
     if (record.id.empty() || record.content.empty()) return std::nullopt;
     if (record.kind == Kind::rejected &&
         std::ranges::find(kBindsNoId, record.code) != kBindsNoId.end())

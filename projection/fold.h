@@ -26,8 +26,8 @@ private:
     PostImages images_;  // memory reused from record to record
 };
 
-/// The identity that a record binds for ever, if it binds one: accepted and rejected records with
-/// an id and a content do, except refusals that pass (DESIGN 4: malformed, too_large, rate_limited,
+/// The identity that a record binds for ever, if it binds one: accepted, rejected and event records
+/// with an id and a content do, except refusals that pass (DESIGN 4: malformed, too_large, rate_limited,
 /// unavailable, id_reused).
 struct Identity {
     Hash16 key;  ///< identity_hash(scope, id)

@@ -40,6 +40,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/operator/rebuild", Access::principal, post_operator_rebuild, kScopeOperate},
     {"POST", "/v1/operator/repair", Access::principal, post_operator_repair, kScopeOperate},
     {"POST", "/v1/operator/note", Access::principal, post_operator_note, kScopeOperate},
+    {"POST", "/v1/operator/import", Access::principal, post_operator_import, kScopeOperate},
     {"GET", "/v1/operator/followers", Access::principal, get_followers, kScopeOperate},
     {"GET", "/v1/operator/deadletters", Access::principal, get_dead_letters, kScopeOperate},
     {"GET", "/v1/operator/deadletters/{key}", Access::principal, get_dead_letter, kScopeOperate},

@@ -107,6 +107,7 @@ void post_operator_reload(ApiCore& core, Exchange&& exchange);
 void post_operator_rebuild(ApiCore& core, Exchange&& exchange);
 void post_operator_repair(ApiCore& core, Exchange&& exchange);
 void post_operator_note(ApiCore& core, Exchange&& exchange);
+void post_operator_import(ApiCore& core, Exchange&& exchange);  // mutations.cc
 void get_followers(ApiCore& core, Exchange&& exchange);  // followers.cc
 void get_dead_letters(ApiCore& core, Exchange&& exchange);
 void get_dead_letter(ApiCore& core, Exchange&& exchange);

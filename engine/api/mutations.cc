@@ -1,4 +1,5 @@
-// POST /v1/mutations: one proposal, or a proposal a line.
+// POST /v1/mutations: one proposal, or a proposal a line. POST /v1/operator/import: what another
+// engine had, a line each.
 
 #include <charconv>
 #include <deque>
@@ -97,12 +98,28 @@ void propose(ApiCore& core, std::string_view text, Caller&& caller,
     core.engine->submit(std::move(proposal), std::move(caller), std::move(done));
 }
 
+/// A line of an import. What never took shape is answered and not journaled: doing an import again
+/// must journal nothing.
+void take_over(ApiCore& core, std::string_view text, Caller&& caller, Engine::Done done) {
+    if (core.engine == nullptr) return done(no_engine(core, ""));
+    ParsedImport parsed = parse_import(text, core.engine->policy().limits);
+    if (!parsed.proposal)
+        return done({.id = std::move(parsed.refusal.id),
+                     .code = parsed.refusal.code,
+                     .message = std::move(parsed.refusal.message),
+                     .pointer = std::move(parsed.refusal.pointer)});
+    Caller stands = caller_of_import(parsed, std::move(caller));
+    core.engine->submit(*std::move(parsed.proposal), std::move(stands), std::move(done));
+}
+
 /// Proposals, one a line, answered one a line in the same order. Lines are taken from the body only as
 /// fast as the client reads its answers.
 class ProposalLines final : public BodyStream, public std::enable_shared_from_this<ProposalLines> {
 public:
-    ProposalLines(ApiCore& core, std::string body, Caller caller, bool dry_run)
-        : core_(core), body_(std::move(body)), caller_(std::move(caller)), dry_run_(dry_run) {}
+    /// What each line is, and what becomes of it.
+    using Take = std::function<void(std::string_view line, Caller&& caller, Engine::Done done)>;
+    ProposalLines(std::string body, Caller caller, Take take)
+        : body_(std::move(body)), caller_(std::move(caller)), take_(std::move(take)) {}
 
     void pull(std::string& out, std::size_t bytes_max) override {
         const std::size_t limit = out.size() + bytes_max;
@@ -135,10 +152,9 @@ private:
             if (line.find_first_not_of(" \t") == line.npos) continue;
             const std::uint64_t number = first_ + answers_.size();
             answers_.emplace_back();
-            propose(core_, line, Caller(caller_), std::nullopt, dry_run_,
-                    [weak = weak_from_this(), number](Answer&& answer) {
-                        if (const auto self = weak.lock()) self->answered(number, answer);
-                    });
+            take_(line, Caller(caller_), [weak = weak_from_this(), number](Answer&& answer) {
+                if (const auto self = weak.lock()) self->answered(number, answer);
+            });
         }
     }
 
@@ -151,10 +167,9 @@ private:
         if (number == first_) wake();
     }
 
-    ApiCore& core_;
     std::string body_;
     Caller caller_;
-    bool dry_run_;
+    Take take_;
     std::size_t position_ = 0;
     std::uint64_t first_ = 0;  // number of the line that answers_ starts with
     std::deque<Line> answers_;
@@ -188,12 +203,36 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
         }
         exchange.reply({.content_type = "application/x-ndjson",
                         .stream = std::make_shared<ProposalLines>(
-                            core, std::move(exchange.request.body), std::move(exchange.caller),
-                            dry_run)});
+                            std::move(exchange.request.body), std::move(exchange.caller),
+                            [&core, dry_run](std::string_view line, Caller&& caller,
+                                             Engine::Done done) {
+                                propose(core, line, std::move(caller), std::nullopt, dry_run,
+                                        std::move(done));
+                            })});
         return;
     }
     propose(core, exchange.request.body, std::move(exchange.caller), version, dry_run,
             answered);
+}
+
+void post_operator_import(ApiCore& core, Exchange&& exchange) {
+    if (auto known = exchange.query.only({}); !known)
+        return reply_problem(exchange.reply, malformed(known.error()));
+    // An import speaks for everybody, of any key.
+    if (const auto& rights = exchange.caller.rights;
+        rights != nullptr && !(rights->read.matches_all() && rights->write.matches_all() &&
+                               rights->speaks_for.matches_all()))
+        return reply_problem(exchange.reply,
+                             {.status = 403,
+                              .code = Code::actor_not_permitted,
+                              .message = "an import is for who may read and write every key and speak for everybody"});
+    exchange.reply(
+        {.content_type = "application/x-ndjson",
+         .stream = std::make_shared<ProposalLines>(
+             std::move(exchange.request.body), std::move(exchange.caller),
+             [&core](std::string_view line, Caller&& caller, Engine::Done done) {
+                 take_over(core, line, std::move(caller), std::move(done));
+             })});
 }
 
 }  // namespace se

@@ -11,6 +11,7 @@
 #include "journal/base/json.h"
 #include "journal/base/time_text.h"
 #include "tools/statectl/door.h"
+#include "tools/statectl/firestore_source.h"
 #include "tools/statectl/line_source.h"
 #include "tools/statectl/no_options.h"
 #include "tools/statectl/reads.h"
@@ -100,7 +101,11 @@ Outcome<int> drop_letter(Context& context, const LetterOptions& options) {
 struct DiffOptions {
     std::string file;
     bool values_only = false;
+    bool firestore = false;
+    FirestorePlace place;
 };
+
+using Documents = std::map<std::string, Json, std::less<>>;
 
 /// What the original keeps of a key, and we must have alike. Times are of whoever wrote; they
 /// differ.
@@ -143,17 +148,42 @@ std::string difference(const Json& ours, const Json& theirs, bool values_only) {
     return text;
 }
 
-Outcome<int> shadow_diff(Context& context, const DiffOptions& options) {
-    std::map<std::string, Json, std::less<>> theirs;
-    SE_TRY(lines, LineSource::open(context, options.file));
+Outcome<Ok> hold(Documents& documents, std::string key, Json document) {
+    if (documents.size() == kKeysHeldMax)
+        return Failure(kUsage, fmt::format("more than {} documents", kKeysHeldMax));
+    documents.insert_or_assign(std::move(key), std::move(document));
+    return Ok{};
+}
+
+Outcome<Documents> documents_of_file(Context& context, const std::string& file) {
+    Documents documents;
+    SE_TRY(lines, LineSource::open(context, file));
     for (;;) {
         SE_TRY(line, lines->next());
-        if (!line) break;
+        if (!line) return documents;
         SE_TRY(document, document_of(*line));
-        if (theirs.size() == kKeysHeldMax)
-            return Failure(kUsage, fmt::format("more than {} documents", kKeysHeldMax));
-        theirs.insert_or_assign(std::move(document.first), std::move(document.second));
+        SE_TRY_OK(hold(documents, std::move(document.first), std::move(document.second)));
     }
+}
+
+/// One that no JSON can say is an empty one: it differs in all that it should have.
+Outcome<Documents> documents_of_firestore(const FirestorePlace& place) {
+    Documents documents;
+    SE_TRY(source, FirestoreSource::open(place, {"state"}));
+    for (;;) {
+        SE_TRY(item, source->next());
+        if (!item) return documents;
+        if (!item->data) complain(fmt::format("state/{}: {}", item->id, item->bad));
+        SE_TRY_OK(hold(documents, std::move(item->id),
+                       item->data ? *std::move(item->data) : Json(Json::Object{})));
+    }
+}
+
+Outcome<int> shadow_diff(Context& context, const DiffOptions& options) {
+    if (options.firestore == !options.file.empty())
+        return Failure(kUsage, "shadow diff takes either FILE or --firestore");
+    SE_TRY(theirs, options.firestore ? documents_of_firestore(options.place)
+                                     : documents_of_file(context, options.file));
     Items items(context.form(), {"KEY", "DIFFERENCE", "WHAT"}, [](const Json& item) {
         return Cells{cell(item, "key"), cell(item, "difference"), cell(item, "what")};
     });
@@ -175,7 +205,7 @@ Outcome<int> shadow_diff(Context& context, const DiffOptions& options) {
             tell(key, "different", what);
         theirs.erase(found);
     }));
-    for (const auto& [key, document] : theirs) tell(key, "missing", "only in the export");
+    for (const auto& [key, document] : theirs) tell(key, "missing", "only in the original");
     items.finish();
     remark(fmt::format("{} keys are in both, {} differ", compared, items.count()));
     return items.count() == 0 ? kOk : kDamage;
@@ -207,14 +237,18 @@ void add_bus(CommandLine& line) {
     shadow->require_subcommand(1);
     auto options = std::make_shared<DiffOptions>();
     CLI::App* diff = line.add(shadow, "diff",
-                              "Compare the state with an exported copy of the original's documents",
+                              "Compare the state with the original's documents",
                               "  statectl shadow diff state.jsonl\n"
                               "  statectl shadow diff --values-only - <state.jsonl.gz\n"
                               "Each line of the file is a document: {\"key\": …, \"value\": …, "
                               "\"version\": …, \"ttl\": …,\n"
                               "\"updatedBy\": …, \"metadata\": …}, gzip and zstd understood. The "
-                              "exit code is 4 when something differs.");
-    diff->add_option("FILE", options->file, "The export, JSON Lines; - is stdin")->required();
+                              "exit code is 4 when something differs. With --firestore they are read "
+                              "from the original's project:\n"
+                              "  statectl shadow diff --firestore --project my-project");
+    diff->add_option("FILE", options->file, "The export, JSON Lines; - is stdin");
+    diff->add_flag("--firestore", options->firestore, "Read them where the original keeps them");
+    add_place_flags(diff, options->place);
     diff->add_flag("--values-only", options->values_only,
                    "Compare values only: for a shadow that began later than the original");
     line.on(diff, options, shadow_diff);

@@ -20,6 +20,13 @@ Told told_of(Answer&& answer) {
     return told;
 }
 
+Answer answer_of_refusal(const Refusal& refusal) {
+    return {.id = refusal.id,
+            .code = refusal.code,
+            .message = refusal.message,
+            .pointer = refusal.pointer};
+}
+
 class DaemonDecider final : public Decider {
 public:
     explicit DaemonDecider(Door door) : door_(std::move(door)) {}
@@ -72,7 +79,7 @@ public:
             return true;
         };
         SE_TRY(reply, door_.stream({.method = "POST",
-                                    .target = "/v1/mutations",
+                                    .target = imports_ ? "/v1/operator/import" : "/v1/mutations",
                                     .headers = {{"Content-Type", "application/x-ndjson"}},
                                     .body = std::exchange(body_, {})},
                                    kAnswerPatience, take));
@@ -170,6 +177,7 @@ private:
 
     Outcome<Ok> submit(const std::string& line, std::string_view door, Engine::Done done) {
         Engine& engine = embedded_->engine();
+        if (imports_) return take_over(line, std::move(done));
         ParsedProposal parsed = parse_proposal(line, engine.policy().limits);
         if (!parsed.proposal) {
             engine.refuse(std::move(parsed.refusal), embedded_->caller("", door), std::move(done));
@@ -177,6 +185,19 @@ private:
             Caller caller = embedded_->caller(parsed.proposal->actor, door);
             engine.submit(std::move(*parsed.proposal), std::move(caller), std::move(done));
         }
+        return Ok{};
+    }
+
+    Outcome<Ok> take_over(const std::string& line, Engine::Done done) {
+        Engine& engine = embedded_->engine();
+        ParsedImport parsed = parse_import(line, engine.policy().limits);
+        if (!parsed.proposal) {
+            // Not journaled: doing an import again must journal nothing.
+            done(answer_of_refusal(parsed.refusal));
+            return Ok{};
+        }
+        Caller caller = caller_of_import(parsed, embedded_->caller(""));
+        engine.submit(*std::move(parsed.proposal), std::move(caller), std::move(done));
         return Ok{};
     }
 

@@ -35,10 +35,16 @@ public:
     virtual Outcome<Ok> refuse(std::uint64_t number, Refusal refusal, const OnTold& on_told) = 0;
     virtual Outcome<Ok> finish(const OnTold& on_told) = 0;
 
+    /// From now on the lines of propose() are those of an import (engine/intake/imported.h).
+    void take_imports() { imports_ = true; }
+
     /// Leaves a note about an import.
     virtual Outcome<Ok> note_import(const std::string& id, const std::string& body_json) = 0;
     /// Lets go of the store; the seq of the last record there is.
     virtual Outcome<Seq> close() = 0;
+
+protected:
+    bool imports_ = false;
 };
 
 /// The daemon if one answers, else an engine here, waiting for the store up to --wait.
@@ -52,6 +58,8 @@ public:
     static Outcome<std::unique_ptr<DryRun>> open(Context& context);
     virtual ~DryRun() = default;
     virtual Told decide(const std::string& proposal) = 0;
+    /// A line of an import.
+    virtual Told take_over(const std::string& line) = 0;
     virtual Seq as_of() const = 0;
 };
 

@@ -50,14 +50,30 @@ public:
 
     Told decide(const std::string& text) override {
         ParsedProposal parsed = parse_proposal(text, policy_.limits);
-        Answer answer = parsed.proposal ? judge(*parsed.proposal) : refused(parsed.refusal);
+        if (!parsed.proposal) return told_of_dry(refused(parsed.refusal));
+        Answer answer = judge(
+            *parsed.proposal,
+            {.principal = principal_,
+             .actor = parsed.proposal->actor.empty() ? principal_ : parsed.proposal->actor,
+             .door = "embedded"});
+        return told_of_dry(std::move(answer));
+    }
+
+    Told take_over(const std::string& line) override {
+        ParsedImport parsed = parse_import(line, policy_.limits);
+        if (!parsed.proposal) return told_of_dry(refused(parsed.refusal));
+        const Caller caller =
+            caller_of_import(parsed, {.principal = principal_, .actor = principal_, .door = ""});
+        return told_of_dry(judge(*parsed.proposal, caller));
+    }
+
+private:
+    static Told told_of_dry(Answer answer) {
         answer.dry_run = true;
         Told told{.answer = std::move(answer), .json = {}};
         append_answer_json(told.json, told.answer);
         return told;
     }
-
-private:
     static Answer refused(const Refusal& refusal) {
         return {.id = refusal.id,
                 .code = refusal.code,
@@ -68,11 +84,15 @@ private:
         return {.id = id, .code = Code::unavailable, .message = error.text, .reason = "damaged"};
     }
 
-    Answer judge(const Proposal& proposal) {
-        const Hash16 key = identity_hash(scope_of("embedded", principal_), proposal.id);
+    Answer judge(const Proposal& proposal, const Caller& caller) {
+        Hash16 key = identity_hash(scope_of(caller.door, caller.principal), proposal.id);
         const Hash16 content = content_of(secret_, proposal);
         if (!proposal.id.empty()) {
-            const auto known = bound_to(key);
+            auto known = bound_to(key);
+            if (known && *known && (*known)->content != content && caller.imported) {
+                key = reused_identity({key, content});
+                known = bound_to(key);
+            }
             if (!known) return unreadable(proposal.id, known.error());
             if (*known) {
                 if ((*known)->content == content) return first_outcome(proposal.id, (*known)->seq);
@@ -82,9 +102,10 @@ private:
                         .pointer = "/id"};
             }
         }
-        const Caller caller{.principal = principal_,
-                            .actor = proposal.actor.empty() ? principal_ : proposal.actor,
-                            .door = "embedded"};
+        if (caller.imported && caller.imported->what == Imported::What::mutation) {
+            bound_.insert_or_assign(key, Snapshot::Bound{content, Seq{}});
+            return {.id = proposal.id, .status = Answer::Status::accepted};
+        }
         auto decision = se::decide(proposal, caller, view_, policy_, context_.clock.wall());
         if (!decision) return unreadable(proposal.id, decision.error());
         if (!proposal.id.empty() && (decision->accepted || binds_identity(decision->code)))
@@ -94,6 +115,7 @@ private:
         if (!decision->accepted) {
             answer.code = decision->code;
             answer.message = decision->message;
+            if (caller.imported) add_current(decision->key, &answer);
             return answer;
         }
         answer.status = Answer::Status::accepted;
@@ -117,6 +139,12 @@ private:
         }
         for (Decision::Change& change : derived.changes) view_.put(change.key, std::move(change.entry));
         return answer;
+    }
+
+    void add_current(const std::string& key, Answer* answer) {
+        const auto found = view_.get(key);
+        if (!found || !*found || (*found)->deleted) return;
+        append_entry_json(answer->current.emplace(), key, **found);
     }
 
     Result<std::optional<Snapshot::Bound>> bound_to(const Hash16& key) {

@@ -1,4 +1,4 @@
-// firestore status|diff|heal|deadletters: the documents that a daemon keeps in Firestore. It has
+// firestore status|diff|heal|deadletters (import has a file of its own): the documents that a daemon keeps in Firestore. It has
 // the connection and is the one that writes there, so it is asked for all of this.
 
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 
 #include "tools/statectl/door.h"
 #include "tools/statectl/firestore_commands.h"
+#include "tools/statectl/firestore_import.h"
 #include "tools/statectl/no_options.h"
 #include "tools/statectl/terminal.h"
 
@@ -191,6 +192,8 @@ void add_firestore(CommandLine& line) {
                      "  statectl firestore status -o json\n"
                      "The exit code is 7 while there is trouble with them."),
             std::make_shared<NoOptions>(), firestore_status);
+
+    add_firestore_import(line, firestore);
 
     auto looked = std::make_shared<DriftOptions>();
     CLI::App* diff = line.add(

@@ -9,10 +9,8 @@
 
 #include "engine/intake/proposal.h"
 #include "journal/base/hash.h"
-#include "journal/head.h"
-#include "journal/store.h"
 #include "tools/statectl/decider.h"
-#include "tools/statectl/journal_search.h"
+#include "tools/statectl/parking.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -93,56 +91,6 @@ Outcome<Json> proposal_of(Context& context, const Entity& entity, const std::str
     return proposal;
 }
 
-/// Everything of the old store, out of the way of a new one: store.json last, since without it nobody knows
-/// whose history it is. Whatever stops this halfway is mended by doing it again.
-class Parking {
-public:
-    static Outcome<Parking> plan(Context& context) {
-        Parking parking(context);
-        const StorePaths paths = context.paths();
-        Epoch epoch;
-        if (const auto opener = last_opener(context.files, paths); opener && *opener)
-            epoch = (*opener)->epoch;
-        if (const auto head = read_head(context.files, paths.head()); head && *head)
-            epoch = std::max(epoch, (*head)->epoch);
-        const std::string plain = fmt::format("parked-{}", epoch.value);
-        parking.name_ = plain;
-        for (int i = 2;; ++i) {
-            SE_TRY(taken, context.files.exists(context.data + "/" + parking.name_));
-            if (!taken) break;
-            parking.name_ = fmt::format("{}-{}", plain, i);
-        }
-        for (const char* const name :
-             {"journal", "HEAD", "checkpoints", "followers", "dead-letters", "projection",
-              "store.json"}) {
-            SE_TRY(exists, context.files.exists(context.data + "/" + name));
-            if (exists) parking.names_.push_back(name);
-        }
-        return parking;
-    }
-
-    const std::string& name() const { return name_; }
-    const std::vector<std::string>& names() const { return names_; }
-
-    Outcome<Ok> carry_out() {
-        FileSystem& files = context_->files;
-        const std::string to = context_->data + "/" + name_;
-        SE_TRY_OK(files.make_directory(to));
-        for (const std::string& name : names_)
-            SE_TRY_OK(files.rename(context_->data + "/" + name, to + "/" + name));
-        SE_TRY_OK(files.sync_directory(to));
-        SE_TRY_OK(files.sync_directory(context_->data));
-        return Ok{};
-    }
-
-private:
-    explicit Parking(Context& context) : context_(&context) {}
-
-    Context* context_;
-    std::string name_;
-    std::vector<std::string> names_;
-};
-
 class Genesis {
 public:
     Genesis(Context& context, const GenesisOptions& options)
@@ -157,8 +105,14 @@ public:
         for (const Entity& entity : entities_) SE_TRY_OK(proposal_of(context_, entity, reason_));
         SE_TRY(exists, context_.files.exists(context_.paths().store_file()));
         if (options_.force && exists) {
-            SE_TRY(go_on, begin_anew());
-            if (!go_on) return finish(Seq{});
+            SE_TRY(decider, begin_anew(context_, "import --genesis --force",
+                                       fmt::format("{} entities", entities_.size()),
+                                       options_.dry_run, options_.yes));
+            if (!decider) {
+                counts_.imported = entities_.size();
+                return finish(Seq{});
+            }
+            decider_ = std::move(decider);
         } else if (options_.dry_run) {
             return run_dry();
         } else {
@@ -185,43 +139,6 @@ public:
     }
 
 private:
-    /// --force on a store that is there. False: it is a dry run.
-    Outcome<bool> begin_anew() {
-        SE_TRY_OK(context_.need_files("import --genesis --force"));
-        SE_TRY(door, find_daemon(context_));
-        if (door) {
-            return Failure(kError, fmt::format("a daemon runs on {}: stop it before its store is parked",
-                                               context_.data));
-        }
-        SE_TRY(parking, Parking::plan(context_));
-        remark(fmt::format("Will park the store in {0}/{1}/ and begin a new one with {2} entities:",
-                           context_.data, parking.name(), entities_.size()));
-        for (const std::string& name : parking.names()) remark("  " + name);
-        if (options_.dry_run) {
-            counts_.imported = entities_.size();
-            return false;
-        }
-        SE_TRY(agreed, confirm("Go on?", options_.yes));
-        if (!agreed) return Failure(kError, "nothing was changed");
-
-        // What was allowed stays so, unless --config says otherwise.
-        SE_TRY(policy, policy_of_config(context_));
-        if (!policy) {
-            auto journaled = policy_in_force(context_);
-            if (journaled) policy = std::move(*journaled);
-        }
-        {
-            auto lock = context_.files.lock(context_.paths().store_file());
-            if (!lock && lock.error().code == Errc::busy) return held_by_another(context_);
-            if (!lock) return lock.error();
-            SE_TRY_OK(parking.carry_out());
-        }
-        remark(fmt::format("The old store is in {}/{}/", context_.data, parking.name()));
-        SE_TRY(engine, EmbeddedEngine::open(context_, std::move(policy), Pace::bulk));
-        decider_ = decider_over(std::move(engine), context_);
-        return true;
-    }
-
     Decider::OnTold on_told() {
         return [this](std::uint64_t number, Told&& told) {
             const Json value = std::move(proposal_value_[number]);
