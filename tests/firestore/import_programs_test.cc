@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "projection/firestore/documents.h"
 #include "tests/adapters/temporary_directory.h"
@@ -216,6 +217,42 @@ TEST_CASE("a mirror of an engine's journal is refused, its own store's for ever,
     CHECK(shell("env -u FIRESTORE_EMULATOR_HOST -u GOOGLE_CLOUD_PROJECT " + bin_dir() + "/statectl --data " +
                 it.data + " firestore import 2>&1")
               .exit == 64);
+}
+
+TEST_CASE("doctor looks at a sample of the documents, and says what to do about one that was changed") {
+    if (Emulator::skipped("doctor looks at a sample of the documents")) return;
+    Platform it;
+    DaemonProcess daemon({.data = it.data,
+                          .arguments = {"--firestore-bootstrap"},
+                          .environment = {"FIRESTORE_EMULATOR_HOST=" + it.emulator.address(),
+                                          "GOOGLE_CLOUD_PROJECT=bitbrat"},
+                          .policy = "allowedKeys: [\"a*\"]\nrules: []\n"});
+    daemon.start();
+    CHECK(it.statectl("set a.one 1 --reason test").exit == 0);
+    CHECK(it.statectl("set a.two 2 --reason test").exit == 0);
+    const auto followed = [&] {
+        const Json now = json_of(it.statectl("firestore status -o json").out);
+        return *now.find("phase") == Json("following") && *now.find("lag") == Json(0);
+    };
+    for (int i = 0; i < 600 && !followed(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    REQUIRE(followed());
+    const auto documents = [&] {
+        const Json told = json_of(it.statectl("doctor -o json").out);
+        for (const Json& check : told.find("checks")->array())
+            if (*check.find("check") == Json("documents")) return check;
+        return Json();
+    };
+    const Json fine = documents();
+    REQUIRE(fine.is_object());
+    CHECK(*fine.find("verdict") == Json("ok"));
+    CHECK(fine.find("found")->string().find("compared 2 entries with 2 documents") == 0);
+    REQUIRE(it.documents()->commit({{"state/a.two", std::nullopt}}));
+    const Json missing = documents();
+    CHECK(*missing.find("verdict") == Json("trouble"));
+    CHECK(missing.find("found")->string().find("a.two (missing)") != std::string::npos);
+    CHECK(missing.find("do")->string().find("statectl firestore heal") != std::string::npos);
+    CHECK(daemon.stop() == 0);
+    CHECK(documents().is_null());  // nobody to ask, and no finding
 }
 
 }  // namespace se::test
