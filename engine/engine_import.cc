@@ -27,8 +27,9 @@ Engine::State::Taken Engine::State::take_past(Waiting& waiting, const Identity& 
     return taken;
 }
 
-/// An entry that may not be taken over is told of and not journaled: what it says stays where it is, so
-/// that it can be imported once what stood in its way is gone, and doing it again journals nothing.
+/// An entry that may not be taken over is told of and not journaled: what it says stays where it
+/// is, so that it can be imported once what stood in its way is gone, and doing it again journals
+/// nothing.
 Engine::State::Taken Engine::State::leave_out(Waiting& waiting, const Decision& decision) {
     Answer answer;
     answer.id = waiting.id();

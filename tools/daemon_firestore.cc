@@ -226,7 +226,8 @@ Result<T> DaemonFirestore::ask_engine(std::function<Result<T>()> question) {
 }
 
 Result<firestore::DriftReport> DaemonFirestore::look(const std::string& prefix,
-                                                     std::size_t found_max) {
+                                                     std::size_t found_max,
+                                                     const firestore::DriftPart& part) {
     SE_TRY(reader, JournalReader::open(world_.files, world_.paths));
     return firestore::find_drift(
         {.documents = *documents_,
@@ -241,7 +242,7 @@ Result<firestore::DriftReport> DaemonFirestore::look(const std::string& prefix,
                  return ask_engine<std::vector<std::optional<Entry>>>(
                      [this, keys] { return world_.entries(keys); });
              }},
-        prefix, found_max);
+        prefix, found_max, part);
 }
 
 void DaemonFirestore::do_it_there(std::function<void()> job) {
@@ -254,16 +255,17 @@ void DaemonFirestore::do_it_there(std::function<void()> job) {
 }
 
 void DaemonFirestore::compare(const std::string& prefix, std::size_t found_max,
+                              const firestore::DriftPart& part,
                               std::function<void(Result<firestore::DriftReport>)> done) {
-    do_it_there([this, prefix, found_max, done = std::move(done)] {
+    do_it_there([this, prefix, found_max, part, done = std::move(done)] {
         if (look_done_)
             return world_.post([done] {
                 done(Error{Errc::unavailable, "another comparison goes on: ask again later"});
             });
         look_done_ = done;
         looked_ = std::make_shared<Result<firestore::DriftReport>>(firestore::DriftReport{});
-        look_lane_.start([this, prefix, found_max, found = looked_]() -> Status {
-            *found = look(prefix, found_max);
+        look_lane_.start([this, prefix, found_max, part, found = looked_]() -> Status {
+            *found = look(prefix, found_max, part);
             return Ok{};
         });
     });

@@ -26,7 +26,7 @@ public:
     static constexpr std::string_view kStatusRoute = "/v1/operator/firestore";
     /// GET: a list. POST {"action":"retry"|"drop","id":…}: done when it is journaled.
     static constexpr std::string_view kLettersRoute = "/v1/operator/firestore/deadletters";
-    /// POST {"prefix"?,"limit"?}: what differs.
+    /// POST {"prefix"?,"limit"?,"after"?,"keys"?}: what differs, of all or of a part.
     static constexpr std::string_view kDiffRoute = "/v1/operator/firestore/diff";
     /// POST {"prefix"?,"id"?,"reason"?}: the same, and its documents are written once more.
     static constexpr std::string_view kHealRoute = "/v1/operator/firestore/heal";
@@ -57,7 +57,7 @@ public:
 
     /// Holds the documents against the state (find_drift), on a thread of its own, one at a time:
     /// Errc::unavailable while another goes on. `done` as in ask().
-    void compare(const std::string& prefix, std::size_t found_max,
+    void compare(const std::string& prefix, std::size_t found_max, const firestore::DriftPart& part,
                  std::function<void(Result<firestore::DriftReport>)> done);
     using Job = std::function<Result<std::string>(firestore::Follower&)>;
     /// Runs `job` where the follower runs; `done` hears of it later, on the engine's thread, unless
@@ -74,7 +74,8 @@ private:
     template <class T>
     Result<T> ask_engine(std::function<Result<T>()> question);
     void do_it_there(std::function<void()> job);
-    Result<firestore::DriftReport> look(const std::string& prefix, std::size_t found_max);
+    Result<firestore::DriftReport> look(const std::string& prefix, std::size_t found_max,
+                                        const firestore::DriftPart& part);
     firestore::FollowerState state(Seq durable) const;
 
     const World world_;

@@ -42,13 +42,15 @@ Result<std::string> list_letters(firestore::Follower& follower) {
 struct Asked {
     std::string prefix;
     std::uint64_t limit = kFoundMax;
+    firestore::DriftPart part;  // diff only
     Why why;
 };
 
-Result<Asked> read_asked(const Request& request) {
+Result<Asked> read_asked(const Request& request, bool heals) {
     const Error wrong{Errc::malformed,
-                      R"(POST {"prefix"?,"limit"?,"id"?,"reason"?}, the limit from 1 to )" +
-                          std::to_string(kFoundMax)};
+                      std::string(heals ? R"(POST {"prefix"?,"limit"?,"id"?,"reason"?})"
+                                        : R"(POST {"prefix"?,"limit"?,"after"?,"keys"?})") +
+                          ", the limit from 1 to " + std::to_string(kFoundMax)};
     if (request.method != "POST") return wrong;
     const auto json = parse_json(request.body.empty() ? "{}" : request.body);
     if (!json || !json->is_object()) return wrong;
@@ -59,11 +61,17 @@ Result<Asked> read_asked(const Request& request) {
             asked.limit = static_cast<std::uint64_t>(value.integer());
             continue;
         }
-        const bool known = name == "prefix" || name == "id" || name == "reason";
+        if (name == "keys" && !heals && value.is_integer() && value.integer() >= 1) {
+            asked.part.keys_max = static_cast<std::uint64_t>(value.integer());
+            continue;
+        }
+        const bool known = name == "prefix" || name == "id" || name == "reason" ||
+                           (name == "after" && !heals);
         if (!known || !value.is_string() || value.string().size() > kTextMax) return wrong;
-        (name == "prefix" ? asked.prefix
-         : name == "id"   ? asked.why.id
-                          : asked.why.reason) = value.string();
+        (name == "prefix"  ? asked.prefix
+         : name == "id"    ? asked.why.id
+         : name == "after" ? asked.part.after
+                           : asked.why.reason) = value.string();
     }
     return asked;
 }
@@ -180,11 +188,11 @@ void Daemon::carry_out_order(const LetterOrder& order, Seq seq, const Api::Reply
 /// The record first, then the deed, as with dead letters.
 void Daemon::firestore_compare(const Request& request, const Api::Reply& reply,
                                const Caller& caller) {
-    const auto asked = read_asked(request);
-    if (!asked) return reply(to_response(Problem{.message = asked.error().text}));
     const bool heals = request.target == DaemonFirestore::kHealRoute;
+    const auto asked = read_asked(request, heals);
+    if (!asked) return reply(to_response(Problem{.message = asked.error().text}));
     firestore_->compare(
-        asked->prefix, asked->limit,
+        asked->prefix, asked->limit, asked->part,
         [this, reply, caller, heals, asked = *asked](Result<firestore::DriftReport> report) {
             if (!report) return reply(to_response(problem_of(report.error())));
             std::vector<std::string> keys;

@@ -1,5 +1,5 @@
-// firestore-reader: what a project in Firestore holds, as JSON lines on stdout. statectl runs it, so that
-// statectl itself starts without gRPC, and needs no daemon for it.
+// firestore-reader: what a project in Firestore holds, as JSON lines on stdout. statectl runs it,
+// so that statectl itself starts without gRPC, and needs no daemon for it.
 
 #include <unistd.h>
 
@@ -77,7 +77,8 @@ int main(int count, char** words) {
     CLI::App app("Prints what a project in Firestore holds, as JSON lines. statectl runs it.",
                  "firestore-reader");
     app.set_version_flag("--version", SE_VERSION);
-    app.add_option("COLLECTION", given.read.collections, "Collections, read in this order")->required();
+    app.add_option("COLLECTION", given.read.collections, "Collections, read in this order")
+        ->required();
     app.add_option("--prefix", given.read.prefix, "Only documents whose ids begin so");
     app.add_option("--project", given.project, "Default: GOOGLE_CLOUD_PROJECT");
     app.add_option("--database", given.database, "Default: FIRESTORE_DATABASE_ID, else (default)");

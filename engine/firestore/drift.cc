@@ -108,17 +108,19 @@ std::string to_json(const DriftReport& report) {
 }
 
 Result<DriftReport> find_drift(const DriftDoors& doors, const std::string& prefix,
-                               std::size_t found_max) {
+                               std::size_t found_max, const DriftPart& part) {
     DriftReport report;
-    std::string after;
+    std::string after = part.after;
     for (bool last = false; !last;) {
         // The watermark first: whatever is read later is at least as new. Then what looks wrong is
         // looked at by what the key has after all that: if its record is passed, its document had
         // to be there.
         SE_TRY(mark, mark_there(doors));
         report.as_of = mark.seq;
-        SE_TRY(page, doors.state(prefix, after, kEntriesAPage));
-        last = page.entries.size() < kEntriesAPage;
+        const std::uint64_t left = part.keys_max - report.entries;
+        const auto limit = static_cast<std::size_t>(std::min<std::uint64_t>(kEntriesAPage, left));
+        SE_TRY(page, doors.state(prefix, after, limit));
+        last = page.entries.size() < limit;
         report.entries += page.entries.size();
         std::map<std::string, std::optional<Document>, std::less<>> there;
         for (const auto& [key, entry] : page.entries) there.emplace(key, std::nullopt);
@@ -138,6 +140,11 @@ Result<DriftReport> find_drift(const DriftDoors& doors, const std::string& prefi
                 ++report.documents;
             }
             if (over) break;
+            if (report.documents < part.keys_max) continue;
+            // So many are nobody's that what is behind them is not looked at.
+            there.erase(there.upper_bound(from), there.end());
+            report.more = true;
+            break;
         }
         std::vector<std::string> keys;
         auto entry = page.entries.begin();
@@ -155,6 +162,11 @@ Result<DriftReport> find_drift(const DriftDoors& doors, const std::string& prefi
             report.found.push_back(*std::move(drift));
             if (report.found.size() < found_max) continue;
             report.more = !last || i + 1 < keys.size();
+            return report;
+        }
+        if (report.more) return report;
+        if (!last && report.entries >= part.keys_max) {
+            report.more = true;
             return report;
         }
         after = end;

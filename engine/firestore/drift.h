@@ -43,11 +43,18 @@ struct DriftDoors {
     Follower::EntryDoor entries;
 };
 
+/// A sample of the keys instead of all.
+struct DriftPart {
+    std::string after;                    ///< only keys behind it
+    std::uint64_t keys_max = UINT64_MAX;  ///< entries, and documents, that are looked at at most
+};
+
 /// Holds the state documents of all keys with that prefix against the state; writes nothing. May be
 /// done while the follower writes: what is called missing, extra or changed was so although the
-/// watermark had passed the key's record. Ends when it has found `found_max`. Errc::unavailable: a
+/// watermark had passed the key's record. Ends when it has found `found_max`, or
+/// when `part` is over; `more` says that it did not come to the end. Errc::unavailable: a
 /// door does not answer, or there are no documents of this store to compare.
 Result<DriftReport> find_drift(const DriftDoors& doors, const std::string& prefix,
-                               std::size_t found_max);
+                               std::size_t found_max, const DriftPart& part = {});
 
 }  // namespace se::firestore

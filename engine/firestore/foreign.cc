@@ -27,8 +27,8 @@ bool is_count(const Json* json, std::int64_t least) {
 
 Json begin(const std::string& from, std::string_view collection, const std::string& id,
            const Json& at) {
-    return Json(Json::Object{
-        {"from", from}, {"document", std::string(collection) + "/" + id}, {"at", at}});
+    return Json(
+        Json::Object{{"from", from}, {"document", std::string(collection) + "/" + id}, {"at", at}});
 }
 
 }  // namespace
@@ -49,8 +49,8 @@ Result<std::string> import_of_state(const std::string& from, const std::string& 
         return wrong("metadata is no object");
 
     const Json* const value = data.find("value");
-    Json proposal(Json::Object{
-        {"op", "set"}, {"key", id}, {"value", value == nullptr ? Json() : *value}});
+    Json proposal(
+        Json::Object{{"op", "set"}, {"key", id}, {"value", value == nullptr ? Json() : *value}});
     if (!by->string().empty()) proposal.set("actor", *by);
     if (!lives_on && ttl->integer() > 0) proposal.set("ttl", *ttl);
     proposal.set("reason", Json(kNoReason));

@@ -14,8 +14,8 @@ namespace se::firestore {
 Result<std::string> import_of_state(const std::string& from, const std::string& id,
                                     const Json& data);
 
-/// mutation_log/{id}. What its client sent is all of it but what the engine added. A document of ours
-/// (with `seq` and `epoch`) is understood as well.
+/// mutation_log/{id}. What its client sent is all of it but what the engine added. A document of
+/// ours (with `seq` and `epoch`) is understood as well.
 Result<std::string> import_of_mutation(const std::string& from, const std::string& id,
                                        const Json& data);
 

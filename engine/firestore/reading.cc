@@ -49,9 +49,8 @@ private:
 
     Status tell_watermark() {
         using Found = std::vector<std::optional<Document>>;
-        SE_TRY(found, again<Found>([this] {
-                   return doors_.documents.get({std::string(kWatermarkPath)});
-               }));
+        SE_TRY(found, again<Found>(
+                          [this] { return doors_.documents.get({std::string(kWatermarkPath)}); }));
         std::string line;
         JsonObject object(line);
         object.text("where", doors_.documents.describe());
@@ -68,8 +67,8 @@ private:
     Result<bool> read(const std::string& collection) {
         Query query{.collection = collection, .prefix = options_.prefix, .limit = options_.page};
         for (;;) {
-            SE_TRY(page, again<std::vector<Document>>(
-                             [&] { return doors_.documents.list(query); }));
+            SE_TRY(page,
+                   again<std::vector<Document>>([&] { return doors_.documents.list(query); }));
             for (const Document& document : page) {
                 ++documents_;
                 if (!tell_document(collection, document)) return false;

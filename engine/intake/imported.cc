@@ -46,8 +46,8 @@ bool read_outcome(const Json& json, Imported* imported) {
     if (imported->accepted) return true;
     imported->message = text_of(json, "error");
     const std::string code = text_of(json, "code");
-    imported->code = code.empty() ? code_of_error(imported->message)
-                                  : code_from_text(code).value_or(Code::none);
+    imported->code =
+        code.empty() ? code_of_error(imported->message) : code_from_text(code).value_or(Code::none);
     return status == "rejected";
 }
 
@@ -83,7 +83,8 @@ ParsedImport parse_import(std::string_view text, const Limits& limits) {
     auto json = parse_json(text, kJsonDepthTrusted);
     if (!json) return refused(json.error().text, json.error().pointer);
     const Json* const inner = json->find("proposal");
-    if (inner == nullptr || !inner->is_object()) return refused("proposal must be an object", "/proposal");
+    if (inner == nullptr || !inner->is_object())
+        return refused("proposal must be an object", "/proposal");
     const auto version = version_in(*json);
     if (!version) return refused("version must be a whole number from 1 on", "/version");
 

@@ -23,13 +23,14 @@ struct Drifting {
         world.converge();
     }
 
-    Result<DriftReport> look(const std::string& prefix = "", std::size_t most = 1'000) {
+    Result<DriftReport> look(const std::string& prefix = "", std::size_t most = 1'000,
+                             const DriftPart& part = {}) {
         return find_drift({.documents = documents,
                            .store = world.store.hold->info.store,
                            .state = [this](const auto& begin, const auto& after,
                                            auto limit) { return world.page(after, limit, begin); },
                            .entries = [this](const auto& keys) { return world.entries(keys); }},
-                          prefix, most);
+                          prefix, most, part);
     }
     std::vector<std::pair<std::string, Drift::Kind>> found(const std::string& prefix = "") {
         const auto report = look(prefix);
@@ -157,6 +158,40 @@ TEST_CASE("a document that is refused is a dead letter, and the others are heale
     CHECK(here.world.follower->state().healed == 2);
     CHECK(here.world.follower->dead_letters()->find(state_path(here.key(2))) != nullptr);
     CHECK(here.found() == Found{{here.key(2), changed}});
+}
+
+TEST_CASE("a part of the keys is compared as all of them are, and says that it is a part") {
+    Drifting it;
+    const std::size_t live = it.world.folds.back().size();
+    REQUIRE(live > 300);
+    it.edit(it.key(5), "value");
+    it.edit(it.key(250), "value");
+    const auto part = [&](const std::string& after, std::uint64_t keys) {
+        const auto report = it.look("", 1'000, {.after = after, .keys_max = keys});
+        REQUIRE_MESSAGE(report, report.error().text);
+        return *report;
+    };
+    const DriftReport first = part("", 100);
+    CHECK(first.entries == 100);
+    CHECK(first.documents == 100);
+    CHECK(first.more);
+    REQUIRE(first.found.size() == 1);
+    CHECK(first.found[0].key == it.key(5));
+    const DriftReport behind = part(it.key(200), 60);
+    REQUIRE(behind.found.size() == 1);
+    CHECK(behind.found[0].key == it.key(250));
+    CHECK(part(it.key(5), 100).found.empty());
+    const DriftReport end = part(it.key(live - 11), 100);
+    CHECK(end.entries == 10);
+    CHECK_FALSE(end.more);
+    // Of documents without entries there may be any number.
+    for (int i = 0; i < 900; ++i)
+        it.documents.put("state/zz" + std::to_string(1000 + i), {{"value", Value{nullptr}}});
+    const DriftReport strange = part(it.key(live - 1), 100);
+    CHECK(strange.more);
+    CHECK(strange.documents == 300);  // a page
+    CHECK(strange.found.size() == 300);
+    CHECK(part("", UINT64_MAX).found.size() == 902);
 }
 
 TEST_CASE("documents of another store, or of none, are not compared but named") {

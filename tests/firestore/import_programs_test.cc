@@ -1,5 +1,5 @@
-// statectl firestore import on Google's emulator, with documents that Google's own client has written as BitBrat's engine writes
-// them; without a daemon and with one.
+// statectl firestore import on Google's emulator, with documents that Google's own client has
+// written as BitBrat's engine writes them; without a daemon and with one.
 
 #include <doctest/doctest.h>
 
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "projection/firestore/documents.h"
 #include "tests/adapters/temporary_directory.h"
@@ -62,9 +63,9 @@ struct Platform {
         std::string text = proposals;
         if (const auto at = text.find(R"(,["odd"])"); at != std::string::npos) text.erase(at, 8);
         std::ofstream(folder.path() + "/proposals") << text;
-        const ShellSaid wrote =
-            shell(source_dir() + "/tests/firestore/write_documents.sh " + bin_dir() +
-                  "/../firestore-client " + emulator.address() + " bitbrat " + folder.path() + "/proposals 2>&1");
+        const ShellSaid wrote = shell(source_dir() + "/tests/firestore/write_documents.sh " +
+                                      bin_dir() + "/../firestore-client " + emulator.address() +
+                                      " bitbrat " + folder.path() + "/proposals 2>&1");
         std::cout << wrote.out;
         if (wrote.exit == kNoClient) return false;
         REQUIRE_MESSAGE(wrote.exit == 0, wrote.out);
@@ -73,8 +74,9 @@ struct Platform {
     std::unique_ptr<firestore::DocumentStore> documents() { return emulator.open("bitbrat"); }
 
     ShellSaid statectl(const std::string& words) {
-        return shell("FIRESTORE_EMULATOR_HOST=" + emulator.address() + " GOOGLE_CLOUD_PROJECT=bitbrat " +
-                     bin_dir() + "/statectl --data " + data + " " + words + " 2>" + folder.path() + "/err");
+        return shell("FIRESTORE_EMULATOR_HOST=" + emulator.address() +
+                     " GOOGLE_CLOUD_PROJECT=bitbrat " + bin_dir() + "/statectl --data " + data +
+                     " " + words + " 2>" + folder.path() + "/err");
     }
     std::string complaints() { return shell("cat " + folder.path() + "/err").out; }
     Json counts(const std::string& words, int exit) {
@@ -137,20 +139,21 @@ TEST_CASE("a project that BitBrat's engine wrote is imported without a daemon, o
     CHECK(it.statectl("set stream.state '\"here\"' --reason test").exit == 0);
     const ShellSaid differs = it.statectl("shadow diff --firestore -o jsonl");
     CHECK(differs.exit == 4);
-    CHECK_MESSAGE(differs.out.find(R"("key":"stream.state","difference":"different")") !=
-                      std::string::npos,
-                  differs.out);
+    CHECK_MESSAGE(
+        differs.out.find(R"("key":"stream.state","difference":"different")") != std::string::npos,
+        differs.out);
     counts = it.counts("", 0);
     CHECK(count(counts, "different") == 0);  // the same document: known by its id
-    REQUIRE(it.documents()->commit({{"state/stream.state",
-                                     firestore::Fields{{"updatedAt", {std::string("t")}},
-                                                       {"updatedBy", {std::string("x")}},
-                                                       {"value", {std::string("there")}},
-                                                       {"version", {std::int64_t{9}}}}}}));
+    REQUIRE(it.documents()->commit(
+        {{"state/stream.state", firestore::Fields{{"updatedAt", {std::string("t")}},
+                                                  {"updatedBy", {std::string("x")}},
+                                                  {"value", {std::string("there")}},
+                                                  {"version", {std::int64_t{9}}}}}}));
     counts = it.counts("", 0);
     CHECK(count(counts, "different") == 1);
-    CHECK(it.complaints().find("state/stream.state: the store holds another value of it; it stays") !=
-          std::string::npos);
+    CHECK(
+        it.complaints().find("state/stream.state: the store holds another value of it; it stays") !=
+        std::string::npos);
     counts = it.counts("--force --yes", 0);
     CHECK(count(counts, "entries_imported") == 2);
     CHECK(*json_of(it.statectl("get stream.state").out).find("version") == Json(9));
@@ -183,8 +186,10 @@ TEST_CASE("bad documents are named and the exit code says so; a daemon takes the
     CHECK(count(counts, "left_out") == 3);
     const std::string said = it.complaints();
     CHECK_MESSAGE(said.find("state/a key: is not imported: malformed") != std::string::npos, said);
-    CHECK_MESSAGE(said.find("state/other: is not imported: key_not_allowed") != std::string::npos, said);
-    CHECK_MESSAGE(said.find("state/a.none: is not imported: version is no") != std::string::npos, said);
+    CHECK_MESSAGE(said.find("state/other: is not imported: key_not_allowed") != std::string::npos,
+                  said);
+    CHECK_MESSAGE(said.find("state/a.none: is not imported: version is no") != std::string::npos,
+                  said);
     const std::int64_t head = count(counts, "head");
     counts = it.counts("", 4);
     CHECK(count(counts, "entries_already_present") == 700);
@@ -193,15 +198,19 @@ TEST_CASE("bad documents are named and the exit code says so; a daemon takes the
     CHECK(daemon.stop() == 0);
 }
 
-TEST_CASE("a mirror of an engine's journal is refused, its own store's for ever, and nowhere is nowhere") {
+TEST_CASE(
+    "a mirror of an engine's journal is refused, its own store's for ever, and nowhere is "
+    "nowhere") {
     const char* const name = "a mirror of an engine's journal is refused";
     if (Emulator::skipped(name)) return;
     Platform it;
     const auto mark = [&](const std::string& store) {
         REQUIRE(it.documents()->commit(
-            {{std::string(firestore::kWatermarkPath),
-              firestore::mark_fields(
-                  {.store = store, .epoch = Epoch{2}, .run = "r", .seq = Seq{7}, .bootstrap = {}})}}));
+            {{std::string(firestore::kWatermarkPath), firestore::mark_fields({.store = store,
+                                                                              .epoch = Epoch{2},
+                                                                              .run = "r",
+                                                                              .seq = Seq{7},
+                                                                              .bootstrap = {}})}}));
     };
     mark("another");
     CHECK(it.statectl("firestore import").exit == 1);
@@ -213,9 +222,47 @@ TEST_CASE("a mirror of an engine's journal is refused, its own store's for ever,
     CHECK(it.statectl("firestore import --accept-mirror").exit == 1);
     CHECK(it.complaints().find("mirror of this very store") != std::string::npos);
     it.emulator.kill_hard();
-    CHECK(shell("env -u FIRESTORE_EMULATOR_HOST -u GOOGLE_CLOUD_PROJECT " + bin_dir() + "/statectl --data " +
-                it.data + " firestore import 2>&1")
+    CHECK(shell("env -u FIRESTORE_EMULATOR_HOST -u GOOGLE_CLOUD_PROJECT " + bin_dir() +
+                "/statectl --data " + it.data + " firestore import 2>&1")
               .exit == 64);
+}
+
+TEST_CASE(
+    "doctor looks at a sample of the documents, and says what to do about one that was changed") {
+    if (Emulator::skipped("doctor looks at a sample of the documents")) return;
+    Platform it;
+    DaemonProcess daemon({.data = it.data,
+                          .arguments = {"--firestore-bootstrap"},
+                          .environment = {"FIRESTORE_EMULATOR_HOST=" + it.emulator.address(),
+                                          "GOOGLE_CLOUD_PROJECT=bitbrat"},
+                          .policy = "allowedKeys: [\"a*\"]\nrules: []\n"});
+    daemon.start();
+    CHECK(it.statectl("set a.one 1 --reason test").exit == 0);
+    CHECK(it.statectl("set a.two 2 --reason test").exit == 0);
+    const auto followed = [&] {
+        const Json now = json_of(it.statectl("firestore status -o json").out);
+        return *now.find("phase") == Json("following") && *now.find("lag") == Json(0);
+    };
+    for (int i = 0; i < 600 && !followed(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    REQUIRE(followed());
+    const auto documents = [&] {
+        const Json told = json_of(it.statectl("doctor -o json").out);
+        for (const Json& check : told.find("checks")->array())
+            if (*check.find("check") == Json("documents")) return check;
+        return Json();
+    };
+    const Json fine = documents();
+    REQUIRE(fine.is_object());
+    CHECK(*fine.find("verdict") == Json("ok"));
+    CHECK(fine.find("found")->string().find("compared 2 entries with 2 documents") == 0);
+    REQUIRE(it.documents()->commit({{"state/a.two", std::nullopt}}));
+    const Json missing = documents();
+    CHECK(*missing.find("verdict") == Json("trouble"));
+    CHECK(missing.find("found")->string().find("a.two (missing)") != std::string::npos);
+    CHECK(missing.find("do")->string().find("statectl firestore heal") != std::string::npos);
+    CHECK(daemon.stop() == 0);
+    CHECK(documents().is_null());  // nobody to ask, and no finding
 }
 
 }  // namespace se::test

@@ -1,4 +1,5 @@
-// What another engine had in Firestore becomes a first state: its documents as lines, lines as records.
+// What another engine had in Firestore becomes a first state: its documents as lines, lines as
+// records.
 
 #include <doctest/doctest.h>
 
@@ -37,8 +38,8 @@ std::string client_json(const std::string& id, const std::string& key, const std
 }
 /// As the other engine logs it.
 std::string log_json(const std::string& client, const std::string& more) {
-    return client.substr(0, client.size() - 1) + R"(,"committedAt":"2025-12-24T18:00:00.000Z",)" + more +
-           "}";
+    return client.substr(0, client.size() - 1) + R"(,"committedAt":"2025-12-24T18:00:00.000Z",)" +
+           more + "}";
 }
 
 Caller bus() {
@@ -53,8 +54,8 @@ struct ImportWorld {
     SimDocuments documents{3};
     EngineWorld world{3};
     SimRandom random{4};
-    std::vector<std::string> names;     ///< of all lines that were proposed
-    std::vector<Answer> answers;        ///< of those that were answered
+    std::vector<std::string> names;  ///< of all lines that were proposed
+    std::vector<Answer> answers;     ///< of those that were answered
     std::vector<std::string> bad;
 
     void put_state(const std::string& key, const std::string& json) {
@@ -70,7 +71,8 @@ struct ImportWorld {
             for (int n = 8; n <= 10; ++n) {
                 const std::string id = key + ":" + std::to_string(n);
                 put_log(id, log_json(client_json(id, key, std::to_string(n)),
-                                     R"("status":"accepted","resultingVersion":)" + std::to_string(n + i)));
+                                     R"("status":"accepted","resultingVersion":)" +
+                                         std::to_string(n + i)));
             }
             put_state(key, state_json("10", 10 + i));
         }
@@ -83,18 +85,18 @@ struct ImportWorld {
         bad.clear();
         bool ended = false;
         std::string from;
-        const Status done = read_documents(
-            {.documents = documents,
-             .random = random,
-             .sleep = [](std::chrono::nanoseconds) {},
-             .tell =
-                 [&](std::string_view text) {
-                     const Json line = test::json_of(std::string(text));
-                     if (line.find("where") != nullptr) return true;
-                     if (line.find("end") != nullptr) return ended = true;
-                     return take(line) && names.size() < lines_max;
-                 }},
-            {.collections = {"mutation_log", "state"}, .prefix = {}, .page = 7});
+        const Status done =
+            read_documents({.documents = documents,
+                            .random = random,
+                            .sleep = [](std::chrono::nanoseconds) {},
+                            .tell =
+                                [&](std::string_view text) {
+                                    const Json line = test::json_of(std::string(text));
+                                    if (line.find("where") != nullptr) return true;
+                                    if (line.find("end") != nullptr) return ended = true;
+                                    return take(line) && names.size() < lines_max;
+                                }},
+                           {.collections = {"mutation_log", "state"}, .prefix = {}, .page = 7});
         if (done && lines_max == SIZE_MAX) CHECK(ended);
         return done;
     }
@@ -103,7 +105,8 @@ struct ImportWorld {
         const bool state = *line.find("collection") == Json("state");
         const Json* const data = line.find("data");
         if (data == nullptr) return bad.push_back(id + ": no JSON"), true;
-        const auto made = state ? import_of_state("there", id, *data) : import_of_mutation("there", id, *data);
+        const auto made =
+            state ? import_of_state("there", id, *data) : import_of_mutation("there", id, *data);
         if (!made) return bad.push_back(id + ": " + made.error().text), true;
         ParsedImport parsed = parse_import(*made, world.engine->policy().limits);
         if (!parsed.proposal) return bad.push_back(id + ": " + parsed.refusal.message), true;
@@ -128,18 +131,22 @@ struct ImportWorld {
         world.each_record([&](const RecordView& record) {
             const auto difference = replay.next(record);
             REQUIRE_MESSAGE(difference, difference.error().text);
-            CHECK_MESSAGE(!*difference, (*difference ? (*difference)->what + (*difference)->recomputed : ""));
+            CHECK_MESSAGE(!*difference,
+                          (*difference ? (*difference)->what + (*difference)->recomputed : ""));
         });
     }
 };
 
 }  // namespace
 
-TEST_CASE("entries go on at the versions they had, old mutations are known, and a second import journals nothing") {
+TEST_CASE(
+    "entries go on at the versions they had, old mutations are known, and a second import journals "
+    "nothing") {
     ImportWorld it;
     it.fill();
-    it.put_log("no-1", log_json(client_json("no-1", "k100", "1"),
-                                R"("status":"rejected","error":"Version mismatch: expected 5, found 10")"));
+    it.put_log("no-1",
+               log_json(client_json("no-1", "k100", "1"),
+                        R"("status":"rejected","error":"Version mismatch: expected 5, found 10")"));
     it.put_log("no-2", log_json(client_json("no-2", "k100", "1"),
                                 R"("status":"rejected","error":"14 UNAVAILABLE: no connection")"));
     it.world.open();
@@ -166,7 +173,8 @@ TEST_CASE("entries go on at the versions they had, old mutations are known, and 
     for (const Answer& answer : it.answers) CHECK(answer.duplicate);
     CHECK(it.records() == before);
 
-    // A client that sends one again is told what became of it, in each projection there is of the ids.
+    // A client that sends one again is told what became of it, in each projection there is of the
+    // ids.
     const auto asks_again = [&] {
         const Answer again = it.world.ask(client_json("k103:8", "k103", "8"), bus());
         CHECK(again.duplicate);
@@ -194,7 +202,8 @@ TEST_CASE("entries go on at the versions they had, old mutations are known, and 
     it.must_be_replayed();
 }
 
-TEST_CASE("what was written here stays, also what was deleted, and no rule fires for what is imported") {
+TEST_CASE(
+    "what was written here stays, also what was deleted, and no rule fires for what is imported") {
     ImportWorld it;
     it.fill();
     it.world.policy = Policy{};  // with the rule on_stream_start
@@ -238,12 +247,15 @@ TEST_CASE("what was written here stays, also what was deleted, and no rule fires
     CHECK(it.world.get("secret")->version.value == 4);
 }
 
-TEST_CASE("an import that dies anywhere, over a Firestore with bad days, is completed by doing it again") {
+TEST_CASE(
+    "an import that dies anywhere, over a Firestore with bad days, is completed by doing it "
+    "again") {
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         CAPTURE(seed);
         ImportWorld it;
         it.fill();
-        it.documents.faults = {.lost_answers = 5, .late = 0, .aborts = 5, .throttles = 10, .away = 5};
+        it.documents.faults = {
+            .lost_answers = 5, .late = 0, .aborts = 5, .throttles = 10, .away = 5};
         it.world.open();
         SimRandom chance(seed);
         for (int life = 0; life < 6; ++life) {
@@ -284,7 +296,8 @@ TEST_CASE("what is no document of an engine is named with its reason") {
     ImportWorld it;
     it.put_state("a key", state_json("1", 1));
     it.put_state("a.version", R"({"value":1,"updatedAt":"t","updatedBy":"me","ttl":null})");
-    it.put_state("b.ttl", R"({"value":1,"updatedAt":"t","updatedBy":"me","version":1,"ttl":"soon"})");
+    it.put_state("b.ttl",
+                 R"({"value":1,"updatedAt":"t","updatedBy":"me","version":1,"ttl":"soon"})");
     it.put_state("c.gone", R"({"updatedAt":"t","updatedBy":"me","version":2,"ttl":null})");
     it.documents.put("state/d.nan", {{"value", Value{std::numeric_limits<double>::quiet_NaN()}}});
     it.put_log("odd", R"({"id":"odd","key":"a","op":"set","value":1})");
@@ -305,12 +318,14 @@ TEST_CASE("what is no document of an engine is named with its reason") {
 
 TEST_CASE("of a mirror of ours the ids keep the principal they belong to") {
     ImportWorld it;
-    it.put_log("m", R"({"id":"m","key":"a","op":"set","value":1,"reason":"r","actor":"alice","ts":"t",)"
-                    R"("committedAt":"t","status":"accepted","resultingVersion":3,"seq":9,"epoch":2})");
+    it.put_log("m",
+               R"({"id":"m","key":"a","op":"set","value":1,"reason":"r","actor":"alice","ts":"t",)"
+               R"("committedAt":"t","status":"accepted","resultingVersion":3,"seq":9,"epoch":2})");
     it.world.open();
     REQUIRE(it.import());
     it.world.settle();
-    const std::string sent = R"({"id":"m","key":"a","op":"set","value":1,"reason":"r","actor":"alice","ts":"t"})";
+    const std::string sent =
+        R"({"id":"m","key":"a","op":"set","value":1,"reason":"r","actor":"alice","ts":"t"})";
     const Answer again = it.world.ask(sent);
     CHECK(again.duplicate);
     CHECK(again.changes.at(0).version.value == 3);

@@ -45,6 +45,8 @@ constexpr std::size_t kSyncFileBytes = 1u << 20;
 constexpr double kSlowSyncMs = 20;
 constexpr double kTooFastSyncMs = 0.02;  // no disk is that quick: something says yes too early
 constexpr std::chrono::seconds kClockSlack{5};
+constexpr std::uint64_t kDocumentsLookedAt = 200;
+constexpr int kHttpOk = 200, kHttpNotFound = 404;
 
 // --- what the store lies on
 
@@ -308,6 +310,62 @@ Outcome<Finding> check_damage(Context& context, const StoreFacts& facts) {
     return finding;
 }
 
+/// A sample of the documents that the daemon keeps in Firestore; nothing where it keeps none.
+Outcome<std::optional<Finding>> check_documents(Context& context) {
+    SE_TRY(door, Door::at_socket(context));
+    if (!door) return std::optional<Finding>();
+    SE_TRY(status, door->get("/v1/operator/firestore"));
+    if (status.status == kHttpNotFound) return std::optional<Finding>();
+    Finding finding{.check = "documents"};
+    const auto state = parse_json(status.body);
+    if (state && state->find("why") != nullptr) {
+        finding.verdict = Verdict::warning;
+        finding.found = fmt::format("the follower in Firestore is {}: {}", cell(*state, "phase"),
+                                    cell(*state, "why"));
+        finding.advice = "see `statectl firestore status`; nothing else waits for it";
+        return std::optional(std::move(finding));
+    }
+    // From a place that chance chooses; where no key is behind it, from the first one.
+    std::array<std::byte, 1> chosen{};
+    context.random.fill(chosen);
+    std::string after(1, static_cast<char>('a' + std::to_integer<int>(chosen[0]) % 26));
+    for (;;) {
+        std::string body;
+        JsonObject(body).text("after", after).integer("keys", kDocumentsLookedAt).close();
+        SE_TRY(reply, door->post("/v1/operator/firestore/diff", body));
+        const auto report = parse_json(reply.body, 512);
+        const Json* const found = report ? report->find("differences") : nullptr;
+        if (reply.status != kHttpOk || found == nullptr || !found->is_array()) {
+            finding.verdict = Verdict::warning;
+            finding.found = "they cannot be looked at: " +
+                            (report ? cell(*report, "message") : std::string("no JSON"));
+            finding.advice = "see `statectl firestore status`";
+            return std::optional(std::move(finding));
+        }
+        if (cell(*report, "entries") == "0" && cell(*report, "documents") == "0" && !after.empty()) {
+            after.clear();
+            continue;
+        }
+        std::string keys;
+        std::uint64_t wrong = 0, late = 0;
+        for (const Json& one : found->array()) {
+            ++(cell(one, "difference") == "behind" ? late : wrong);
+            if (cell(one, "difference") != "behind" && wrong <= 3)
+                keys += fmt::format("{} {} ({})", keys.empty() ? ":" : ",", cell(one, "key"),
+                                    cell(one, "difference"));
+        }
+        finding.found = fmt::format(
+            "compared {} entries with {} documents{}{}: {} differ{}, {} are late", cell(*report, "entries"),
+            cell(*report, "documents"), after.empty() ? "" : fmt::format(" from '{}' on", after),
+            cell(*report, "more") == "true" ? ", not all" : "", wrong, keys, late);
+        if (wrong == 0) return std::optional(std::move(finding));
+        finding.verdict = Verdict::trouble;
+        finding.advice = "somebody else writes there: `statectl firestore diff` names them all, "
+                         "`statectl firestore heal` writes them once more";
+        return std::optional(std::move(finding));
+    }
+}
+
 Outcome<int> doctor(Context& context, const NoOptions&) {
     SE_TRY_OK(context.need_files("doctor"));
     SE_TRY(facts, store_facts(context));
@@ -317,6 +375,8 @@ Outcome<int> doctor(Context& context, const NoOptions&) {
         check_fsync(facts),         check_projection(facts),    check_quarantine(facts)};
     SE_TRY(damage, check_damage(context, facts));
     findings.push_back(std::move(damage));
+    SE_TRY(documents, check_documents(context));
+    if (documents) findings.push_back(*std::move(documents));
 
     Verdict worst = Verdict::ok;
     std::vector<Cells> rows;

@@ -1,4 +1,5 @@
-// firestore import: a first state from what another engine keeps in Firestore, with its log as history.
+// firestore import: a first state from what another engine keeps in Firestore, with its log as
+// history.
 
 #include "tools/statectl/firestore_import.h"
 
@@ -51,10 +52,11 @@ public:
         : context_(context), options_(options), progress_("firestore import", 0) {}
 
     Outcome<int> run() {
-        // The log first: what is decided while both are read is then in the state, and at worst its id is
-        // not known. The other way round it would be taken for done and be missing.
+        // The log first: what is decided while both are read is then in the state, and at worst its
+        // id is not known. The other way round it would be taken for done and be missing.
         std::vector<std::string> collections{std::string(kStateCollection)};
-        if (!options_.state_only) collections.insert(collections.begin(), std::string(kLogCollection));
+        if (!options_.state_only)
+            collections.insert(collections.begin(), std::string(kLogCollection));
         SE_TRY(source, FirestoreSource::open(options_.place, collections));
         source_ = std::move(source);
         SE_TRY_OK(look_at_watermark());
@@ -70,13 +72,15 @@ public:
         progress_.clear();
         SE_TRY(head, close());
         if (undecided_ != 0)
-            return Failure(kUnavailable, fmt::format("{} documents are undecided ({}): run it again",
-                                                     undecided_, why_));
+            return Failure(
+                kUnavailable,
+                fmt::format("{} documents are undecided ({}): run it again", undecided_, why_));
         return report(head);
     }
 
 private:
-    /// A project that an engine like this one follows into is a mirror of its journal, and less than it.
+    /// A project that an engine like this one follows into is a mirror of its journal, and less
+    /// than it.
     Outcome<Ok> look_at_watermark() {
         const Json& mark = source_->watermark();
         if (mark.is_null()) return Ok{};
@@ -86,23 +90,26 @@ private:
             if (exists && !options_.force) {
                 SE_TRY(store, read_store(context_.files, context_.paths()));
                 if (store.store == whose)
-                    return Failure(kError,
-                                   fmt::format("{} is the mirror of this very store: its journal has all of "
-                                               "that. To write the documents once more: statectl firestore "
-                                               "heal",
-                                               source_->where()));
+                    return Failure(
+                        kError,
+                        fmt::format("{} is the mirror of this very store: its journal has all of "
+                                    "that. To write the documents once more: statectl firestore "
+                                    "heal",
+                                    source_->where()));
             }
         }
         if (options_.accept_mirror) {
-            remark(fmt::format("{} is the mirror of store {} up to seq {}: only its documents are taken",
-                               source_->where(), whose, cell(mark, "seq")));
+            remark(fmt::format(
+                "{} is the mirror of store {} up to seq {}: only its documents are taken",
+                source_->where(), whose, cell(mark, "seq")));
             return Ok{};
         }
-        return Failure(kError,
-                       fmt::format("{} is the mirror of store {} (epoch {}, up to seq {}), and its journal "
-                                   "is the truth: copy that data folder instead. If it is lost, "
-                                   "--accept-mirror takes what the documents have",
-                                   source_->where(), whose, cell(mark, "epoch"), cell(mark, "seq")));
+        return Failure(
+            kError,
+            fmt::format("{} is the mirror of store {} (epoch {}, up to seq {}), and its journal "
+                        "is the truth: copy that data folder instead. If it is lost, "
+                        "--accept-mirror takes what the documents have",
+                        source_->where(), whose, cell(mark, "epoch"), cell(mark, "seq")));
     }
 
     /// False: a dry run of --force ends here.
@@ -178,7 +185,8 @@ private:
     }
 
     void compare(const Asking& asking, const Answer& answer) {
-        const auto current = answer.current ? parse_json(*answer.current, 1000) : Result<Json>(Json());
+        const auto current =
+            answer.current ? parse_json(*answer.current, 1000) : Result<Json>(Json());
         const Json* const held = current ? current->find("value") : nullptr;
         if (held != nullptr && *held == asking.value) return;
         ++different_;
@@ -204,9 +212,10 @@ private:
             SE_TRY_OK(close());
         }
         progress_.clear();
-        return Failure(failure.exit,
-                       fmt::format("{} ({} documents were read; run it again, what is imported is known)",
-                                   failure.text, entries_.documents + mutations_.documents));
+        return Failure(
+            failure.exit,
+            fmt::format("{} ({} documents were read; run it again, what is imported is known)",
+                        failure.text, entries_.documents + mutations_.documents));
     }
 
     Outcome<Seq> close() {
@@ -238,7 +247,8 @@ private:
         if (context_.form() == Form::table) {
             const auto shown = parse_json(text);
             std::vector<std::pair<std::string, std::string>> facts;
-            for (const auto& [fact, value] : shown->object()) facts.emplace_back(fact, to_text(value));
+            for (const auto& [fact, value] : shown->object())
+                facts.emplace_back(fact, to_text(value));
             print_facts(facts);
         } else {
             print(text + "\n");
@@ -276,9 +286,12 @@ void add_firestore_import(CommandLine& line, CLI::App* firestore) {
         firestore, "import", "A first state from the documents of another engine, with its log",
         "  statectl firestore import --project my-project --dry-run\n"
         "  FIRESTORE_EMULATOR_HOST=127.0.0.1:8080 statectl firestore import\n"
-        "Entries begin at the versions that they have there. Mutations of the log are known from then on: "
-        "who\nsends one again is told what became of it. What is here already stays. Doing it again "
-        "imports what is\nmissing and nothing twice. The exit code is 4 when a document could not be "
+        "Entries begin at the versions that they have there. Mutations of the log are known from "
+        "then on: "
+        "who\nsends one again is told what became of it. What is here already stays. Doing it "
+        "again "
+        "imports what is\nmissing and nothing twice. The exit code is 4 when a document could not "
+        "be "
         "imported; each is named.");
     add_place_flags(command, options->place);
     command->add_flag("--state-only", options->state_only, "Leave the log where it is");

@@ -29,10 +29,9 @@ std::vector<std::string> arguments_of(const std::string& program, const Firestor
                                       const std::vector<std::string>& collections,
                                       const std::string& prefix) {
     std::vector<std::string> arguments{program};
-    for (const auto& [flag, text] : {std::pair("--project=", place.project),
-                                     std::pair("--database=", place.database),
-                                     std::pair("--emulator=", place.emulator),
-                                     std::pair("--prefix=", prefix)})
+    for (const auto& [flag, text] :
+         {std::pair("--project=", place.project), std::pair("--database=", place.database),
+          std::pair("--emulator=", place.emulator), std::pair("--prefix=", prefix)})
         if (!text.empty()) arguments.push_back(flag + text);
     arguments.insert(arguments.end(), collections.begin(), collections.end());
     return arguments;
@@ -41,13 +40,16 @@ std::vector<std::string> arguments_of(const std::string& program, const Firestor
 }  // namespace
 
 void add_place_flags(CLI::App* command, FirestorePlace& place) {
-    command->add_option("--project", place.project, "Whose documents (default GOOGLE_CLOUD_PROJECT)")
+    command
+        ->add_option("--project", place.project, "Whose documents (default GOOGLE_CLOUD_PROJECT)")
         ->type_name("NAME");
-    command->add_option("--database", place.database,
-                        "Its database (default FIRESTORE_DATABASE_ID, else (default))")
+    command
+        ->add_option("--database", place.database,
+                     "Its database (default FIRESTORE_DATABASE_ID, else (default))")
         ->type_name("NAME");
-    command->add_option("--emulator", place.emulator,
-                        "An emulator instead of Google (default FIRESTORE_EMULATOR_HOST)")
+    command
+        ->add_option("--emulator", place.emulator,
+                     "An emulator instead of Google (default FIRESTORE_EMULATOR_HOST)")
         ->type_name("HOST:PORT");
 }
 
@@ -75,9 +77,10 @@ Outcome<std::unique_ptr<FirestoreSource>> FirestoreSource::open(
     source->lines_ = ::fdopen(ends[0], "r");
     if (failed != 0) {
         source->process_ = -1;
-        return Failure(kError, fmt::format("{} cannot be started ({}): it reads Firestore for statectl, "
-                                           "and belongs beside it",
-                                           program, std::generic_category().message(failed)));
+        return Failure(kError,
+                       fmt::format("{} cannot be started ({}): it reads Firestore for statectl, "
+                                   "and belongs beside it",
+                                   program, std::generic_category().message(failed)));
     }
     SE_TRY(head, source->next_line());
     const Json* const where = head.find("where");
@@ -113,7 +116,9 @@ Failure FirestoreSource::broke_off() {
     while (text.ends_with('\n')) text.pop_back();
     if (text.size() > kSaidBytesMax) text.erase(0, text.size() - kSaidBytesMax);
     if (text.empty()) text = "firestore-reader ended without a word";
-    return Failure(exit == kUnavailable || exit == -1 ? kUnavailable : exit == kUsage ? kUsage : kError,
+    return Failure(exit == kUnavailable || exit == -1 ? kUnavailable
+                   : exit == kUsage                   ? kUsage
+                                                      : kError,
                    text);
 }
 
@@ -131,7 +136,8 @@ Outcome<Json> FirestoreSource::next_line() {
     if (!text.ends_with('\n')) return broke_off();
     auto json = parse_json(text, kLineDepthMax);
     if (!json || !json->is_object())
-        return Failure(kError, "firestore-reader says what is not understood: is it of this version?");
+        return Failure(kError,
+                       "firestore-reader says what is not understood: is it of this version?");
     return *std::move(json);
 }
 
@@ -144,7 +150,8 @@ Outcome<std::optional<FirestoreSource::Item>> FirestoreSource::next() {
         return std::optional<Item>();
     }
     ++count_;
-    Item item{.collection = cell(line, "collection"), .id = cell(line, "id"), .data = {}, .bad = {}};
+    Item item{
+        .collection = cell(line, "collection"), .id = cell(line, "id"), .data = {}, .bad = {}};
     if (const Json* const data = line.find("data"); data != nullptr && data->is_object())
         item.data = *data;
     else

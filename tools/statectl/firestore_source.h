@@ -19,8 +19,8 @@ struct FirestorePlace {
 };
 void add_place_flags(CLI::App* command, FirestorePlace& place);
 
-/// What a project holds, read by the program firestore-reader beside this one: gRPC is loaded there and
-/// only then, and no daemon is needed. Its process ends with this object.
+/// What a project holds, read by the program firestore-reader beside this one: gRPC is loaded there
+/// and only then, and no daemon is needed. Its process ends with this object.
 class FirestoreSource {
 public:
     /// Documents of `collections`, in that order. A Failure says why it cannot be read.

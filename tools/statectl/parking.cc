@@ -15,8 +15,8 @@
 namespace se::statectl {
 namespace {
 
-/// Everything of the old store, out of the way of a new one: store.json last, since without it nobody knows
-/// whose history it is. Whatever stops this halfway is mended by doing it again.
+/// Everything of the old store, out of the way of a new one: store.json last, since without it
+/// nobody knows whose history it is. Whatever stops this halfway is mended by doing it again.
 class Parking {
 public:
     static Outcome<Parking> plan(Context& context) {
@@ -34,9 +34,8 @@ public:
             if (!taken) break;
             parking.name_ = fmt::format("{}-{}", plain, i);
         }
-        for (const char* const name :
-             {"journal", "HEAD", "checkpoints", "followers", "dead-letters", "projection",
-              "store.json"}) {
+        for (const char* const name : {"journal", "HEAD", "checkpoints", "followers",
+                                       "dead-letters", "projection", "store.json"}) {
             SE_TRY(exists, context.files.exists(context.data + "/" + name));
             if (exists) parking.names_.push_back(name);
         }
@@ -72,12 +71,13 @@ Outcome<std::unique_ptr<Decider>> begin_anew(Context& context, const std::string
     SE_TRY_OK(context.need_files(command));
     SE_TRY(door, find_daemon(context));
     if (door) {
-        return Failure(kError, fmt::format("a daemon runs on {}: stop it before its store is parked",
-                                           context.data));
+        return Failure(
+            kError,
+            fmt::format("a daemon runs on {}: stop it before its store is parked", context.data));
     }
     SE_TRY(parking, Parking::plan(context));
-    remark(fmt::format("Will park the store in {0}/{1}/ and begin a new one with {2}:", context.data,
-                       parking.name(), holds));
+    remark(fmt::format("Will park the store in {0}/{1}/ and begin a new one with {2}:",
+                       context.data, parking.name(), holds));
     for (const std::string& name : parking.names()) remark("  " + name);
     if (dry_run) return std::unique_ptr<Decider>();
     SE_TRY(agreed, confirm("Go on?", yes));
