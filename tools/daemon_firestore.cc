@@ -69,6 +69,13 @@ private:
     bool given_up_ = false;
 };
 
+firestore::Address address_of(const FirestoreSettings& settings) {
+    return {.project = settings.project_or_default(),
+            .database = settings.database,
+            .emulator = settings.emulator,
+            .timeout = settings.timeout};
+}
+
 std::vector<std::unique_ptr<ThreadRunner>> make_lanes(std::uint64_t count,
                                                       const std::function<void()>& wake) {
     std::vector<std::unique_ptr<ThreadRunner>> lanes;
@@ -125,11 +132,7 @@ std::unique_ptr<DaemonFirestore> DaemonFirestore::make(const FirestoreSettings& 
 
 DaemonFirestore::DaemonFirestore(const FirestoreSettings& settings, World world)
     : world_(std::move(world)),
-      documents_(std::make_unique<LateDocuments>(
-          firestore::Address{.project = settings.project_or_default(),
-                             .database = settings.database,
-                             .emulator = settings.emulator,
-                             .timeout = settings.timeout})),
+      documents_(std::make_unique<LateDocuments>(address_of(settings))),
       state_lane_([this] { changed(); }),
       log_lanes_(make_lanes(settings.log_lanes, [this] { changed(); })),
       follower_({.files = world_.files,
@@ -150,6 +153,8 @@ DaemonFirestore::DaemonFirestore(const FirestoreSettings& settings, World world)
                              [this, keys] { return world_.entries(keys); });
                      }},
                 world_.paths, {.bootstrap = settings.bootstrap}),
+      exemptions_(address_of(settings), settings.bootstrap,
+                  {.clock = world_.clock, .log = world_.log, .wake = [this] { changed(); }}),
       look_lane_([this] { changed(); }) {}
 
 DaemonFirestore::~DaemonFirestore() {
@@ -180,10 +185,12 @@ void DaemonFirestore::stop() {
     }
     changed_.notify_all();
     documents_->give_up();
+    exemptions_.give_up();
     if (thread_.joinable()) thread_.join();
     state_lane_.wait();
     for (const auto& lane : log_lanes_) lane->wait();
     look_lane_.wait();
+    exemptions_.wait();
 }
 
 void DaemonFirestore::run() {
@@ -201,8 +208,10 @@ void DaemonFirestore::run() {
             });
         const auto wait = follower_.step();
         firestore::FollowerState now = follower_.state();
+        exemptions_.step(now.phase);
         lock.lock();
         told_ = std::move(now);
+        told_exemptions_ = exemptions_.told();
         if (wait.count() > 0) changed_.wait_for(lock, wait, [this] { return woken_ || stopping_; });
     }
 }
@@ -285,7 +294,11 @@ firestore::FollowerState DaemonFirestore::state(Seq durable) const {
 }
 
 std::string DaemonFirestore::status(Seq durable) const {
-    return firestore::to_json(state(durable), documents_->describe());
+    std::string text = firestore::to_json(state(durable), documents_->describe());
+    const std::lock_guard lock(mutex_);
+    if (told_exemptions_.empty()) return text;
+    text.back() = ',';
+    return text + "\"exemptions\":" + told_exemptions_ + "}";
 }
 
 bool DaemonFirestore::follows() const {

@@ -14,6 +14,7 @@
 #include "engine/firestore/drift.h"
 #include "engine/firestore/follower.h"
 #include "engine/policy/firestore_settings.h"
+#include "tools/daemon_exemptions.h"
 #include "tools/daemon_options.h"
 
 namespace se {
@@ -64,7 +65,7 @@ public:
     /// stop() comes first.
     void ask(Job job, std::function<void(Result<std::string>)> done);
     /// Its lag as of `durable`: it knows only what was durable when it last looked.
-    std::string status(Seq durable) const;   ///< JSON object
+    std::string status(Seq durable) const;  ///< JSON object
     bool follows() const;
     std::string metrics(Seq durable) const;  ///< Prometheus text: state_engine_firestore_*
 
@@ -86,10 +87,12 @@ private:
     bool woken_ = false, opened_ = false, stopping_ = false;
     std::deque<std::function<void()>> asked_;  ///< to be done on its thread
     firestore::FollowerState told_;            ///< as of the last step
+    std::string told_exemptions_;              ///< likewise
 
     ThreadRunner state_lane_;
     std::vector<std::unique_ptr<ThreadRunner>> log_lanes_;
     firestore::Follower follower_;
+    DaemonExemptions exemptions_;
 
     ThreadRunner look_lane_;  ///< for comparisons; what is asked for and found:
     std::shared_ptr<Result<firestore::DriftReport>> looked_;

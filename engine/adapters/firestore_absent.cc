@@ -12,4 +12,8 @@ Result<std::unique_ptr<DocumentStore>> open_firestore(Address) {
     return Error{Errc::unsupported, "this build has no Firestore: it was made without gRPC"};
 }
 
+Result<std::unique_ptr<IndexAdmin>> open_index_admin(Address) {
+    return Error{Errc::unsupported, "this build has no Firestore: it was made without gRPC"};
+}
+
 }  // namespace se::firestore

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "projection/firestore/document_store.h"
+#include "projection/firestore/exemptions.h"
 
 namespace se::firestore {
 
@@ -22,5 +23,7 @@ bool speaks_firestore();
 /// Connects when it is first used; what is wrong with the address or the credentials themselves is
 /// said here. Errc::unsupported in a build without gRPC.
 Result<std::unique_ptr<DocumentStore>> open_firestore(Address address);
+/// Likewise, for the indexes of the same database.
+Result<std::unique_ptr<IndexAdmin>> open_index_admin(Address address);
 
 }  // namespace se::firestore

@@ -49,12 +49,11 @@ std::pair<int, std::string> statectl_of(const std::string& data, const std::stri
 
 void DocumentedDaemon::start(std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), {"--set", "firestore.timeout=2s"});
-    std::vector<std::string> told = environment;
-    told.push_back("FIRESTORE_EMULATOR_HOST=" + where_.address());
     daemon = std::make_unique<DaemonProcess>(
         DaemonProcess::Options{.data = data_,
                                .arguments = std::move(arguments),
-                               .environment = std::move(told),
+                               .environment = {"FIRESTORE_EMULATOR_HOST=" +
+                                               (through.empty() ? where_.address() : through)},
                                .policy = "allowedKeys: [\"a.*\"]\nrules: []\n"});
     daemon->start();
 }

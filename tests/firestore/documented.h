@@ -47,7 +47,7 @@ public:
 
     const std::string& data() const { return data_; }
 
-    std::vector<std::string> environment;  ///< beside the emulator's address
+    std::string through;  ///< who stands before the emulator; empty: nobody
     std::unique_ptr<DaemonProcess> daemon;
 
 private:
