@@ -121,6 +121,7 @@ private:
     std::optional<BusPositionSearch> search_;
     /// Own durable: `through` is the last message that was in hand; nothing: not known yet.
     std::optional<BusPosition> position_;
+    bool made_here_ = false;      ///< our durable was made over this connection
     std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     struct Pull {

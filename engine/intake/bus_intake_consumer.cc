@@ -24,6 +24,7 @@ void BusIntake::bus_up(const BusStream& stream) {
         forget_all();
     }
     stream_ = stream;
+    made_here_ = false;
     begin();
 }
 
@@ -85,7 +86,12 @@ void BusIntake::go_on_from(BusPosition position) {
     make_own();
 }
 
+/// Once over each connection: what the durable before had delivered may come late, under numbers
+/// and names of this one's, and then what is between would count as taken. Over another connection
+/// it cannot come.
 void BusIntake::make_own() {
+    if (made_here_) return link_.renew("the durable is made anew");
+    made_here_ = true;
     phase_ = Phase::binding;
     start_ = position_->through + 1;
     const auto made = [this, generation = generation_consumer_](Result<BusConsumer> consumer) {

@@ -49,6 +49,16 @@ std::chrono::nanoseconds BusLink::turn() {
     return kPollAgain;
 }
 
+void BusLink::renew(const std::string& why) {
+    if (phase_ != Phase::up) return;
+    phase_ = Phase::waiting;
+    ++losses_;
+    again_at_ = doors_.clock.monotonic() + backoff_.next();
+    for (User* const user : users_) user->bus_down();
+    doors_.bus.disconnect();
+    doors_.log.write({Severity::info, "state-engine.nats.renewed", {{"why", why}}});
+}
+
 void BusLink::close() {
     if (phase_ == Phase::closed) return;
     const bool was_up = up();

@@ -48,6 +48,9 @@ public:
     /// Takes what has come in, and tries again when it is time. Returns when to call again at the
     /// latest.
     std::chrono::nanoseconds turn();
+    /// Lets go of the connection for another one: what this one may still bring cannot be told from
+    /// what is wanted. Nothing when it is not up.
+    void renew(const std::string& why);
     /// Lets go of the bus for good.
     void close();
 

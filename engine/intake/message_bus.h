@@ -78,7 +78,7 @@ struct BusConsumer {
 /// `not_found` there is no such stream or consumer, or none that takes the subject; `too_large`
 /// over the server's limit; `malformed` the server refuses it for good. When the connection is
 /// lost, whatever was under way is `unavailable` first, then bus_lost() is told: it may have
-/// happened or not.
+/// happened or not. What a connection delivered does not come once it is lost or let go of.
 class MessageBus {
 public:
     class Listener {

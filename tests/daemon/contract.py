@@ -324,6 +324,17 @@ def operators(live):
     call(operator, "POST", "/v1/operator/repair", 400, "?from=4&to=4")
     call(operator, "POST", "/v1/operator/note", 200, body='{"note":"imported","body":{"file":"x"}}')
     call(operator, "POST", "/v1/operator/note", 400, body='{"note":"repaired"}')
+    known = {"from": "projects/p/databases/(default)", "document": "state/user.imported", "at": "2026-01-01T00:00:00.000Z",
+             "version": 41, "proposal": {"op": "set", "key": "user.imported", "value": 1, "reason": "there", "actor": "a"}}
+    lines = json.dumps(known) + "\n" + json.dumps({"document": 1}) + "\n"
+    for again in (False, True):
+        told = call(operator, "POST", "/v1/operator/import", 200, body=lines)
+        first, second = [json.loads(line) for line in told.splitlines()]
+        for line in (first, second):
+            fits("#/files/answer.json", line, "an import")
+        must(first["status"] == "accepted" and first["duplicate"] == again and first["version"] == 41, "an import", first)
+        must(second["code"] == "malformed" and second["seq"] == 0, "a line that is none", second)
+    call(live, "POST", "/v1/operator/import", 403, body=lines)
 
 
 def outbound(live):

@@ -226,6 +226,26 @@ TEST_CASE("what a durable delivered before it was made anew closes no gap") {
     CHECK(world.engine_world.value_of("list") == numbers(5));
 }
 
+TEST_CASE("a durable is made once over each connection: what one delivered cannot come as the next one's") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    world.run_dry();
+    for (std::uint64_t gap = 1; gap <= 3; ++gap) {
+        const std::uint64_t connects = world.link->facts().connects;
+        const int first = static_cast<int>(2 * (gap - 1));
+        world.broker.faults.lose_delivery = 100;
+        world.publish(push_of(first));
+        REQUIRE(world.run([&] { return pending(world) == 1; }));
+        world.broker.faults = {};
+        world.publish(push_of(first + 1));
+        world.run_dry();
+        CHECK(world.intake->facts().gaps == gap);
+        CHECK(world.link->facts().connects == connects + 1);
+    }
+    CHECK(world.engine_world.value_of("list") == numbers(6));
+}
+
 TEST_CASE("a batch that was half journaled goes on with its other half") {
     IntakeWorld world;
     world.make_stream();
