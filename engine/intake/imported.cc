@@ -1,5 +1,8 @@
 #include "engine/intake/imported.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include "journal/base/hash.h"
 #include "journal/base/json_depth.h"
 
@@ -51,7 +54,8 @@ bool read_outcome(const Json& json, Imported* imported) {
     return status == "rejected";
 }
 
-/// Of several ops the document says which versions they made; of one `version` does.
+/// Of several ops the document says which versions they made, of each key one; of one `version` does. What it says
+/// of other keys is nothing that this mutation can have done.
 void read_changes(const Json& json, const Proposal& proposal, Imported* imported) {
     if (proposal.single) {
         const Op& op = proposal.ops[0];
@@ -60,9 +64,14 @@ void read_changes(const Json& json, const Proposal& proposal, Imported* imported
     }
     const Json* const changes = json.find("changes");
     if (changes == nullptr || !changes->is_array()) return;
-    for (const Json& change : changes->array())
-        imported->changes.push_back({text_of(change, "key"), text_of(change, "op"),
-                                     version_in(change).value_or(Version{})});
+    for (const Json& change : changes->array()) {
+        const std::string key = text_of(change, "key");
+        const auto op = std::ranges::find(std::views::reverse(proposal.ops), key, &Op::key);
+        const bool told = std::ranges::count(imported->changes, key, &HeadChange::key) != 0;
+        if (op == proposal.ops.rend() || told) continue;
+        imported->changes.push_back(
+            {key, std::string(to_text(op->kind)), version_in(change).value_or(Version{})});
+    }
 }
 
 std::string cause_of(const Json& json, const Imported& imported) {
@@ -113,6 +122,8 @@ ParsedImport parse_import(std::string_view text, const Limits& limits) {
         return refused("a mutation of the past has an id", "/proposal/id");
     } else if (binds) {
         const std::string principal = text_of(*json, "principal");
+        if (principal.size() > limits.actor_bytes)
+            return refused("a principal has at most " + std::to_string(limits.actor_bytes) + " bytes", "/principal");
         parsed.principal = principal.empty() ? std::string(kBusScope) : principal;
         // Of a principal the scope is its name, whatever the door; only NATS and this one are
         // scopes by themselves.

@@ -332,4 +332,23 @@ TEST_CASE("of a mirror of ours the ids keep the principal they belong to") {
     CHECK_FALSE(it.world.ask(sent, bus()).duplicate);
 }
 
+TEST_CASE("of a mutation of the past only its own keys count, each once, and a principal has its limit") {
+    const auto line = [](const std::string& principal) {
+        return R"({"document":"mutation_log/m","status":"accepted","principal":")" + principal +
+               R"(","changes":[{"key":"a","op":"?","version":2},{"key":"a","op":"set","version":9},)"
+               R"({"key":"/","op":"set","version":1},{"key":"b","op":"delete","version":3}],)"
+               R"("proposal":{"id":"m","ops":[{"op":"set","key":"a","value":1},{"op":"delete","key":"b"}],"reason":"r"}})";
+    };
+    const ParsedImport parsed = parse_import(line("alice"), Limits{});
+    REQUIRE(parsed.proposal);
+    REQUIRE(parsed.imported.changes.size() == 2);
+    CHECK(parsed.imported.changes[0].key == "a");
+    CHECK(parsed.imported.changes[0].op == "set");
+    CHECK(parsed.imported.changes[0].version == Version{2});
+    CHECK(parsed.imported.changes[1].op == "delete");
+    const ParsedImport long_one = parse_import(line(std::string(257, 'p')), Limits{});
+    CHECK_FALSE(long_one.proposal);
+    CHECK(long_one.refusal.pointer == "/principal");
+}
+
 }  // namespace se::firestore
