@@ -31,6 +31,7 @@ public:
     void step(Engine& engine, const Model& model, SimRandom& random);
     /// Brings all there is to documents that are well. False: it does not get there.
     bool catch_up(Engine& engine, const Model& model);
+    std::string how_it_is() const { return firestore::to_json(follower_->state(), "the simulated documents"); }
     /// Its process dies: what was under way may get there or not.
     void die();
 
