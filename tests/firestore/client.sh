@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one of the programs beside it that read documents with Google's own client.
+# Runs one of the programs beside it that read and write documents with Google's own client.
 #
 #   tests/firestore/client.sh WORK HOST:PORT PROGRAM WORD...
 #

@@ -63,9 +63,9 @@ struct Platform {
         std::string text = proposals;
         if (const auto at = text.find(R"(,["odd"])"); at != std::string::npos) text.erase(at, 8);
         std::ofstream(folder.path() + "/proposals") << text;
-        const ShellSaid wrote = shell(source_dir() + "/tests/firestore/write_documents.sh " +
-                                      bin_dir() + "/../firestore-client " + emulator.address() +
-                                      " bitbrat " + folder.path() + "/proposals 2>&1");
+        const ShellSaid wrote = shell(source_dir() + "/tests/firestore/client.sh " + bin_dir() +
+                                      "/../firestore-client " + emulator.address() +
+                                      " write_documents bitbrat " + folder.path() + "/proposals 2>&1");
         std::cout << wrote.out;
         if (wrote.exit == kNoClient) return false;
         REQUIRE_MESSAGE(wrote.exit == 0, wrote.out);
