@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kMessageId = "Nats-Msg-Id";
 constexpr std::string_view kAnswers = "a.";  // below our inbox
 constexpr std::string_view kPulls = "p.";
+constexpr std::string_view kPullLeft = "nats-pending-messages";  // since nats-server 2.9
 constexpr std::string_view kNoResponders = "503";
 
 /// Where answers come to: nobody else's, whatever process or connection.
@@ -132,11 +133,15 @@ struct NatsBus::State {
         }
         if (!subject.starts_with(inbox)) return;
         const std::string_view rest = subject.substr(inbox.size());
+        if (rest.starts_with(kPulls)) {
+            // Of a pull only its end comes under its own name.
+            const auto asked = number_in(rest.substr(rest.rfind('.') + 1));
+            const auto left = number_in(bus_header(event.headers, kPullLeft));
+            return listener->bus_pull_ended(left.value_or(asked.value_or(0)));
+        }
         const auto which =
             number_in(rest.substr(std::min<std::size_t>(rest.size(), kAnswers.size())));
-        if (!which) return;
-        if (rest.starts_with(kPulls)) return listener->bus_pull_ended(*which);
-        if (!rest.starts_with(kAnswers)) return;
+        if (!which || !rest.starts_with(kAnswers)) return;
         if (event.status != kNoResponders) return finish(*which, std::move(event.payload));
         const auto found = pending.find(*which);
         if (found == pending.end()) return;
@@ -264,15 +269,13 @@ void NatsBus::publish(BusOutgoing message, Done<BusReceived> done) {
         std::move(none));
 }
 
-std::uint64_t NatsBus::pull(const std::string& stream, const std::string& durable,
-                            std::uint64_t count) {
+void NatsBus::pull(const std::string& stream, const std::string& durable, std::uint64_t count) {
     State& s = *state_;
-    const std::uint64_t pull = ++s.last_pull;
     s.line.put({.line = s.current,
                 .subject = js_consumer_next_subject(stream, durable),
-                .reply = s.inbox + std::string(kPulls) + std::to_string(pull),
+                .reply = s.inbox + std::string(kPulls) + std::to_string(++s.last_pull) + "." +
+                         std::to_string(count),
                 .payload = js_next_request(count, s.options.pull_expires)});
-    return pull;
 }
 
 void NatsBus::bind(const BusConsumer& consumer) {

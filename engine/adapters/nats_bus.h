@@ -53,8 +53,7 @@ public:
     void drop_consumer(const std::string& stream, const std::string& durable,
                        Done<Ok> done) override;
     void publish(BusOutgoing message, Done<BusReceived> done) override;
-    std::uint64_t pull(const std::string& stream, const std::string& durable,
-                       std::uint64_t count) override;
+    void pull(const std::string& stream, const std::string& durable, std::uint64_t count) override;
     void bind(const BusConsumer& consumer) override;
     void ack(const std::string& receipt) override;
     void nak(const std::string& receipt, std::chrono::nanoseconds delay) override;

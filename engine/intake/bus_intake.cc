@@ -59,6 +59,7 @@ std::chrono::nanoseconds BusIntake::turn() {
     }
     if (phase_ == Phase::searching) return std::chrono::nanoseconds(0);
     auto wait = std::min(kLookAgain, options_.ack_wait / 6);
+    if (phase_ == Phase::taking && pull_again_ > now) wait = std::min(wait, pull_again_ - now);
     if (stalled_ && under_way_ == 0) wait = std::min(wait, stalled_until_ - now);
     if (phase_ == Phase::idle && link_.up()) wait = std::min(wait, consumer_again_ - now);
     return std::max(wait, std::chrono::nanoseconds(0));

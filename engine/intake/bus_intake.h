@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -76,7 +75,7 @@ private:
     void bus_up(const BusStream& stream) override;
     void bus_down() override;
     void bus_delivered(BusMessage&& message) override;
-    void bus_pull_ended(std::uint64_t pull) override;
+    void bus_pull_ended(std::uint64_t left) override;
 
     // --- bus_intake_consumer.cc: the durable
     void begin();
@@ -124,11 +123,8 @@ private:
     bool made_here_ = false;      ///< our durable was made over this connection
     std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
-    struct Pull {
-        std::uint64_t number, left;
-        std::chrono::nanoseconds since;
-    };
-    std::deque<Pull> pulls_;
+    std::uint64_t asked_ = 0;       ///< messages that were asked for and have not come
+    std::chrono::nanoseconds pulled_at_{0}, pull_again_{0};
     std::uint64_t largest_ = 1024;  ///< bytes of a message, lately
     std::uint64_t generation_consumer_ = 0;
     std::chrono::nanoseconds consumer_again_{0};

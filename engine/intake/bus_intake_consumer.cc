@@ -38,7 +38,7 @@ void BusIntake::stop_taking() {
         // be.
         for (auto& [sequence, held] : held_) held.message.receipt.clear();
     }
-    pulls_.clear();
+    asked_ = 0;
     phase_ = Phase::idle;
     ++generation_consumer_;
 }
@@ -168,28 +168,26 @@ void BusIntake::consumer_trouble(const std::string& why) {
 
 void BusIntake::pull_more() {
     if (options_.takeover || draining_ || phase_ != Phase::taking || stalled_) return;
-    std::uint64_t asked = 0;
-    for (const Pull& pull : pulls_) asked += pull.left;
-    const std::uint64_t bytes = held_bytes_ + asked * largest_;
-    if (held_.size() + asked >= options_.in_flight || bytes >= options_.in_flight_bytes) return;
-    std::uint64_t room = std::min(options_.in_flight - held_.size() - asked,
+    const auto now = doors_.clock.monotonic();
+    if (now < pull_again_) return;
+    const std::uint64_t bytes = held_bytes_ + asked_ * largest_;
+    if (held_.size() + asked_ >= options_.in_flight || bytes >= options_.in_flight_bytes) return;
+    std::uint64_t room = std::min(options_.in_flight - held_.size() - asked_,
                                   (options_.in_flight_bytes - bytes) / largest_ + 1);
     room = std::min(room, kPullMax);
     // Not one by one: a request of its own for each message would double the traffic.
-    if (asked > 0 && room < kPullMax / 4) return;
-    pulls_.push_back(
-        {link_.bus().pull(stream_.name, durable_, room), room, doors_.clock.monotonic()});
+    if (asked_ > 0 && room < kPullMax / 4) return;
+    link_.bus().pull(stream_.name, durable_, room);
+    asked_ += room;
+    pulled_at_ = now;
 }
 
-void BusIntake::bus_pull_ended(std::uint64_t pull) {
-    // A server that ends them at once is asked again in the next turn only.
-    bool at_once = false;
-    std::erase_if(pulls_, [&](const Pull& one) {
-        if (one.number != pull) return false;
-        at_once = doors_.clock.monotonic() - one.since < kPullMin;
-        return true;
-    });
-    if (!at_once) pull_more();
+/// Of what is asked for only the sum is known, and need be: which of the requests a delivery
+/// belongs to is the server's choice.
+void BusIntake::bus_pull_ended(std::uint64_t left) {
+    asked_ -= std::min(asked_, left);
+    // A server that ends them at once is not asked without end.
+    pull_again_ = std::max(pull_again_, pulled_at_ + kPullMin);
 }
 
 void BusIntake::bus_delivered(BusMessage&& message) {
@@ -200,7 +198,7 @@ void BusIntake::bus_delivered(BusMessage&& message) {
     behind_ = message.behind;
     lag_at_ = doors_.clock.monotonic() + kLagInterval;
     if (!options_.takeover) {
-        if (!pulls_.empty() && --pulls_.front().left == 0) pulls_.pop_front();
+        asked_ -= std::min<std::uint64_t>(asked_, 1);
         if (message.delivery > delivery_ + 1) {
             // Some of it got lost on the way. They would come again later, and out of order.
             ++told_.gaps;

@@ -88,8 +88,8 @@ void BusLink::bus_delivered(BusMessage&& message) {
     users_.front()->bus_delivered(std::move(message));
 }
 
-void BusLink::bus_pull_ended(std::uint64_t pull) {
-    if (!users_.empty() && phase_ != Phase::closed) users_.front()->bus_pull_ended(pull);
+void BusLink::bus_pull_ended(std::uint64_t left) {
+    if (!users_.empty() && phase_ != Phase::closed) users_.front()->bus_pull_ended(left);
 }
 
 void BusLink::search() {

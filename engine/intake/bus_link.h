@@ -33,7 +33,7 @@ public:
         virtual void bus_up(const BusStream& stream) = 0;
         virtual void bus_down() = 0;  ///< only after bus_up()
         virtual void bus_delivered(BusMessage&&) {}
-        virtual void bus_pull_ended(std::uint64_t) {}
+        virtual void bus_pull_ended(std::uint64_t /*left*/) {}
     };
     struct Doors {
         MessageBus& bus;
@@ -73,7 +73,7 @@ private:
     void bus_connected() override;
     void bus_lost(const std::string& why) override;
     void bus_delivered(BusMessage&& message) override;
-    void bus_pull_ended(std::uint64_t pull) override;
+    void bus_pull_ended(std::uint64_t left) override;
 
     void search();
     void search_by_subject();

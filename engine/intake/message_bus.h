@@ -88,8 +88,9 @@ public:
         /// The connection broke, or connect() did not make one.
         virtual void bus_lost(const std::string& why) = 0;
         virtual void bus_delivered(BusMessage&& message) = 0;
-        /// A pull() is over: no more messages come of it. Not told of one that was fulfilled.
-        virtual void bus_pull_ended(std::uint64_t pull) = 0;
+        /// A pull() is over, and `left` of what it asked for have not come of it (all, if the
+        /// server does not say). Not told of one that was fulfilled.
+        virtual void bus_pull_ended(std::uint64_t left) = 0;
     };
     template <class T>
     using Done = std::function<void(Result<T>)>;
@@ -122,10 +123,10 @@ public:
 
     virtual void publish(BusOutgoing message, Done<BusReceived> done) = 0;
 
-    /// Asks a consumer for `count` more messages, for as long as the server keeps such a request;
-    /// returns its number. Needs a connection.
-    virtual std::uint64_t pull(const std::string& stream, const std::string& durable,
-                               std::uint64_t count) = 0;
+    /// Asks a consumer for `count` more messages, for as long as the server keeps such a request.
+    /// Of several a server may serve any, also in turns. Needs a connection.
+    virtual void pull(const std::string& stream, const std::string& durable,
+                      std::uint64_t count) = 0;
     /// Listens to what a consumer pushes, until the connection ends.
     virtual void bind(const BusConsumer& consumer) = 0;
 

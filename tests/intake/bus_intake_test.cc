@@ -168,6 +168,31 @@ TEST_CASE("no more is in hand than the limits say") {
     CHECK(world.engine_world.value_of("list") == numbers(30));
 }
 
+TEST_CASE("what is asked for is known, whichever of its requests a server takes") {
+    IntakeWorld world;
+    world.options.in_flight = 300;
+    world.options.in_flight_bytes = 1u << 20;
+    world.make_stream();
+    world.connect();
+    int sent = 0;
+    const auto burst = [&](int count, std::size_t value_bytes) {
+        for (int i = 0; i < count; ++i)
+            world.publish(R"({"id":"m)" + std::to_string(++sent) +
+                          R"(","op":"set","actor":"x","reason":"r","key":"a","value":")" +
+                          std::string(value_bytes, 'v') + R"("})");
+        world.run_dry();
+    };
+    // Of the first request's 300, 140 have come; so 140 are asked for by a second one. Served in turns,
+    // that one is fulfilled, and the first still waits for 20: too much to ask for more, should they
+    // be as large as the last one. Then its time is over.
+    burst(140, 1);
+    burst(279, 1);
+    burst(1, 100'000);
+    world.engine_world.clock.advance(std::chrono::seconds(31));
+    burst(1, 1);
+    CHECK(world.intake->facts().acknowledged == static_cast<std::uint64_t>(sent));
+}
+
 TEST_CASE("how much waits is told by each delivery; the server is asked only when none comes") {
     IntakeWorld world;
     world.options.in_flight = 5;

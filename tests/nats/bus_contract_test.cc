@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <numeric>
 #include <optional>
 #include <thread>
 
@@ -24,11 +25,15 @@ constexpr const char* kSubject = "local.internal.state.mutation.v1";
 struct RealWorld {
     test::NatsServer server;
     PosixClock clock;
+    std::chrono::milliseconds pull_expires = 20s;
 
     RealWorld() { server.start(); }
     std::unique_ptr<MessageBus> bus() {
-        return std::make_unique<NatsBus>(
-            NatsBus::Options{.url = server.url(), .name = "test", .timeout = 2s}, clock, [] {});
+        return std::make_unique<NatsBus>(NatsBus::Options{.url = server.url(),
+                                                          .name = "test",
+                                                          .timeout = 2s,
+                                                          .pull_expires = pull_expires},
+                                         clock, [] {});
     }
     void pass(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
     void go_away() { server.kill_hard(); }
@@ -54,7 +59,7 @@ struct Client final : MessageBus::Listener {
     void bus_connected() override { up = true; }
     void bus_lost(const std::string&) override { ++lost; }
     void bus_delivered(BusMessage&& message) override { messages.push_back(std::move(message)); }
-    void bus_pull_ended(std::uint64_t pull) override { ended.push_back(pull); }
+    void bus_pull_ended(std::uint64_t left) override { ended.push_back(left); }
 
     void connect() {
         up = false;
@@ -245,7 +250,7 @@ TEST_CASE_TEMPLATE("a pull that nothing comes of ends", World, RealWorld, Simula
     Client<World> client(world);
     REQUIRE(client.make_stream());
     REQUIRE(client.make_consumer({.durable = "d"}));
-    const std::uint64_t pull = client.bus->pull(kStream, "d", 5);
+    client.bus->pull(kStream, "d", 5);
     if constexpr (std::is_same_v<World, SimulatedWorld>) {
         client.wait([&] { return !client.ended.empty(); });
     } else {
@@ -254,8 +259,26 @@ TEST_CASE_TEMPLATE("a pull that nothing comes of ends", World, RealWorld, Simula
             [&](auto done) { client.bus->drop_consumer(kStream, "d", done); }));
         client.wait([&] { return !client.ended.empty(); });
     }
-    CHECK(client.ended.front() == pull);
+    CHECK(client.ended.front() == 5);
     CHECK(client.messages.empty());
+}
+
+TEST_CASE_TEMPLATE("of several pulls the ends say how much in all has not come", World, RealWorld,
+                   SimulatedWorld) {
+    World world;
+    if constexpr (std::is_same_v<World, RealWorld>) world.pull_expires = 300ms;
+    Client<World> client(world);
+    REQUIRE(client.make_stream());
+    REQUIRE(client.make_consumer({.durable = "d"}));
+    for (const std::uint64_t count : {3, 7}) client.bus->pull(kStream, "d", count);
+    client.publish_numbered(1, 4);
+    // Neither is fulfilled if they are served in turns, and the first one if they are not.
+    client.wait([&] { return client.messages.size() == 4 && !client.ended.empty(); });
+    client.wait([&] {
+        return std::accumulate(client.ended.begin(), client.ended.end(), std::uint64_t{}) == 6;
+    });
+    client.idle(400ms);
+    CHECK(client.ended.size() <= 2);
 }
 
 TEST_CASE_TEMPLATE("what is not acknowledged comes again", World, RealWorld, SimulatedWorld) {

@@ -96,7 +96,7 @@ void SimBroker::deliver(Stream& stream, Consumer& consumer) {
         if (pull.until > now) return false;
         pull.client->arrives(
             {.happen = [client = pull.client,
-                        number = pull.number] { client->listener_->bus_pull_ended(number); },
+                        left = pull.left] { client->listener_->bus_pull_ended(left); },
              .give_up = {}},
             false);
         return true;
@@ -355,15 +355,12 @@ void SimBus::publish(BusOutgoing message, Done<BusReceived> done) {
         std::move(done));
 }
 
-std::uint64_t SimBus::pull(const std::string& stream, const std::string& durable,
-                           std::uint64_t count) {
-    const std::uint64_t number = ++last_pull_;
+void SimBus::pull(const std::string& stream, const std::string& durable, std::uint64_t count) {
     auto* const found = broker_.find(stream);
     if (connected_ && found != nullptr && found->consumers.contains(durable)) {
         found->consumers[durable].pulls.push_back(
-            {this, number, count, broker_.clock_.monotonic() + kPullExpires});
+            {this, count, broker_.clock_.monotonic() + kPullExpires});
     }
-    return number;
 }
 
 void SimBus::bind(const BusConsumer& consumer) {

@@ -52,7 +52,7 @@ public:
         };
         struct Pull {
             SimBus* client = nullptr;
-            std::uint64_t number = 0, left = 0;
+            std::uint64_t left = 0;
             std::chrono::nanoseconds until{0};
         };
         BusConsumerSpec spec;
@@ -119,8 +119,7 @@ public:
     void drop_consumer(const std::string& stream, const std::string& durable,
                        Done<Ok> done) override;
     void publish(BusOutgoing message, Done<BusReceived> done) override;
-    std::uint64_t pull(const std::string& stream, const std::string& durable,
-                       std::uint64_t count) override;
+    void pull(const std::string& stream, const std::string& durable, std::uint64_t count) override;
     void bind(const BusConsumer& consumer) override;
     void ack(const std::string& receipt) override;
     void nak(const std::string& receipt, std::chrono::nanoseconds delay) override;
@@ -163,7 +162,6 @@ private:
     bool connected_ = false;
     std::map<Due, Event> events_;
     std::uint64_t order_ = 0;
-    std::uint64_t last_pull_ = 0;
 };
 
 }  // namespace se
