@@ -9,6 +9,7 @@
 #include "bench/bus_rows.h"
 #endif
 #include "bench/disk.h"
+#include "bench/firestore_rows.h"
 #include "bench/http_load.h"
 #include "bench/journal_rows.h"
 #include "bench/mcp_rows.h"
@@ -112,7 +113,7 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", rounds, "Rounds; medians are shown")->check(CLI::Range(1, 100));
     app.add_option("--scale", scale, "Length of each measurement, 1 is normal")
         ->check(CLI::Range(0.001, 100.0));
-    app.add_option("--only", only, "One part: commits, http, mcp, bus, reads, journal, rules, size");
+    app.add_option("--only", only, "One part: commits, http, mcp, bus, firestore, reads, journal, rules, size");
     app.add_option("--json-logic-js", oracle,
                    "Folder that holds it, to run beside ours (tests/rules/differential.sh --install)");
     app.add_option("--mcp-sdk", sdk, "Folder that holds the TypeScript SDK's packages (build/mcp-tests)");
@@ -151,6 +152,13 @@ int main(int argc, char** argv) {
 #else
     if (wanted("bus")) fmt::print(stderr, "no rows of the bus: built without libnats\n");
 #endif
+    std::optional<FirestoreWorld> firestore;
+    if (wanted("firestore") && FirestoreWorld::can_be()) {
+        firestore.emplace(bin, folder.path());
+        add_firestore_rows(rows, *firestore, scale);
+    } else if (wanted("firestore")) {
+        fmt::print(stderr, "no rows of Firestore: its emulator is not here, or gRPC is not in this build\n");
+    }
     std::optional<ReadWorld> reads;
     if (wanted("reads")) {
         reads.emplace(folder.path());

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds release and measures it: a table on stdout, all figures of all rounds in bench/results.json.
 #
-#   bench/run.sh [--rounds N] [--scale X] [--only commits|http|mcp|bus|reads|journal|rules|size] [--small] [--dir FOLDER]
+#   bench/run.sh [--rounds N] [--scale X] [--only commits|http|mcp|bus|firestore|reads|journal|rules|size] [--small] [--dir FOLDER]
 #
 # Figures of shared machines are noise; read the ratios, each to a yardstick of the same round.
 set -euo pipefail

@@ -1,17 +1,14 @@
 #include "tests/firestore/emulator.h"
 
 #include <arpa/inet.h>
-#include <doctest/doctest.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -36,11 +33,11 @@ sockaddr_in loopback(std::uint16_t port) {
 /// Free a moment ago, which is all that a program can be told that does not say its own port.
 std::uint16_t free_port() {
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    REQUIRE(socket >= 0);
+    SE_ASSERT(socket >= 0);
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
-    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    SE_ASSERT(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    SE_ASSERT(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     ::close(socket);
     return ntohs(address.sin_port);
 }
@@ -85,59 +82,31 @@ Emulator::Emulator() : port_(free_port()) {
     start();
 }
 
-Emulator::~Emulator() {
-    kill_hard();
-}
-
 void Emulator::start() {
-    SE_ASSERT(pid_ < 0);
-    const std::string path = jar(), port = "--port=" + std::to_string(port_);
-    pid_ = ::fork();
-    REQUIRE(pid_ >= 0);
-    if (pid_ == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        const int nothing = ::open("/dev/null", O_RDWR);
-        ::dup2(nothing, 0);
-        ::dup2(nothing, 1);
-        ::dup2(nothing, 2);
-        ::execlp("java", "java", "-Duser.language=en", "-Xmx1g", "-cp", path.c_str(),
-                 "com.google.cloud.datastore.emulator.firestore.CloudFirestore", "--host=127.0.0.1",
-                 port.c_str(), nullptr);
-        ::_exit(127);
-    }
-    for (int tries = 0; tries < 600; ++tries) {
-        int status = 0;
-        if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-            pid_ = -1;
-            FAIL("the emulator ended by itself; is java installed (tools/install-deps.sh --all)?");
+    const std::string log = folder_.path() + "/log";
+    process_.start(
+        {.words = {"/usr/bin/env", "java", "-Duser.language=en", "-Xmx1g", "-cp", jar(),
+                   "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+                   "--host=127.0.0.1", "--port=" + std::to_string(port_)},
+         .log = log});
+    const auto until = std::chrono::steady_clock::now() + 60s;
+    while (!answers(port_)) {
+        const bool ended = process_.ended().has_value();
+        if (ended || std::chrono::steady_clock::now() > until) {
+            std::ifstream said(log);
+            std::cerr << "the emulator " << (ended ? "ended" : "does not answer")
+                      << " (is java installed? tools/install-deps.sh --all): " << said.rdbuf()
+                      << '\n';
+            SE_ASSERT(!"the emulator did not start");
         }
-        if (answers(port_)) return;
         std::this_thread::sleep_for(100ms);
     }
-    FAIL("the emulator does not answer");
-}
-
-void Emulator::kill_hard() {
-    if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-}
-
-void Emulator::pause() const {
-    REQUIRE(pid_ > 0);
-    ::kill(pid_, SIGSTOP);
-}
-
-void Emulator::resume() const {
-    REQUIRE(pid_ > 0);
-    ::kill(pid_, SIGCONT);
 }
 
 std::unique_ptr<firestore::DocumentStore> Emulator::open(const std::string& project) const {
     auto opened = firestore::open_firestore(
         {.project = project, .emulator = address(), .timeout = std::chrono::milliseconds(60'000)});
-    REQUIRE(opened);
+    SE_ASSERT(opened);
     return *std::move(opened);
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "projection/firestore/document_store.h"
+#include "tests/adapters/child_process.h"
+#include "tests/adapters/temporary_directory.h"
 
 namespace se::test {
 
@@ -21,21 +21,20 @@ public:
     static bool skipped(const char* test);
 
     Emulator();
-    Emulator(const Emulator&) = delete;
-    Emulator& operator=(const Emulator&) = delete;
-    ~Emulator();
 
+    /// Returns once it answers; ends this program, with what it said, when it does not.
     void start();
-    void kill_hard();  ///< all that it holds is gone
+    void kill_hard() { process_.end(SIGKILL); }  ///< all that it holds is gone
     /// It takes connections, and says nothing.
-    void pause() const;
-    void resume() const;
+    void pause() const { process_.signal(SIGSTOP); }
+    void resume() const { process_.signal(SIGCONT); }
     std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
     std::unique_ptr<firestore::DocumentStore> open(const std::string& project) const;
 
 private:
     std::uint16_t port_ = 0;
-    pid_t pid_ = -1;
+    TemporaryDirectory folder_;
+    ChildProcess process_;
 };
 
 }  // namespace se::test
