@@ -40,7 +40,7 @@ public:
     Caller caller;     ///< authenticated by the door; claims of `_meta` are in `meta`, believed by nobody yet
     Json arguments;    ///< of the call: an object, empty when the client sent none
     Json meta;         ///< `_meta` of the request: an object. userId, userRoles, traceparent, …
-    Json client;       ///< capabilities that the client declared: an object
+    std::shared_ptr<const Json> client;  ///< capabilities that it declared: an object; null: none
     Json answers;      ///< to the questions of the outcome before: an object, key → result of the client's
     Json state;        ///< what the outcome before asked to be given back, verified; null in the first round
     std::string revision;    ///< of the protocol: "2026-07-28", "2025-11-25", …
@@ -48,7 +48,7 @@ public:
 
     /// Whether the client declared a capability: "elicitation", "sampling", "roots", or a part, "sampling.tools".
     bool client_can(std::string_view capability) const {
-        const Json* at = &client;
+        const Json* at = client.get();
         while (at != nullptr && !capability.empty()) {
             const std::size_t dot = capability.find('.');
             at = at->find(capability.substr(0, dot));

@@ -191,7 +191,7 @@ void ServerState::serve_modern(const Caller& caller, RpcMessage message, OutletP
         asked.log_from = level->is_string() ? level_from_text(level->string()) : std::nullopt;
         if (!asked.log_from) return refuse(std::string(kMetaLogLevel) + " is no level");
     }
-    asked.client = *client;
+    asked.client = std::make_shared<const Json>(*client);
     dispatch(std::move(asked));
 }
 
@@ -234,7 +234,7 @@ void ServerState::initialize(Asked&& asked) {
     const auto revision = revision_from_text(*wanted);
     conversation.revision_ =
         revision && *revision <= kNewestWithSessions ? *revision : kNewestWithSessions;
-    if (client != nullptr) conversation.client_ = *client;
+    if (client != nullptr) conversation.client_ = std::make_shared<const Json>(*client);
     asked.era = *conversation.revision_;
 
     std::string members;

@@ -114,7 +114,8 @@ void RunningCall::cancel() {
     outlet->abandon();
 }
 
-/// The call of a request, or nothing: then it is answered. Takes `_meta` out of its params.
+/// The call of a request, or nothing: then it is answered. Takes `_meta` out of its params, and all that
+/// is not needed to answer it.
 RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments) {
     auto call = std::make_shared<RunningCall>();
     call->server = weak_from_this();
@@ -122,9 +123,9 @@ RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments
     call->outlet = asked.outlet;
     call->era = asked.era;
     call->id_json = asked.message.id_json;
-    call->method = asked.message.method;
+    call->method = std::move(asked.message.method);
     call->name = std::move(name);
-    call->caller = asked.caller;
+    call->caller = std::move(asked.caller);
     call->arguments = std::move(arguments);
     call->client = std::move(asked.client);
     call->answers = Json::Object{};

@@ -67,7 +67,7 @@ struct Asked {
     OutletPtr outlet;
     Revision era = kNewestWithSessions;
     ConversationPtr conversation = {};  ///< of a modern request: none
-    Json client = Json::Object{};       ///< capabilities
+    std::shared_ptr<const Json> client = {};  ///< capabilities
     std::optional<LogLevel> log_from = {};
 
     bool modern() const { return era >= Revision::v2026_07_28; }

@@ -40,13 +40,19 @@ void DaemonExemptions::step(Phase phase) {
         return;
     if (surroundings_.clock.monotonic() < look_again_) return;
     report_ = std::make_shared<ExemptionReport>();
-    lane_.start([this, report = report_]() -> Status {
-        *report = look();
+    lane_.start([this, report = report_, make = make_]() -> Status {
+        *report = look(make);
         return Ok{};
     });
 }
 
-ExemptionReport DaemonExemptions::look() {
+void DaemonExemptions::make_from_now_on() {
+    make_ = true;
+    done_ = false;
+    look_again_ = std::chrono::nanoseconds(0);
+}
+
+ExemptionReport DaemonExemptions::look(bool make) {
     firestore::IndexAdmin* admin = nullptr;
     {
         const std::lock_guard lock(mutex_);
@@ -58,7 +64,7 @@ ExemptionReport DaemonExemptions::look() {
         }
         admin = admin_.get();
     }
-    return firestore::check_exemptions(*admin, make_);
+    return firestore::check_exemptions(*admin, make);
 }
 
 void DaemonExemptions::tell() {

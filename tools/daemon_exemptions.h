@@ -24,10 +24,11 @@ public:
         Log& log;
         std::function<void()> wake;  ///< there is an outcome; any thread
     };
-    /// `make`: ask for those that are missing.
+    /// `make`: ask for those that are missing (also once it is said later).
     DaemonExemptions(firestore::Address address, bool make, Surroundings surroundings);
 
     void step(firestore::FollowerState::Phase phase);
+    void make_from_now_on();
     /// JSON; empty: nobody has looked yet.
     const std::string& told() const { return told_; }
     void give_up();  ///< any thread
@@ -35,10 +36,10 @@ public:
 
 private:
     void tell();
-    firestore::ExemptionReport look();
+    firestore::ExemptionReport look(bool make);
 
     const firestore::Address address_;
-    const bool make_;
+    bool make_;
     const Surroundings surroundings_;
 
     std::mutex mutex_;

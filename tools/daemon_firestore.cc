@@ -286,6 +286,19 @@ void DaemonFirestore::ask(Job job, std::function<void(Result<std::string>)> done
     });
 }
 
+void DaemonFirestore::resume(bool bootstrap, std::function<void(Result<std::string>)> done) {
+    ask(
+        [this, bootstrap](firestore::Follower& follower) -> Result<std::string> {
+            SE_TRY_OK(follower.resume(bootstrap));
+            if (bootstrap) exemptions_.make_from_now_on();
+            // Whoever hears that it is done does not see that it has stopped.
+            const std::lock_guard lock(mutex_);
+            told_ = follower.state();
+            return std::string();
+        },
+        std::move(done));
+}
+
 firestore::FollowerState DaemonFirestore::state(Seq durable) const {
     const std::lock_guard lock(mutex_);
     firestore::FollowerState now = told_;
@@ -304,6 +317,11 @@ std::string DaemonFirestore::status(Seq durable) const {
 bool DaemonFirestore::follows() const {
     const std::lock_guard lock(mutex_);
     return told_.phase == firestore::FollowerState::Phase::following;
+}
+
+bool DaemonFirestore::stopped() const {
+    const std::lock_guard lock(mutex_);
+    return told_.phase == firestore::FollowerState::Phase::stopped;
 }
 
 std::string DaemonFirestore::metrics(Seq durable) const {

@@ -32,6 +32,10 @@ public:
     /// POST {"prefix"?,"id"?,"reason"?}: the same, and its documents are written once more.
     static constexpr std::string_view kHealRoute = "/v1/operator/firestore/heal";
 
+    /// POST {"bootstrap"?,"id"?,"reason"?}: one that has stopped looks again, as a new start would;
+    /// done when it is journaled.
+    static constexpr std::string_view kResumeRoute = "/v1/operator/firestore/resume";
+
     struct World {
         FileSystem& files;
         Clock& clock;
@@ -64,6 +68,9 @@ public:
     /// Runs `job` where the follower runs; `done` hears of it later, on the engine's thread, unless
     /// stop() comes first.
     void ask(Job job, std::function<void(Result<std::string>)> done);
+    /// Follower::resume() there, and with a bootstrap the exemptions are asked for, too.
+    void resume(bool bootstrap, std::function<void(Result<std::string>)> done);
+    bool stopped() const;
     /// Its lag as of `durable`: it knows only what was durable when it last looked.
     std::string status(Seq durable) const;  ///< JSON object
     bool follows() const;

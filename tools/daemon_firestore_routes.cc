@@ -76,6 +76,30 @@ Result<Asked> read_asked(const Request& request, bool heals) {
     return asked;
 }
 
+struct Resumption {
+    bool bootstrap = false;
+    Why why;
+};
+
+Result<Resumption> read_resumption(const Request& request) {
+    const Error wrong{Errc::malformed, R"(POST {"bootstrap"?,"id"?,"reason"?})"};
+    if (request.method != "POST") return wrong;
+    const auto json = parse_json(request.body.empty() ? "{}" : request.body);
+    if (!json || !json->is_object()) return wrong;
+    Resumption asked;
+    for (const auto& [name, value] : json->object()) {
+        if (name == "bootstrap" && value.is_bool()) {
+            asked.bootstrap = value.boolean();
+            continue;
+        }
+        if ((name != "id" && name != "reason") || !value.is_string() ||
+            value.string().size() > kTextMax)
+            return wrong;
+        (name == "id" ? asked.why.id : asked.why.reason) = value.string();
+    }
+    return asked;
+}
+
 }  // namespace
 
 /// Firestore's follower is for as long as the daemon is; what it asks for comes from the engine
@@ -139,6 +163,8 @@ void Daemon::firestore_request(const Request& request, const Api::Reply& reply) 
     if (request.target == DaemonFirestore::kDiffRoute ||
         request.target == DaemonFirestore::kHealRoute)
         return firestore_compare(request, reply, caller);
+    if (request.target == DaemonFirestore::kResumeRoute)
+        return firestore_resume(request, reply, caller);
     if (request.target != DaemonFirestore::kLettersRoute)
         return reply(to_response(Problem{
             .status = 404, .code = Code::not_found, .message = request.target + " is no route"}));
@@ -183,6 +209,31 @@ void Daemon::carry_out_order(const LetterOrder& order, Seq seq, const Api::Reply
             if (!done) return refuse(done.error());
             reply({.body = R"({"status":"accepted","seq":)" + std::to_string(seq.value) + "}"});
         });
+}
+
+/// The record first, then the deed, as with dead letters.
+void Daemon::firestore_resume(const Request& request, const Api::Reply& reply,
+                              const Caller& caller) {
+    const auto refuse = [reply](const Error& error) { reply(to_response(problem_of(error))); };
+    const auto asked = read_resumption(request);
+    if (!asked) return reply(to_response(Problem{.message = asked.error().text}));
+    if (!serving_) return refuse({Errc::unavailable, "the engine is being opened"});
+    if (!firestore_->stopped())
+        return reply(to_response(Problem{
+            .message = "the documents' follower has not stopped: there is nothing to resume"}));
+    Json noted(Json::Object{{"bootstrap", asked->bootstrap}});
+    if (!asked->why.reason.empty()) noted.set("reason", asked->why.reason);
+    engine_->note(
+        "firestore_resumed", to_text(noted), caller,
+        [this, reply, refuse, bootstrap = asked->bootstrap](Result<Seq> seq) {
+            if (!seq) return refuse(seq.error());
+            firestore_->resume(bootstrap, [reply, refuse, seq = *seq](Result<std::string> done) {
+                if (!done) return refuse(done.error());
+                reply({.body = R"({"status":"accepted","seq":)" + std::to_string(seq.value) + "}"});
+            });
+        },
+        asked->why);
+    schedule_step();
 }
 
 /// The record first, then the deed, as with dead letters.

@@ -93,6 +93,7 @@ private:
     std::string firestore_status() const;  ///< JSON; empty: it is not switched on
     void firestore_request(const Request& request, const Api::Reply& reply);
     void firestore_compare(const Request& request, const Api::Reply& reply, const Caller& caller);
+    void firestore_resume(const Request& request, const Api::Reply& reply, const Caller& caller);
     void carry_out_order(const LetterOrder& order, Seq seq, const Api::Reply& reply,
                    const std::function<void(const Error&)>& refuse);
     std::string holder();  ///< who has the store, as far as its journal says

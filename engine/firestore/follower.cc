@@ -32,6 +32,7 @@ Follower::Follower(Doors doors, StorePaths paths, FollowerOptions options)
     : doors_(std::move(doors)),
       paths_(std::move(paths)),
       options_(std::move(options)),
+      bootstrap_(options_.bootstrap),
       log_jobs_(doors_.log_lanes.size()),
       documents_max_(options_.state.documents),
       backoff_(options_.backoff, doors_.random),
@@ -47,6 +48,29 @@ void Follower::restart() {
     begin_again_ = read_again_ = {};
     using enum FollowerState::Phase;
     if (told_.phase != stopped) told_.phase = looking;
+}
+
+Status Follower::resume(bool bootstrap) {
+    if (told_.phase != FollowerState::Phase::stopped)
+        return Error{Errc::malformed, "it has not stopped: it is " +
+                                          std::string(to_text(told_.phase)) +
+                                          ", and there is nothing to resume"};
+    bootstrap_ = bootstrap;
+    followed_ = false;
+    mark_ = {};
+    mark_time_.reset();
+    page_ = {};
+    fetched_.reset();
+    pages_from_.reset();
+    ahead_.clear();
+    heal_.clear();
+    healing_ = 0;
+    heal_one_by_one_ = false;
+    told_.healing = 0;
+    told_.phase = FollowerState::Phase::looking;
+    told_.why.clear();
+    restart();
+    return Ok{};
 }
 
 void Follower::empty_window() {
@@ -248,7 +272,7 @@ bool Follower::may_call() {
 void Follower::bury(const std::string& path, Cursor at, const std::string& why) {
     if (letters_->full() && letters_->find(path) == nullptr) {
         stop("there are " + std::to_string(letters_->size()) +
-             " dead letters, which is the limit: retry or drop some, then start again");
+             " dead letters, which is the limit: retry or drop some, then `statectl firestore resume`");
         return;
     }
     const DeadLetter* const known = letters_->find(path);

@@ -101,6 +101,9 @@ public:
     std::chrono::nanoseconds step();
     /// The journal was opened anew, by a new run: looks again at what is there.
     void restart();
+    /// One that has stopped begins as a new process would, whose options say `bootstrap`.
+    /// Errc::malformed: it has not stopped.
+    Status resume(bool bootstrap);
 
     FollowerState state() const;
     const DeadLetters* dead_letters() const { return letters_ ? &*letters_ : nullptr; }
@@ -213,6 +216,7 @@ private:
     Doors doors_;
     const StorePaths paths_;
     const FollowerOptions options_;
+    bool bootstrap_;  ///< as the options, or as resume() was told
 
     // --- who and where
     std::uint64_t generation_ = 1;  ///< what was sent before the last restart() does not count

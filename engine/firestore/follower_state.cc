@@ -13,8 +13,8 @@ using namespace std::chrono_literals;
 using enum FollowerState::Phase;
 
 constexpr const char* kRemedy =
-    "; start once with --firestore-bootstrap to make the project's state and mutation_log those of "
-    "this store";
+    "; `statectl firestore resume --bootstrap`, or a start with --firestore-bootstrap, makes the "
+    "project's state and mutation_log those of this store";
 
 }  // namespace
 
@@ -144,7 +144,7 @@ void Follower::take_look(StateJob& job) {
         case Standing::vacant:
         case Standing::foreign:
         case Standing::other_history:
-            if (options_.bootstrap && !followed_) return begin_bootstrap(found);
+            if (bootstrap_ && !followed_) return begin_bootstrap(found);
             return stop(verdict->why +
                         (followed_ ? ", and was ours up to seq " + std::to_string(mark_.seq.value)
                                    : std::string()) +

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <tuple>
 
 #include "journal/base/json_depth.h"
 
@@ -94,7 +95,7 @@ public:
                 out = Json(double(element));
                 return true;
             case dom::element_type::STRING:
-                out = Json(std::string_view(element));
+                out.become_string(std::string_view(element));
                 return true;
             case dom::element_type::ARRAY:
                 return build_array(dom::array(element), depth + 1, out);
@@ -109,23 +110,23 @@ public:
 private:
     bool build_array(const dom::array& from, std::size_t depth, Json& out) {
         if (depth > depth_max_) return fail_depth();
-        Json::Array array;
+        Json::Array& array = out.become_array();
         array.reserve(from.size());
         for (const dom::element item : from) {
             if (build(item, depth, array.emplace_back())) continue;
             pointer_.insert(0, pointer_step(std::to_string(array.size() - 1)));
             return false;
         }
-        out = Json(std::move(array));
         return true;
     }
 
     bool build_object(const dom::object& from, std::size_t depth, Json& out) {
         if (depth > depth_max_) return fail_depth();
-        Json::Object object;
+        Json::Object& object = out.become_object();
         object.reserve(from.size());
         for (const dom::key_value_pair member : from) {
-            Json& value = object.emplace_back(std::string(member.key), Json()).second;
+            Json& value = object.emplace_back(std::piecewise_construct, std::forward_as_tuple(member.key),
+                                              std::forward_as_tuple()).second;
             if (build(member.value, depth, value)) continue;
             pointer_.insert(0, pointer_step(member.key));
             return false;
@@ -134,7 +135,6 @@ private:
             pointer_ = pointer_step(twice->first);
             return fail("the member is there twice");
         }
-        out = Json(std::move(object));
         return true;
     }
 

@@ -70,6 +70,12 @@ public:
     const Object& object() const { return std::get<Object>(value_); }
     Object& object() { return std::get<Object>(value_); }
 
+    // Becomes an empty one, made where it is: to be filled by who reads a text. An object's members
+    // are sorted, and their names unique, when it is done.
+    std::string& become_string(std::string_view text) { return value_.emplace<std::string>(text); }
+    Array& become_array() { return value_.emplace<Array>(); }
+    Object& become_object() { return value_.emplace<Object>(); }
+
     /// The member of that name, or nullptr (also when this is no object).
     const Json* find(std::string_view name) const;
     /// Sets a member, keeping the order. Needs an object.

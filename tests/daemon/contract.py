@@ -32,6 +32,7 @@ arguments.add_argument("--port", type=int, required=True, help="of the same")
 arguments.add_argument("--token-port", type=int, required=True, help="of one that wants a token")
 arguments.add_argument("--damaged", required=True, help="data of one whose journal is damaged at seq 4")
 arguments.add_argument("--bus", help="data of one on a bus that takes no message over 8 KiB; without it the bus is left out")
+arguments.add_argument("--firestore", help="data of one that waits for a bootstrap of its project; without it Firestore is left out")
 given = arguments.parse_args()
 
 troubles = []
@@ -146,7 +147,7 @@ def tcp(port):
 
 
 called = set()
-left_out = set()  # on a machine that has no bus
+left_out = set()  # on a machine that has no bus, or no Firestore
 
 
 def call(connection, method, path, expect, query="", key=None, body=None, headers=None):
@@ -397,6 +398,54 @@ def bus(live):
              record["body"]["letters"] == [letter], "another note about a letter:", record)
 
 
+def firestore(live):
+    """A project that is taken over by an order, and a log document that has no room there."""
+    path = "/v1/operator/firestore"
+    call(live, "GET", path, 403)
+    posts = [path + end for end in ("/diff", "/heal", "/resume", "/deadletters")]
+    for method, one in [("GET", path), ("GET", path + "/deadletters")] + [("POST", post) for post in posts]:
+        call(Socket(given.data), method, one, 404, body="{}" if method == "POST" else None)
+        if not given.firestore:
+            left_out.add((method, one, "200"))
+    if not given.firestore:
+        return
+    operator = Socket(given.firestore)
+
+    def until(phase):
+        for _ in range(1200):
+            status = call(operator, "GET", path, 200)
+            if status["phase"] == phase and (phase == "stopped" or status["lag"] == 0):
+                return status
+            time.sleep(0.05)
+        must(False, "not", phase, status)
+        return status
+
+    must("why" in until("stopped"), "it stopped and says no reason")
+    call(operator, "POST", path + "/diff", 503, body="{}")
+    call(operator, "POST", path + "/resume", 400, body='{"bootstrap":1}')
+    call(operator, "POST", path + "/resume", 200, body="{}")
+    until("stopped")
+    noted = call(operator, "POST", path + "/resume", 200, body='{"bootstrap":true,"id":"b-1","reason":"a test"}')
+    until("following")
+    record = json.loads(run("statectl", "--data", given.firestore, "journal", "cat", "--from", str(noted["seq"]), "--to",
+                            str(noted["seq"]), "-o", "jsonl"))
+    must(record["note"] == "firestore_resumed" and record["id"] == "b-1" and
+         record["body"] == {"bootstrap": True, "reason": "a test"}, "another note about it:", record)
+    call(operator, "POST", path + "/resume", 400, body="{}")
+
+    value = "x" * 700_000
+    propose(operator, {"id": "big", "reason": "r", "ops": [{"op": "set", "key": key, "value": value} for key in "ab"]}, 200)
+    must(until("following")["deadLetters"] == 1, "not a dead letter")
+    must(call(operator, "POST", path + "/diff", 200, body='{"prefix":"a"}')["entries"] == 1, "not the one entry")
+    call(operator, "POST", path + "/diff", 400, body='{"limit":0}')
+    must(call(operator, "POST", path + "/heal", 200, body='{"reason":"a test"}')["differences"] == [], "a difference")
+    letters = call(operator, "GET", path + "/deadletters", 200)["deadLetters"]
+    must([one["id"] for one in letters] == ["mutation_log/big"], "other letters:", letters)
+    call(operator, "POST", path + "/deadletters", 400, body="{}")
+    call(operator, "POST", path + "/deadletters", 404, body='{"action":"drop","id":"none"}')
+    call(operator, "POST", path + "/deadletters", 200, body='{"action":"drop","id":"mutation_log/big"}')
+
+
 # --- what stands in files
 
 
@@ -490,6 +539,7 @@ changes()
 operators(connection)
 outbound(connection)
 bus(connection)
+firestore(connection)
 config_files()
 journal_lines()
 coverage()

@@ -15,8 +15,10 @@
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
 #include "tests/daemon/receiver.h"
+#include "tests/firestore/emulator.h"
 #include "tests/nats/nats_server.h"
 #include "tests/places.h"
+#include "tools/daemon_firestore.h"
 #include "tools/daemon_nats.h"
 
 namespace se::test {
@@ -90,6 +92,23 @@ struct OnBus {
     std::string argument() const { return daemon ? " --bus " + daemon->data() : ""; }
 };
 
+/// A daemon with an emulator that is empty and that it was not told to fill; likewise.
+struct InFirestore {
+    std::optional<Emulator> emulator;
+    TemporaryDirectory folder;
+    std::optional<DaemonProcess> daemon;
+
+    InFirestore() {
+        if (Emulator::skipped("Firestore among every route is documented")) return;
+        emulator.emplace();
+        daemon.emplace(
+            DaemonProcess::Options{.data = folder.path() + "/data",
+                                   .environment = {"FIRESTORE_EMULATOR_HOST=" + emulator->address()}});
+        daemon->start();
+    }
+    std::string argument() const { return daemon ? " --firestore " + daemon->data() : ""; }
+};
+
 TEST_CASE("every route is documented, and every answer is as its document says") {
     if (shell(kPython + " -c 'import jsonschema, yaml'").exit != 0) {
         std::cout << "SKIP: every route is documented: no python3-jsonschema or python3-yaml\n";
@@ -106,22 +125,29 @@ TEST_CASE("every route is documented, and every answer is as its document says")
     write_damaged_store(damaged);
     for (DaemonProcess* daemon : {&well, &closed, &damaged}) daemon->start();
     OnBus on_bus;
+    InFirestore in_firestore;
 
     std::string routes;
     for (const auto& [method, path] : Api::routes())
         routes += std::string(method) + " " + std::string(path) + "\n";
     routes += "GET " + std::string(DaemonBus::kStatusRoute) + "\n";
     routes += "POST " + std::string(DaemonBus::kLettersRoute) + "\n";
+    for (const auto route : {DaemonFirestore::kStatusRoute, DaemonFirestore::kLettersRoute})
+        routes += "GET " + std::string(route) + "\n";
+    for (const auto route : {DaemonFirestore::kLettersRoute, DaemonFirestore::kDiffRoute,
+                             DaemonFirestore::kHealRoute, DaemonFirestore::kResumeRoute})
+        routes += "POST " + std::string(route) + "\n";
     write_text(folder.path() + "/routes", routes);
     const Ran ran =
         shell(kPython + " " + source_dir() + "/tests/daemon/contract.py --docs " + source_dir() +
               "/docs --golden " + source_dir() + "/tests/golden --bin " + bin_dir() + " --config " +
               well.config_path() + " --data " + well.data() + " --port " +
               std::to_string(well.port()) + " --token-port " + std::to_string(closed.port()) +
-              " --damaged " + damaged.data() + on_bus.argument() + " < " + folder.path() + "/routes");
+              " --damaged " + damaged.data() + on_bus.argument() + in_firestore.argument() + " < " + folder.path() + "/routes");
     CHECK_MESSAGE(ran.exit == 0, ran.out);
     for (DaemonProcess* daemon : {&well, &closed, &damaged}) CHECK(daemon->stop() == 0);
     if (on_bus.daemon) CHECK(on_bus.daemon->stop() == 0);
+    if (in_firestore.daemon) CHECK(in_firestore.daemon->stop() == 0);
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "tests/firestore/documented.h"
+#include "tests/places.h"
 
 namespace se::test {
 
@@ -102,12 +104,25 @@ TEST_CASE(
     CHECK(world.daemon->stop() == 0);
     world.start();  // not by itself, either
     world.wait_for("a stop", [](const Json& now) { return text_of(now, "phase") == "stopped"; });
-    CHECK(world.daemon->stop() == 0);
-    world.start({"--firestore-bootstrap"});
+    const auto resume = [&](const std::string& body) {
+        HttpClient operators = world.daemon->socket();
+        const auto answer = operators.post("/v1/operator/firestore/resume", body);
+        REQUIRE(answer);
+        return answer->status;
+    };
+    CHECK(resume(R"({"bootstrap":"yes"})") == 400);
+    CHECK(resume("{}") == 200);
+    world.wait_for("a stop", [](const Json& now) { return text_of(now, "phase") == "stopped"; });
+    CHECK(world.documents("state").empty());
+
+    const std::string statectl = bin_dir() + "/statectl --data " + world.daemon->data() + " ";
+    CHECK(std::system((statectl + "firestore resume --bootstrap --yes --id resume-1 >/dev/null 2>&1").c_str()) == 0);
     const Json again = world.wait_until_followed();
     CHECK(number_of(again, "bootstrapDocuments") == 54);
     world.must_be_the_state();
     CHECK(world.documents("mutation_log").size() == 54);
+    CHECK(resume("{}") == 400);  // it follows
+    CHECK(std::system((statectl + "journal grep firestore_resumed | grep -q '\"bootstrap\":true'").c_str()) == 0);
     CHECK(world.daemon->stop() == 0);
 }
 

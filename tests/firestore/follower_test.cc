@@ -279,6 +279,65 @@ TEST_CASE(
     life.world.check_logs();
 }
 
+TEST_CASE("one that has stopped is resumed as a new start would: with a bootstrap or without") {
+    Life life;
+    Follower& follower = *life.world.follower;
+    life.world.write(20);
+    life.world.converge();
+    CHECK(follower.resume(true).error().text.find("it is following") != std::string::npos);
+    CHECK(follower.state().phase == Phase::following);
+    const auto documents = life.documents.documents();
+    for (const auto& [path, document] : documents) life.documents.remove(path);
+    life.world.write(1);
+    why_it_stops(life.world);
+
+    // What is missing is missing still; nobody has said that it shall be made anew.
+    REQUIRE(follower.resume(false));
+    CHECK(why_it_stops(life.world).find("--bootstrap") != std::string::npos);
+    for (const auto& [path, document] : life.documents.documents())
+        CHECK(path.starts_with("mutation_log/"));
+    life.world.write(5);
+    REQUIRE(follower.resume(true));
+    life.world.converge();
+    life.world.check_logs();
+    CHECK(follower.state().why.empty());
+
+    // Once only: what is taken away again is not made anew by itself.
+    for (const auto& [path, document] : documents) life.documents.remove(path);
+    life.world.write(1);
+    CHECK(why_it_stops(life.world).find("was ours up to seq") != std::string::npos);
+}
+
+TEST_CASE("one that stopped for its dead letters goes on when there is room and it is told so") {
+    Life life;
+    life.world.die();
+    life.world.options.dead_letters = 1;
+    life.world.open();
+    life.world.start();
+    Follower& follower = *life.world.follower;
+    life.documents.poisoned = {"mutation_log/first", "mutation_log/second"};
+    life.world.append(life.world.set("k1", "1", "first"));
+    life.world.append(life.world.set("k1", "2", "second"));
+    life.world.append(life.world.set("k2", "3"));
+    life.world.commit();
+    CHECK(why_it_stops(life.world).find("1 dead letters, which is the limit") != std::string::npos);
+    REQUIRE(follower.dead_letters()->find("mutation_log/first") != nullptr);
+    REQUIRE(follower.resume(false));
+    CHECK(why_it_stops(life.world).find("then `statectl firestore resume`") != std::string::npos);
+
+    life.documents.poisoned.clear();
+    REQUIRE(follower.retry("mutation_log/first"));
+    REQUIRE(follower.resume(false));
+    for (int i = 0; i < 20; ++i) {
+        follower.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    life.world.converge();
+    life.world.check_logs();
+    CHECK(follower.state().dead_letters == 0);
+}
+
 TEST_CASE(
     "an engine that is opened again in the same process is a new run that claims the documents") {
     Life life;

@@ -1,4 +1,4 @@
-// firestore status|diff|heal|deadletters (import has a file of its own): the documents that a daemon keeps in Firestore. It has
+// firestore status|diff|heal|resume|deadletters (import has a file of its own): the documents that a daemon keeps in Firestore. It has
 // the connection and is the one that writes there, so it is asked for all of this.
 
 #include <fmt/format.h>
@@ -19,11 +19,18 @@ using namespace std::chrono_literals;
 constexpr std::size_t kFirestoreAnswerDepth = 512;
 constexpr auto kHealLook = 50ms;
 constexpr auto kHealPatience = 5min;
+constexpr auto kResumePatience = 30s;
 
 struct DriftOptions {
     std::string prefix;
     WhyFlags why;
     bool dry_run = false;
+    bool yes = false;
+};
+
+struct ResumeOptions {
+    WhyFlags why;
+    bool bootstrap = false;
     bool yes = false;
 };
 
@@ -147,6 +154,39 @@ Outcome<int> firestore_heal(Context& context, const DriftOptions& options) {
     return still == 0 ? kOk : kDamage;
 }
 
+Outcome<int> firestore_resume(Context& context, const ResumeOptions& options) {
+    SE_TRY(door, firestore_door(context));
+    SE_TRY(before, firestore_answer(door.get("/v1/operator/firestore")));
+    if (cell(before, "phase") != "stopped") {
+        remark(fmt::format("it has not stopped: it is {}", cell(before, "phase")));
+        return kOk;
+    }
+    remark("it stopped: " + cell(before, "why"));
+    if (options.bootstrap) {
+        SE_TRY(sure, confirm(fmt::format("In {} all state documents become those of this store, others are "
+                                         "deleted, and its log is written there. Go on?",
+                                         cell(before, "where")),
+                             options.yes));
+        if (!sure) return kError;
+    }
+    const Why why = why_of(options.why, "firestore resume");
+    Json body(Json::Object{{"bootstrap", options.bootstrap}, {"reason", why.reason}});
+    if (!why.id.empty()) body.set("id", why.id);
+    SE_TRY(resumed, firestore_answer(door.post("/v1/operator/firestore/resume", to_text(body))));
+    remark(fmt::format("journaled as seq {}", firestore_count(resumed, "seq")));
+    const auto until = std::chrono::steady_clock::now() + kResumePatience;
+    for (;;) {
+        SE_TRY(status, firestore_answer(door.get("/v1/operator/firestore")));
+        const std::string phase = cell(status, "phase");
+        const bool goes_on = phase == "following" || phase == "bootstrapping";
+        if (goes_on || phase == "stopped" || std::chrono::steady_clock::now() > until) {
+            print(to_text(status) + "\n");
+            return goes_on ? kOk : kUnavailable;
+        }
+        std::this_thread::sleep_for(kHealLook);
+    }
+}
+
 Outcome<int> list_firestore_letters(Context& context, const NoOptions&) {
     SE_TRY(door, firestore_door(context));
     SE_TRY(answer, firestore_answer(door.get("/v1/operator/firestore/deadletters")));
@@ -215,6 +255,20 @@ void add_firestore(CommandLine& line) {
     heal->add_flag("--yes", healed->yes, "Do not ask");
     add_why_flags(heal, healed->why);
     line.on(heal, healed, firestore_heal);
+
+    auto resumed = std::make_shared<ResumeOptions>();
+    CLI::App* resume = line.add(
+        firestore, "resume", "Have the follower look again, when it has stopped; it is journaled",
+        "  statectl firestore resume\n"
+        "  statectl firestore resume --bootstrap --reason \"the emulator was started anew\"\n"
+        "It prints the status then. The exit code is 7 if it stops again, or does not come to Firestore\n"
+        "within 30 seconds.");
+    resume->add_flag("--bootstrap", resumed->bootstrap,
+                     "Take over a project that is empty, or of another store or history, as "
+                     "state-engine --firestore-bootstrap does");
+    resume->add_flag("--yes", resumed->yes, "Do not ask before a bootstrap");
+    add_why_flags(resume, resumed->why);
+    line.on(resume, resumed, firestore_resume);
 
     CLI::App* letters = line.add(firestore, "deadletters", "Documents that Firestore does not take",
                                  "  statectl firestore deadletters ls");
