@@ -278,6 +278,10 @@ void NatsBus::pull(const std::string& stream, const std::string& durable, std::u
                 .payload = js_next_request(count, s.options.pull_expires)});
 }
 
+std::chrono::nanoseconds NatsBus::pull_lasts() const {
+    return state_->options.pull_expires;
+}
+
 void NatsBus::bind(const BusConsumer& consumer) {
     State& s = *state_;
     s.line.put({.what = State::Command::What::subscribe,

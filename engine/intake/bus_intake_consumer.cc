@@ -12,6 +12,7 @@ constexpr std::size_t kSearchedPerTurn = 4096;    // records, between two turns 
 constexpr std::uint64_t kPullMax = 512;           // messages of one request
 constexpr std::uint64_t kMessageBytesMin = 1024;  // what a message is taken for at least
 constexpr std::chrono::nanoseconds kPullMin = std::chrono::milliseconds(100);
+constexpr std::chrono::nanoseconds kPullSlack = std::chrono::seconds(5);  // on its way, at the end
 constexpr std::chrono::nanoseconds kLagInterval = std::chrono::seconds(5);
 
 }  // namespace
@@ -170,6 +171,8 @@ void BusIntake::pull_more() {
     if (options_.takeover || draining_ || phase_ != Phase::taking || stalled_) return;
     const auto now = doors_.clock.monotonic();
     if (now < pull_again_) return;
+    // Whatever a lost delivery has left open: the server keeps no request that long.
+    if (now > pulled_at_ + link_.bus().pull_lasts() + kPullSlack) asked_ = 0;
     const std::uint64_t bytes = held_bytes_ + asked_ * largest_;
     if (held_.size() + asked_ >= options_.in_flight || bytes >= options_.in_flight_bytes) return;
     std::uint64_t room = std::min(options_.in_flight - held_.size() - asked_,

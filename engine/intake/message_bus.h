@@ -127,6 +127,8 @@ public:
     /// Of several a server may serve any, also in turns. Needs a connection.
     virtual void pull(const std::string& stream, const std::string& durable,
                       std::uint64_t count) = 0;
+    /// How long a server keeps such a request at most.
+    virtual std::chrono::nanoseconds pull_lasts() const = 0;
     /// Listens to what a consumer pushes, until the connection ends.
     virtual void bind(const BusConsumer& consumer) = 0;
 

@@ -193,6 +193,21 @@ TEST_CASE("what is asked for is known, whichever of its requests a server takes"
     CHECK(world.intake->facts().acknowledged == static_cast<std::uint64_t>(sent));
 }
 
+TEST_CASE("a delivery that is lost while nothing else comes is had in the end") {
+    IntakeWorld world;
+    world.options.ack_wait = std::chrono::seconds(90);
+    world.make_stream();
+    world.connect();
+    world.run_dry();
+    world.broker.faults.lose_delivery = 100;
+    world.publish(R"({"id":"m1","op":"set","key":"a","value":1,"actor":"x","reason":"r"})");
+    world.run([] { return false; }, 100);
+    CHECK(world.intake->facts().messages == 0);
+    world.broker.faults.lose_delivery = 0;
+    world.run_dry(200'000);
+    CHECK(world.intake->facts().acknowledged == 1);
+}
+
 TEST_CASE("how much waits is told by each delivery; the server is asked only when none comes") {
     IntakeWorld world;
     world.options.in_flight = 5;

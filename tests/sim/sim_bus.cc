@@ -363,6 +363,10 @@ void SimBus::pull(const std::string& stream, const std::string& durable, std::ui
     }
 }
 
+std::chrono::nanoseconds SimBus::pull_lasts() const {
+    return kPullExpires;
+}
+
 void SimBus::bind(const BusConsumer& consumer) {
     for (auto& [name, stream] : broker_.streams_) {
         const auto found = stream.consumers.find(consumer.durable);

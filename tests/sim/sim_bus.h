@@ -120,6 +120,7 @@ public:
                        Done<Ok> done) override;
     void publish(BusOutgoing message, Done<BusReceived> done) override;
     void pull(const std::string& stream, const std::string& durable, std::uint64_t count) override;
+    std::chrono::nanoseconds pull_lasts() const override;
     void bind(const BusConsumer& consumer) override;
     void ack(const std::string& receipt) override;
     void nak(const std::string& receipt, std::chrono::nanoseconds delay) override;
