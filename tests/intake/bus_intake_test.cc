@@ -116,6 +116,57 @@ TEST_CASE("an event is passed on under one id, and one that leads nowhere is ref
     CHECK(text_at(records[0], "code") == "malformed");
 }
 
+TEST_CASE("an event that cannot go on for a while goes on later, and is not refused") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    world.run_dry();
+    world.broker.faults.refuse = 100;
+    world.publish(
+        R"({"v":"2","egress":{"destination":"internal.egress.v1"},"routing":{"slip":[]}})");
+    world.run([&] { return world.intake->facts().retried > 3; });
+    CHECK(world.intake->facts().retried > 3);
+    world.broker.faults.refuse = 0;
+    world.run_dry();
+    CHECK(world.broker.stored("local.internal.egress.v1").size() == 1);
+    CHECK(world.records().empty());
+}
+
+TEST_CASE("what is worked on for long is not delivered again") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    world.run_dry();
+    for (int i = 0; i < 3; ++i) world.publish(push_of(i));
+    for (int i = 0; i < 400; ++i) {  // the disk does nothing, for four times the ack wait
+        world.turn();
+        world.engine_world.clock.advance(100ms);
+    }
+    CHECK(world.intake->facts().in_hand == 3);
+    CHECK(world.intake->facts().messages == 3);
+    CHECK(world.intake->facts().redelivered == 0);
+    world.run_dry();
+    CHECK(world.records().size() == 3);
+}
+
+TEST_CASE("of a stream that was made anew under its name everything is taken") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 5; ++i) world.publish(push_of(i));
+    world.run_dry();
+    auto& stream = *world.broker.find("BITBRAT");
+    stream.info.created = "2026-02-02T00:00:00Z";
+    stream.messages.clear();
+    stream.consumers.clear();
+    world.bus->break_connection("the server was set up anew");
+    for (int i = 5; i < 8; ++i) world.publish(push_of(i));
+    world.run([&] { return world.records().size() == 8; });
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(8));
+    CHECK(text_at(*world.records()[7].find("cause"), "created") == "2026-02-02T00:00:00Z");
+}
+
 TEST_CASE("a shadow passes nothing on") {
     IntakeWorld world;
     world.options.passes_on = false;
@@ -180,15 +231,15 @@ TEST_CASE("what is asked for is known, whichever of its requests a server takes"
             world.publish(R"({"id":"m)" + std::to_string(++sent) +
                           R"(","op":"set","actor":"x","reason":"r","key":"a","value":")" +
                           std::string(value_bytes, 'v') + R"("})");
-        world.run_dry();
+        world.run_dry(1'000);
     };
     // Of the first request's 300, 140 have come; so 140 are asked for by a second one. Served in turns,
     // that one is fulfilled, and the first still waits for 20: too much to ask for more, should they
-    // be as large as the last one. Then its time is over.
+    // be as large as the last one. Then the server says that its time is over.
     burst(140, 1);
     burst(279, 1);
     burst(1, 100'000);
-    world.engine_world.clock.advance(std::chrono::seconds(31));
+    world.engine_world.clock.advance(16s);
     burst(1, 1);
     CHECK(world.intake->facts().acknowledged == static_cast<std::uint64_t>(sent));
 }
@@ -328,6 +379,24 @@ TEST_CASE("a durable is taken over where it stopped, and by nobody while another
     CHECK(consumer.pending.empty());
     CHECK(consumer.next == 101);
     CHECK(text_at(*world.records()[0].find("cause"), "durable") == "original");
+}
+
+TEST_CASE("what a drain has in hand and has not begun is had at once by who comes next") {
+    IntakeWorld world;
+    world.make_stream();
+    auto& consumer = originals_durable(world, 60s);
+    world.engine_world.settings.journal.disk_reserve_bytes = 1u << 20;
+    REQUIRE(world.engine_world.engine->close());
+    world.engine_world.disk.set_capacity(64u << 10);
+    world.engine_world.open();
+    for (int i = 0; i < 40; ++i) world.publish(push_of(i));
+    world.connect();
+    world.run([&] { return world.intake->facts().retried > 5; });
+    world.intake->drain();
+    world.link->turn();
+    CHECK(!consumer.pending.empty());
+    const auto soon = world.engine_world.clock.monotonic() + 1s;
+    for (const auto& [sequence, pending] : consumer.pending) CHECK(pending.until < soon);
 }
 
 TEST_CASE("there is nothing to take over where no durable is") {
