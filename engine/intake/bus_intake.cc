@@ -41,9 +41,10 @@ void BusIntake::attach(Engine* engine) {
 void BusIntake::drain() {
     draining_ = true;
     if (!options_.takeover || !link_.up()) return;
-    // Whoever binds the durable next need not wait for the ack wait to be over.
+    // Whoever binds the durable next need not wait for the ack wait to be over. Not at once: it would
+    // come back to us.
     for (const auto& [sequence, held] : held_)
-        if (held.state == Held::State::waiting) link_.bus().nak(held.message.receipt, {});
+        if (held.state == Held::State::waiting) link_.bus().nak(held.message.receipt, kGoneBy);
 }
 
 std::chrono::nanoseconds BusIntake::turn() {
@@ -69,7 +70,7 @@ void BusIntake::forget_all() {
     ++generation_;
     if (options_.takeover && link_.up())
         for (const auto& [sequence, held] : held_)
-            link_.bus().nak(held.message.receipt, kLookAgain);
+            link_.bus().nak(held.message.receipt, kGoneBy);
     stop_taking();
     held_.clear();
     held_bytes_ = 0;

@@ -60,6 +60,8 @@ public:
 
 private:
     enum class Phase : std::uint8_t { idle, searching, binding, taking };
+    /// For what is given back to the durable of another: until then we are gone, or ready again.
+    static constexpr std::chrono::nanoseconds kGoneBy = std::chrono::seconds(1);
     /// A message in hand.
     struct Held {
         enum class State : std::uint8_t { waiting, under_way, failed, settled };

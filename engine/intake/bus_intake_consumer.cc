@@ -194,6 +194,7 @@ void BusIntake::bus_pull_ended(std::uint64_t left) {
 }
 
 void BusIntake::bus_delivered(BusMessage&& message) {
+    if (draining_ && options_.takeover) return link_.bus().nak(message.receipt, kGoneBy);
     if (phase_ != Phase::taking || draining_) return;
     if (!options_.takeover && !is_of_this_consumer(message)) return;
     ++told_.messages;

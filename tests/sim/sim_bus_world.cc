@@ -144,14 +144,14 @@ void BusWorld::check(Model& model, History& history) {
     RecordView record;
     for (; taken_ < model.last(); taken_ = taken_.next()) {
         SE_ASSERT(parse_record(model.line(taken_.next()), &record));
-        take(record, model, history);
+        take(record, model);
     }
-    check_acknowledged(model);
+    check_acknowledged(model, history);
     check_told();
     check_watermark();
 }
 
-void BusWorld::take(const RecordView& record, Model& model, History& history) {
+void BusWorld::take(const RecordView& record, Model& model) {
     std::vector<Message> messages;
     SE_ASSERT(messages_of_(record, model.store, &messages));
     for (Message& message : messages) {
@@ -178,17 +178,18 @@ void BusWorld::take(const RecordView& record, Model& model, History& history) {
                ", has a second record, or another's";
     });
     request.final = outcome_of(record);
-    history.answered(request, *request.final);
 }
 
-/// What the broker gives up for good must be on the disk.
-void BusWorld::check_acknowledged(const Model& model) {
+/// What the broker gives up for good must be on the disk. Who published it has its answer then, and not
+/// before: a record that is durable need not be shown yet.
+void BusWorld::check_acknowledged(Model& model, History& history) {
     for (const std::uint64_t sequence : std::exchange(acknowledged_, {})) {
-        const Request& request = model.requests.at(published_.at(sequence));
+        Request& request = model.requests.at(published_.at(sequence));
         must(request.final.has_value(), "bus.ack", [&] {
             return "message " + std::to_string(sequence) + ", " + request.reason() +
                    ", is acknowledged, and no record of it is durable";
         });
+        if (!std::exchange(request.told_first, true)) history.answered(request, *request.final);
     }
 }
 

@@ -48,8 +48,8 @@ public:
 private:
     void begin(Engine& engine);
     void note(const std::string& name, const std::string& body);
-    void take(const RecordView& record, Model& model, History& history);
-    void check_acknowledged(const Model& model);
+    void take(const RecordView& record, Model& model);
+    void check_acknowledged(Model& model, History& history);
     void check_told();
     void check_watermark();
 
