@@ -360,6 +360,25 @@ TEST_CASE_TEMPLATE("a durable that pushes is bound by one, and goes on where it 
     CHECK(client.messages[0].sequence + client.messages[1].sequence == 5);
 }
 
+TEST_CASE_TEMPLATE("who asked is answered once, however often the connection is let go of before",
+                   World, RealWorld, SimulatedWorld) {
+    World world;
+    Client<World> client(world);
+    REQUIRE(client.make_stream());
+    int answers = 0;
+    for (int i = 0; i < 3; ++i)
+        client.bus->publish({.subject = kSubject, .payload = "x"},
+                            [&](Result<BusReceived>) { ++answers; });
+    client.bus->disconnect();
+    client.bus->disconnect();
+    client.wait([&] { return answers == 3; });
+    client.idle(50ms);
+    CHECK(answers == 3);
+    CHECK(client.lost == 0);
+    client.connect();
+    CHECK(client.lost == 0);
+}
+
 TEST_CASE_TEMPLATE("a server that goes away is told once, and what was under way is unavailable",
                    World, RealWorld, SimulatedWorld) {
     World world;

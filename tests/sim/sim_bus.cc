@@ -201,16 +201,19 @@ void SimBus::connect() {
 void SimBus::disconnect() {
     connected_ = false;
     broker_.forget(this);
-    for (auto& [due, event] : std::exchange(events_, {}))
-        if (event.give_up)
+    for (auto& [due, event] : std::exchange(events_, {})) {
+        if (event.mine)
+            events_.emplace(due, std::move(event));
+        else if (event.give_up)
             arrives({.happen = std::move(event.give_up), .give_up = {}, .mine = true}, false);
+    }
 }
 
 void SimBus::break_connection(const std::string& why) {
     if (!connected_) return;
     disconnect();
-    arrives({.happen = [this, why] { listener_->bus_lost(why); }, .give_up = {}, .mine = true},
-            false);
+    // Not told when the connection is let go of meanwhile.
+    arrives({.happen = [this, why] { listener_->bus_lost(why); }, .give_up = {}}, false);
 }
 
 void SimBus::poll() {
