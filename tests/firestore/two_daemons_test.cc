@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -165,6 +166,13 @@ void copy_store(const std::string& from, const std::string& to) {
     std::filesystem::permissions(to, std::filesystem::perms::owner_all);
 }
 
+/// A run that begins after this has a higher epoch than the one that is under way.
+void outlive_epoch(DocumentedDaemon& daemon) {
+    const std::chrono::seconds epoch(number_of(daemon.operator_status(), "epoch"));
+    while (std::chrono::system_clock::now().time_since_epoch() < epoch + std::chrono::seconds(1))
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
 /// It is not the writer of the documents, says why at each place, and serves on.
 void must_have_stopped(DocumentedDaemon& daemon, const SteadyWriter& writer,
                        const std::string& why) {
@@ -226,6 +234,7 @@ TEST_CASE(
 
     for (int round = 0; round < 3; ++round) {
         first.daemon->kill_hard();
+        outlive_epoch(second);
         if (round == 1) second.daemon->kill_hard();  // nobody is there when the first comes back
         first.start();
         // It is the later run, and yet it knows nothing of what the documents were made of.
