@@ -49,7 +49,8 @@ inline void two_copies() {
     second.converge();
 }
 
-/// Whatever goes wrong between us and the store, and whenever the process dies.
+/// Whatever goes wrong between us and the store, whenever the process dies, and in a third of the lives
+/// also when the project loses all that it holds, which an operator has filled again.
 inline void live(std::uint64_t seed) {
     CAPTURE(seed);
     SimDocuments documents(seed);
@@ -66,9 +67,20 @@ inline void live(std::uint64_t seed) {
                         .aborts = some(20),
                         .throttles = some(20),
                         .away = some(30)};
+    const bool loses_all = chance.chance(33);
+    const auto lose_all = [&] {
+        const auto held = documents.documents();
+        for (const auto& [path, document] : held) documents.remove(path);
+    };
+    const auto resume = [&] {
+        if (world.follower->state().phase == FollowerState::Phase::stopped)
+            REQUIRE(world.follower->resume(true));
+    };
     world.open();
     world.start();
     for (int i = 0; i < 150; ++i) {
+        if (loses_all && chance.chance(2)) lose_all();
+        if (loses_all && chance.chance(20)) resume();
         if (chance.chance(40)) world.write(1 + chance.below(12));
         if (chance.chance(2)) {
             world.die();
@@ -83,6 +95,15 @@ inline void live(std::uint64_t seed) {
     documents.faults = {};
     documents.settle();
     world.store.clock.advance(std::chrono::minutes{2});
+    if (loses_all) {
+        world.write(1);  // only who writes sees that nothing is there
+        for (int i = 0; i < 400; ++i) {
+            resume();
+            world.step();
+            world.run_lanes();
+            world.store.clock.advance(std::chrono::milliseconds{100});
+        }
+    }
     world.converge();
     world.check_logs();
 }
