@@ -76,6 +76,20 @@ inline void live(std::uint64_t seed) {
         if (world.follower->state().phase == FollowerState::Phase::stopped)
             REQUIRE(world.follower->resume(true));
     };
+    // Also while a bootstrap goes on: whoever reads a document never sees an older one later.
+    std::map<std::string, std::int64_t> seen;
+    const auto look = [&] {
+        std::map<std::string, std::int64_t> now;
+        for (const auto& [path, held] : documents.documents())
+            if (path.starts_with("state/"))
+                now[path] = *find(held.fields, "seq")->as<std::int64_t>();
+        for (const auto& [path, seq] : now) {
+            CAPTURE(path);
+            if (const auto before = seen.find(path); before != seen.end())
+                REQUIRE(seq >= before->second);
+        }
+        seen = std::move(now);
+    };
     world.open();
     world.start();
     for (int i = 0; i < 150; ++i) {
@@ -90,6 +104,7 @@ inline void live(std::uint64_t seed) {
         world.step();
         world.run_lanes(60);
         world.check();
+        look();
         world.store.clock.advance(std::chrono::milliseconds{chance.below(3'000)});
     }
     documents.faults = {};

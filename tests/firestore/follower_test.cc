@@ -225,6 +225,22 @@ TEST_CASE("a copy that lacks what the documents were made of is another history"
     first.converge();
 }
 
+TEST_CASE("another run of the same epoch is as good as a later one: it fences us") {
+    const auto judged = [](const Mark& mark) {
+        const Document found{.path = std::string(kWatermarkPath), .fields = mark_fields(mark)};
+        const auto verdict = judge(found, {"the-store", Epoch{7}, "ours"},
+                                   [](const Mark&) { return Result<std::string>(std::string()); });
+        REQUIRE(verdict);
+        return verdict->standing;
+    };
+    const Seq seq{5};
+    CHECK(judged({"the-store", Epoch{7}, "ours", seq}) == Standing::ours);
+    CHECK(judged({"the-store", Epoch{7}, "another's", seq}) == Standing::fenced);
+    CHECK(judged({"the-store", Epoch{8}, "another's", seq}) == Standing::fenced);
+    CHECK(judged({"the-store", Epoch{6}, "another's", seq}) == Standing::takeover);
+    CHECK(judged({"another-store", Epoch{6}, "another's", seq}) == Standing::foreign);
+}
+
 TEST_CASE("a project of another store is refused") {
     SimDocuments documents(3);
     FollowerWorld first(documents, 1), second(documents, 2);
