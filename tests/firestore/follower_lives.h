@@ -91,6 +91,7 @@ inline void live(std::uint64_t seed) {
         seen = std::move(now);
     };
     world.open();
+    if (chance.chance(50)) world.write(60);  // a bootstrap of more than one page
     world.start();
     for (int i = 0; i < 150; ++i) {
         if (loses_all && chance.chance(2)) lose_all();
