@@ -43,6 +43,9 @@ void take_line(const Line& line, bool in_place, Look* look) {
     behind->repaired.add(look->record);
     if (!in_place || !line.terminated) return;
     look->seen.saw(frame->epoch, frame->seq);
+    if (!behind->displaced && look->starts.had_passed(frame->epoch, frame->seq, look->expected)) {
+        behind->displaced = frame->seq;
+    }
     if (!behind->resumes && frame->seq >= look->expected &&
         !look->later.void_at(frame->epoch, frame->seq)) {
         behind->resumes = frame->seq;

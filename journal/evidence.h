@@ -36,6 +36,13 @@ public:
     /// The first seq that is void for that epoch, if any is.
     std::optional<Seq> void_from(Epoch epoch) const;
     Epoch highest() const { return starts_.empty() ? Epoch{} : starts_.back().epoch; }
+    /// Whether a good record of it, found behind lines that reach `next`, stands behind its place: it is of
+    /// their history, and they had passed its seq. No writer does that: it, or what stood where it is now,
+    /// landed there. Of epochs before the first one seen nothing can be said.
+    bool had_passed(Epoch epoch, Seq seq, Seq next) const {
+        return seq < next && !starts_.empty() && epoch >= starts_.front().epoch &&
+               epoch <= highest() && !void_at(epoch, seq);
+    }
 
 private:
     struct Start {
@@ -51,6 +58,9 @@ struct Behind {
     Epoch epoch_highest;
     Gaps repaired;                 ///< from notes
     std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`, nor void
+    /// Of a good line that stands behind its place. Where it stands, or where it was read before, something
+    /// else stood: `expected` may have been acknowledged, whatever else is known (J4).
+    std::optional<Seq> displaced;
 };
 
 /// Reads all lines from `offset` in `segments[index]` on, through all later segments.

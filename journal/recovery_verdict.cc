@@ -32,6 +32,11 @@ Status Recovery::judge() {
         out_.epoch_highest = std::max(out_.epoch_highest, behind.epoch_highest);
         resumes = behind.resumes;
         if (behind.best) weigh(*behind.best);
+        if (behind.displaced) {
+            weigh({.epoch = starts_.highest(),
+                   .seq = expected_,
+                   .source = "record " + std::to_string(behind.displaced->value) + ", which stands behind its place"});
+        }
     }
     if (in_.from.seq > Seq{}) {
         weigh({.epoch = in_.from.epoch, .seq = in_.from.seq, .source = "the given position"});

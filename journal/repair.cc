@@ -180,6 +180,7 @@ Status check_end(FileSystem& files, const StorePaths& paths, const std::string& 
     SE_TRY(behind, look_behind(files, paths, segments, survey.before.index, survey.before.offset,
                                from, survey.starts));
     Seq best = behind.best ? behind.best->seq : Seq{};
+    if (behind.displaced) best = std::max(best, from);
     SE_TRY(head, read_head(files, paths.head()));
     if (head && head->store == store && !survey.starts.void_at(head->epoch, head->durable)) {
         best = std::max(best, head->durable);

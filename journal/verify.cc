@@ -24,6 +24,7 @@ struct Suspect {
     bool open = true;
     std::uint64_t bad_lines = 0;
     Seq durable_behind;  ///< told by good lines up to the next suspect
+    bool displaced = false;  ///< one of them stands behind its place
 
     Epoch header_epoch;  ///< bad_root only
 
@@ -151,8 +152,9 @@ private:
                 .only_missing = true;
         }
         if (!suspects_.empty()) {
-            Seq& durable = suspects_.back().durable_behind;
-            durable = std::max(durable, run.durable);
+            Suspect& last = suspects_.back();
+            last.durable_behind = std::max(last.durable_behind, run.durable);
+            last.displaced |= starts_.had_passed(run.epoch, run.first, expected_);
         }
         if (run.epoch >= epoch_ && run.last >= expected_) accept(run, piece);
     }
@@ -261,6 +263,7 @@ void Judge::finish(VerifyReport* report) {
     for (std::size_t i = suspects_.size(); i > 0; --i) {
         behind = std::max(behind, suspects_[i - 1].durable_behind);
         evidence[i - 1] = behind;
+        if (i < suspects_.size()) suspects_[i - 1].displaced |= suspects_[i].displaced;
     }
     bool tree_is_known = true;  // since the last good header
     for (std::size_t i = 0; i < suspects_.size(); ++i) {
@@ -283,6 +286,7 @@ void Judge::finish(VerifyReport* report) {
              gaps_.excuse_root(it.fault.seq, it.header_epoch))) {
             continue;
         }
+        if (it.displaced) evidence[i] = std::max(evidence[i], it.fault.seq);
         if (evidence[i] < it.fault.seq) {
             report->torn_bytes = torn_bytes(it);
             report->records = it.records;
