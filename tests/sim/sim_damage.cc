@@ -158,7 +158,9 @@ bool World::suffer_bit_rot(SimRandom& chance) {
     wound.rolled = first != segments.back();
     wound.named = wound.rolled ||
                   ((*head)->epoch == model.epoch_of(model.last_kept()) && from <= (*head)->durable);
-    if (!wound.named) wound.excuse = head_rotted_ ? kExcuseHeadRotted : kExcusePowerCut;
+    // Of what reaches beyond HEAD's word the rest may look torn, once an operator has given up the first.
+    const bool all_vouched = wound.rolled || (wound.named && std::min(to, model.last_kept()) <= (*head)->durable);
+    if (!all_vouched) wound.excuse = head_rotted_ ? kExcuseHeadRotted : kExcusePowerCut;
     if (!wound.excuse.empty() && chance.chance(80)) return false;
     rot(disk, path, at, bytes);
     ++tally().faults["bit_rot"];
@@ -324,7 +326,7 @@ void World::open_wounded() {
     const auto& damage = engine->damage();
     if (!damage) {
         const std::uint64_t cut = engine->journal().report().cut_bytes;
-        if (cut > 0 && !wound_->excuse.empty()) throw Excused{wound_->excuse};
+        if (cut > 0 && !wound_->named && !wound_->excuse.empty()) throw Excused{wound_->excuse};
         must(!wound_->named || (watermark && wound_->from <= *watermark), "J4", [&] {
             return "nothing is said of damage at seq " + text(wound_->from) + ", LMDB is at " +
                    (watermark ? text(*watermark) : "nothing");
