@@ -185,6 +185,11 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
 
 Engine::State::Taken Engine::State::refuse_too_large(Waiting& waiting, Time now) {
     const auto& proposal = std::get<Proposal>(waiting.what);
+    // Nobody waits for the answer to a message: what was wanted stays readable in the record that says no.
+    if (waiting.caller.door == kBusDoor && waiting.caller.claim.empty())
+        JsonObject(waiting.caller.claim)
+            .text("original", cut_to(proposal.canonical, kOriginalBytes))
+            .close();
     return refuse(waiting,
                   Refusal{.code = Code::too_large,
                           .message = "its record would be longer than " +

@@ -142,7 +142,7 @@ DaemonBus::DaemonBus(const NatsSettings& nats, World world, std::unique_ptr<Mess
     if (nats_.shadow) return;
     auto crossing = std::make_unique<PostedSink>(sink_, world_.wake, world_.followers.waker());
     crossing_ = crossing.get();
-    world_.followers.add({.name = std::string(kFollower)},
+    world_.followers.add(world_.publishing,
                          BusMessages({.subjects = link_.subjects(),
                                       .results = nats_.publish_results,
                                       .changes = nats_.publish_changes}),
@@ -153,13 +153,17 @@ DaemonBus::~DaemonBus() {
     link_.close();
 }
 
-void DaemonBus::listens_on(std::uint16_t port, const std::string& token) {
+void DaemonBus::listens_on(std::uint16_t port, std::function<std::string()> token) {
     if (!nats_.announce || nats_.shadow || announcer_ != nullptr) return;
     std::string url = nats_.external_url;
     if (url.empty()) url = "http://state-engine.bitbrat.local:" + std::to_string(port) + "/sse";
     announcer_ = std::make_unique<BusAnnouncer>(
         link_, BusLink::Doors{*bus_, world_.clock, world_.random, world_.log},
-        BusAnnouncer::Options{.url = std::move(url), .token = token});
+        BusAnnouncer::Options{.url = std::move(url), .token = std::move(token)});
+}
+
+void DaemonBus::token_changed() {
+    if (announcer_ != nullptr) announcer_->announce();
 }
 
 void DaemonBus::attach(Engine* engine) {

@@ -33,6 +33,7 @@ public:
         FileSystem& files;
         StorePaths paths;
         DaemonFollowers& followers;  ///< where it publishes from
+        FollowerOptions publishing;  ///< its limits there
         std::string name;            ///< ours, for the server's operators
         std::function<void()> wake;  ///< called from other threads: turn() has something to do
     };
@@ -43,8 +44,10 @@ public:
     static std::unique_ptr<DaemonBus> make(const NatsSettings& nats, World world);
     ~DaemonBus();
 
-    /// Where the MCP door listens, and who comes through it; before the first attach().
-    void listens_on(std::uint16_t port, const std::string& token);
+    /// Where the MCP door listens, and the token of who comes through it, as it is at the time; before the
+    /// first attach().
+    void listens_on(std::uint16_t port, std::function<std::string()> token);
+    void token_changed();  ///< that one
     void attach(Engine* engine);  ///< null: none is there
     /// Before a step of the engine: takes what has come in.
     void turn();

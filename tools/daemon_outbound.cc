@@ -1,6 +1,7 @@
 // The daemon's side of whoever follows the journal: what they are handed, and what they are asked.
 
 #include "journal/base/json.h"
+#include "tools/daemon_egress.h"
 #include "tools/daemon_run.h"
 
 namespace se {
@@ -25,6 +26,7 @@ std::unique_ptr<DaemonBus> Daemon::make_bus() {
                                    .files = files_,
                                    .paths = paths_,
                                    .followers = followers_,
+                                   .publishing = follower_options(config_.settings, std::string(DaemonBus::kFollower)),
                                    .name = config_.settings.service_name,
                                    .wake = [this] { loop_.post([this] { step(); }); }});
 }

@@ -283,7 +283,7 @@ std::optional<int> Daemon::begin_serving() {
         return complain(kError, bound.error().text + (closed ? "" : "; " + closed.error().text));
     }
     server_.serve();
-    if (bus_ != nullptr) bus_->listens_on(server_.port(), config_.settings.auth.token);
+    if (bus_ != nullptr) bus_->listens_on(server_.port(), [this] { return config_.settings.auth.token; });
     log_.write({Severity::info,
                 "state-engine.listening",
                 {{"host", config_.settings.http.host},
@@ -463,8 +463,10 @@ Result<Config> Daemon::load_config(bool dry_run) {
         return Error{Errc::malformed, why};
     if (!dry_run) {
         log_.hide(config.settings.auth.token);
+        const bool same_token = config_.settings.auth.token == config.settings.auth.token;
         config_.policy = config.policy;
         config_.settings.auth = config.settings.auth;
+        if (bus_ != nullptr && !same_token) bus_->token_changed();
     }
     return config;
 }

@@ -144,6 +144,7 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     }
 
     void send() {
+        connection->answer.reset();
         const Message& message = queue.front().second;
         auto& request = connection->request;
         request = {http::verb::post, target, 11};

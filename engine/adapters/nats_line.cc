@@ -263,6 +263,8 @@ void NatsLine::connect(std::uint64_t line) {
     set(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())), "nats.url");
     set(natsOptions_SetName(raw, options_.name.c_str()));
     set(natsOptions_SetTimeout(raw, options_.timeout.count()));
+    // Else a server that stands still would hold whoever writes, and the pings that would tell, for ever.
+    set(natsOptions_SetWriteDeadline(raw, options_.timeout.count()));
     set(natsOptions_SetPingInterval(raw, options_.ping.count()));
     set(natsOptions_SetMaxPingsOut(raw, 2));
     // When to try again is decided above us, where a test can see it.

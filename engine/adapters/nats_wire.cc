@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view kApi = "$JS.API.";
 constexpr std::size_t kAnswerDepth = 128;
+constexpr std::uint64_t kAccountIsFull = 10'002;  // "resource limits exceeded for account": a 400
 constexpr std::int64_t kDuplicateWindow = 120'000'000'000;  // as every stream without a setting has
 
 std::string api(std::string_view verb, std::string_view stream, std::string_view durable = {}) {
@@ -46,11 +47,13 @@ Result<Json> answer(std::string_view text) {
     const Json* const error = json.find("error");
     if (error == nullptr) return std::move(json);
     const std::uint64_t code = number_of(*error, "code");
-    const std::string said =
-        text_of(*error, "description") + " (" + std::to_string(number_of(*error, "err_code")) + ")";
+    const std::uint64_t which = number_of(*error, "err_code");
+    const std::string said = text_of(*error, "description") + " (" + std::to_string(which) + ")";
     if (code == 404) return Error{Errc::not_found, said};
-    // 5xx: no leader, no storage, no memory, limits reached. It passes, or somebody makes it pass.
-    if (code == 0 || code >= 500) return Error{Errc::unavailable, said};
+    // 5xx: no leader, no storage, no memory, limits reached. 408 and 429: too slow, too many at once. It
+    // passes, or somebody makes it pass.
+    const bool passes = code == 0 || code >= 500 || code == 408 || code == 429;
+    if (passes || which == kAccountIsFull) return Error{Errc::unavailable, said};
     return Error{Errc::malformed, said};
 }
 

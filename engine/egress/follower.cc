@@ -95,6 +95,11 @@ bool Follower::read_more(std::chrono::nanoseconds now) {
             begin_again_ = now + disk_backoff_.next();
             return false;
         }
+        // Not when it stands: what it stands before may be what it cannot read.
+        if (std::exchange(begun_, false)) {
+            disk_backoff_.reset();
+            told_.trouble.clear();
+        }
         if (*record == nullptr) {
             durable_ = read_.seq;
             return false;
@@ -258,6 +263,7 @@ void Follower::bury_refused(std::chrono::nanoseconds now) {
              {{"follower", options_.name}, {"id", slot.message.id}, {"reason", slot.reason}}});
         settle(slot);
         --refused_;
+        if (std::exchange(bury_again_, {}).count() != 0) told_.trouble.clear();
     }
 }
 

@@ -143,6 +143,7 @@ private:
     std::optional<DeadLetters> letters_;
     std::optional<Cursor> mark_;  ///< X3; nothing until it is known where to begin
     bool aligned_ = false;        ///< the reader stands behind `read_`
+    bool begun_ = false;          ///< and nothing was read since
     Cursor saved_;
     Cursor read_;  ///< of this record all messages are in `window_`
     std::string store_;

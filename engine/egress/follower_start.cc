@@ -17,8 +17,7 @@ bool Follower::begin(std::chrono::nanoseconds now) {
         return false;
     }
     if (!aligned_) return false;
-    disk_backoff_.reset();
-    told_.trouble.clear();
+    begun_ = true;
     return true;
 }
 

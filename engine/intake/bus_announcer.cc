@@ -14,7 +14,7 @@ constexpr std::string_view kTopic = "internal.mcp.registration.v1";
 
 }  // namespace
 
-std::string registration_event(const BusAnnouncer::Options& options, Time now) {
+std::string registration_event(std::string_view url, std::string_view token, Time now) {
     std::string out;
     JsonObject event(out);
     event.text("v", "2")
@@ -23,10 +23,10 @@ std::string registration_event(const BusAnnouncer::Options& options, Time now) {
     JsonObject payload(event.member("payload"));
     payload.text("name", kOurs)
         .text("transport", "sse")
-        .text("url", options.url)
+        .text("url", url)
         .text("status", "active");
     JsonObject environment(payload.member("env"));
-    if (!options.token.empty()) environment.text("Authorization", "Bearer " + options.token);
+    if (!token.empty()) environment.text("Authorization", "Bearer " + std::string(token));
     environment.close();
     payload.close();
     JsonObject(event.member("ingress"))
@@ -50,10 +50,11 @@ BusAnnouncer::BusAnnouncer(BusLink& link, BusLink::Doors doors, Options options)
     link_.add(this);
 }
 
-void BusAnnouncer::bus_up(const BusStream&) {
+void BusAnnouncer::announce() {
+    if (!link_.up()) return;
     link_.bus().publish({.subject = link_.subjects().subject(kTopic),
                          .headers = {{"type", std::string(kTopic)}},
-                         .payload = registration_event(options_, doors_.clock.wall())},
+                         .payload = registration_event(options_.url, options_.token(), doors_.clock.wall())},
                         [this](Result<BusReceived> told) {
                             if (told) {
                                 ++announced_;

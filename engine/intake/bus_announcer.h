@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "engine/intake/bus_link.h"
 
@@ -11,12 +14,15 @@ class BusAnnouncer final : public BusLink::User {
 public:
     struct Options {
         std::string url;    ///< of the door
-        std::string token;  ///< of whoever comes through it; a secret, and meant for them
+        /// Of whoever comes through it, as it is now; a secret, and meant for them.
+        std::function<std::string()> token;
     };
     BusAnnouncer(BusLink& link, BusLink::Doors doors, Options options);
 
-    void bus_up(const BusStream& stream) override;
+    void bus_up(const BusStream&) override { announce(); }
     void bus_down() override {}
+    /// Once more, with another token; nothing while the bus is away.
+    void announce();
 
     std::uint64_t announced() const { return announced_; }
 
@@ -28,6 +34,6 @@ private:
 };
 
 /// The message that says so.
-std::string registration_event(const BusAnnouncer::Options& options, Time now);
+std::string registration_event(std::string_view url, std::string_view token, Time now);
 
 }  // namespace se

@@ -32,6 +32,8 @@ BusIntake::BusIntake(BusLink& link, BusLink::Doors doors, Options options)
 void BusIntake::attach(Engine* engine) {
     // Of what was under way nobody knows; the journal does, once it is open again.
     forget_all();
+    // What another's durable pushes meanwhile would be nobody's, until its ack wait is over.
+    if (bound_here_) link_.renew("the engine is opened anew");
     engine_ = engine;
     if (engine_ != nullptr)
         durable_ = options_.takeover ? options_.durable : "state-engine-" + engine_->store().store;
@@ -75,7 +77,7 @@ void BusIntake::forget_all() {
     held_.clear();
     held_bytes_ = 0;
     under_way_ = 0;
-    stalled_ = false;
+    stalled_ = went_back_ = false;
     position_.reset();
     search_.reset();
 }
@@ -177,7 +179,7 @@ void BusIntake::pass_on(std::uint64_t sequence, Held& held, BusReading& reading)
         }
         const std::string why =
             "an event that cannot go on to " + subject + ": " + got.error().text;
-        if (got.error().code == Errc::unavailable) return settled(sequence, 0, false);
+        if (got.error().code == Errc::unavailable) return look_for_taker(sequence, subject, why);
         if (got.error().code != Errc::not_found) return refuse_onward(sequence, why);
         // A server that is being stopped says so, too, before it goes: is our own stream still
         // there?
@@ -186,6 +188,19 @@ void BusIntake::pass_on(std::uint64_t sequence, Held& held, BusReading& reading)
                 if (generation != generation_) return;
                 found ? refuse_onward(sequence, why) : settled(sequence, 0, false);
             });
+    });
+}
+
+/// Whoever listens without a stream takes an event and says nothing: it would go out again for ever, and
+/// nothing behind it would be decided.
+void BusIntake::look_for_taker(std::uint64_t sequence, const std::string& subject, const std::string& why) {
+    told_.trouble = why;
+    if (!link_.up()) return settled(sequence, 0, false);
+    link_.bus().find_stream_of(subject, [this, generation = generation_, sequence,
+                                         why](Result<std::string> stream) {
+        if (generation != generation_) return;
+        const bool none = !stream && stream.error().code == Errc::not_found;
+        none ? refuse_onward(sequence, why + "; no stream takes it") : settled(sequence, 0, false);
     });
 }
 

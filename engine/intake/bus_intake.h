@@ -82,6 +82,7 @@ private:
     // --- bus_intake_consumer.cc: the durable
     void begin();
     void search_on();
+    void look_whether_it_went_back(BusPosition& position);
     void go_on_from(BusPosition position);
     void make_own();
     void take_over();
@@ -100,6 +101,7 @@ private:
     void propose(std::uint64_t sequence, std::size_t index, ParsedProposal&& parsed,
                  Caller&& caller);
     void pass_on(std::uint64_t sequence, Held& held, BusReading& reading);
+    void look_for_taker(std::uint64_t sequence, const std::string& subject, const std::string& why);
     void refuse_onward(std::uint64_t sequence, const std::string& why);
     void answered(std::uint64_t sequence, std::size_t index, const Answer& answer);
     void settled(std::uint64_t sequence, std::size_t index, bool good);
@@ -123,6 +125,8 @@ private:
     /// Own durable: `through` is the last message that was in hand; nothing: not known yet.
     std::optional<BusPosition> position_;
     bool made_here_ = false;      ///< our durable was made over this connection
+    bool bound_here_ = false;     ///< another's is bound over this connection
+    bool went_back_ = false;      ///< the stream lost messages that are still in hand
     std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     std::uint64_t asked_ = 0;       ///< messages that were asked for and have not come

@@ -18,14 +18,15 @@ constexpr std::chrono::nanoseconds kLagInterval = std::chrono::seconds(5);
 }  // namespace
 
 void BusIntake::bus_up(const BusStream& stream) {
-    if (position_ && (stream.name != stream_.name || stream.created != stream_.created)) {
+    if ((position_ || search_) && (stream.name != stream_.name || stream.created != stream_.created)) {
         doors_.log.write({Severity::warning,
                           "state-engine.nats.stream_changed",
                           {{"stream", stream.name}, {"created", stream.created}}});
         forget_all();
     }
     stream_ = stream;
-    made_here_ = false;
+    made_here_ = bound_here_ = false;
+    if (position_) look_whether_it_went_back(*position_);
     begin();
 }
 
@@ -46,6 +47,9 @@ void BusIntake::stop_taking() {
 
 void BusIntake::begin() {
     if (engine_ == nullptr || draining_ || phase_ != Phase::idle) return;
+    // What is in hand of the messages that it lost is decided first: others come under their sequences.
+    if (went_back_ && !held_.empty()) return;
+    went_back_ = false;
     if (options_.takeover) return take_over();
     if (position_) return make_own();
     if (!search_)
@@ -73,16 +77,35 @@ void BusIntake::search_on() {
         });
 }
 
+/// A server acknowledges before its own sync, and may have lost what it had: its sequences come again,
+/// with other messages. The note tells that to whoever looks for the position later.
+void BusIntake::look_whether_it_went_back(BusPosition& position) {
+    const std::uint64_t taken =
+        std::max(position.through, position.taken.empty() ? 0 : *position.taken.rbegin());
+    if (taken <= stream_.last) return;
+    doors_.log.write({Severity::error,
+                      "state-engine.nats.stream_went_back",
+                      {{"stream", stream_.name},
+                       {"last", std::to_string(stream_.last)},
+                       {"taken", std::to_string(taken)}}});
+    const std::uint64_t settled = held_.empty() ? position.through : held_.begin()->first - 1;
+    std::string body;
+    JsonObject(body)
+        .text("stream", stream_.name)
+        .text("created", stream_.created)
+        .integer("last", stream_.last)
+        .integer("taken", taken)
+        .integer("after", std::min(settled, stream_.last))
+        .close();
+    engine_->note(std::string(kNoteStreamWentBack), std::move(body),
+                  {.principal = "system:nats", .door = "engine"}, [](Result<Seq>) {});
+    position.through = std::min(position.through, stream_.last);
+    position.taken.erase(position.taken.upper_bound(stream_.last), position.taken.end());
+    went_back_ = !held_.empty();
+}
+
 void BusIntake::go_on_from(BusPosition position) {
-    if (position.through > stream_.last) {
-        // It acknowledges before its own sync, and lost what it had: its sequences come again.
-        doors_.log.write({Severity::error,
-                          "state-engine.nats.stream_went_back",
-                          {{"stream", stream_.name},
-                           {"last", std::to_string(stream_.last)},
-                           {"taken", std::to_string(position.through)}}});
-        position = {.through = stream_.last, .taken = {}};
-    }
+    look_whether_it_went_back(position);
     position_ = std::move(position);
     make_own();
 }
@@ -118,6 +141,8 @@ void BusIntake::make_own() {
 }
 
 void BusIntake::take_over() {
+    // Bound already, by nobody but us.
+    if (bound_here_) return link_.renew("the durable is bound anew");
     phase_ = Phase::binding;
     link_.bus().find_consumer(
         stream_.name, durable_,
@@ -138,6 +163,7 @@ void BusIntake::take_over() {
                                         " is bound by another: stop that one first");
             behind_ = consumer->pending;
             link_.bus().bind(*consumer);
+            bound_here_ = true;
             taking();
         });
 }
@@ -257,9 +283,16 @@ void BusIntake::keep_leases(std::chrono::nanoseconds now) {
 void BusIntake::ask_lag(std::chrono::nanoseconds now) {
     if (now < lag_at_ || !link_.up()) return;
     lag_at_ = now + kLagInterval;
-    link_.bus().find_consumer(stream_.name, durable_, [this](Result<BusConsumer> consumer) {
-        if (consumer) behind_ = consumer->pending;
-    });
+    link_.bus().find_consumer(
+        stream_.name, durable_, [this, generation = generation_consumer_](Result<BusConsumer> consumer) {
+            if (generation != generation_consumer_) return;
+            if (consumer) {
+                behind_ = consumer->pending;
+            } else if (consumer.error().code == Errc::not_found) {
+                // A server says nothing to whoever waits for what a durable delivers when that goes.
+                consumer_trouble("the durable " + durable_ + " or its stream is gone");
+            }
+        });
 }
 
 }  // namespace se

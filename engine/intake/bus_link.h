@@ -24,7 +24,8 @@ public:
         BusSubjects subjects;
         std::string stream = "BITBRAT";
         Backoff::Options backoff;
-        Breaker::Options breaker = {.open = std::chrono::seconds(30)};
+        /// A connection is tried alone: one that stands closes it.
+        Breaker::Options breaker = {.open = std::chrono::seconds(30), .trials = 1};
     };
     /// Somebody who uses it. Nothing in here may take the link away.
     class User {

@@ -63,15 +63,25 @@ Status BusPositionSearch::next_segment() {
     const Seq first = segments_.back();
     segments_.pop_back();
     reading_ = true;
+    end_ = std::exchange(begin_, first);
     const Status sought = reader_->seek(first);
     if (sought) return Ok{};
     // Nothing of it can be shown: a segment that was only begun.
     reading_ = false;
-    end_ = first;
     return segments_.empty() ? sought : next_segment();
 }
 
+/// What was taken behind its new end is of messages that it lost: others have come under their sequences.
+void BusPositionSearch::went_back(const RecordView& record) {
+    const auto body = parse_json(record.body);
+    if (!body || cause_text(*body, "stream") != stream_ || cause_text(*body, "created") != created_) return;
+    found_ = true;
+    after_ = cause_number(*body, "after", 0);
+    taken_.erase(taken_.upper_bound(cause_number(*body, "last", 0)), taken_.end());
+}
+
 void BusPositionSearch::look_at(const RecordView& record) {
+    if (record.kind == Kind::note && record.note == kNoteStreamWentBack) return went_back(record);
     if (record.door != kBusDoorName || record.cause.empty()) return;
     const auto cause = parse_json(record.cause);
     if (!cause || cause_text(*cause, "stream") != stream_ ||

@@ -4,11 +4,16 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "journal/journal_reader.h"
 
 namespace se {
+
+/// A note: the stream lost its end (`last` is its new one), and what was taken of that (up to `taken`) is
+/// history for us alone. `after`: up to there all was settled.
+inline constexpr std::string_view kNoteStreamWentBack = "stream_went_back";
 
 /// How far a journal says that a stream was taken. Each record of a message tells its sequence, and
 /// up to which sequence all was settled when it was taken ("after"); so after a crash nothing is
@@ -33,13 +38,14 @@ public:
 private:
     Status next_segment();
     void look_at(const RecordView& record);
+    void went_back(const RecordView& record);
 
     FileSystem& files_;
     const StorePaths paths_;
     const std::string stream_, created_;
     std::optional<JournalReader> reader_;
     std::vector<Seq> segments_;  ///< not looked at yet, the newest last
-    std::optional<Seq> end_;     ///< of the one that is looked at: the first seq behind it
+    std::optional<Seq> begin_, end_;  ///< of the one that is looked at; end: the first seq behind it
     bool reading_ = false;
     bool found_ = false;
     std::uint64_t after_ = 0;

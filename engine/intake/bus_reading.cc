@@ -13,8 +13,7 @@ namespace {
 
 constexpr std::size_t kEventDepth = 512;        // of what is passed on or looked into
 constexpr std::size_t kCorrelationBytes = 512;  // of an id that is only told along; more is cut
-constexpr std::size_t kOriginalBytes =
-    64u << 10;  // of what was no proposal, in its record; more is cut
+constexpr std::size_t kSubjectBytes = 1024;  // of what is passed on: a server takes 4096 with all around it
 constexpr std::string_view kPending = "PENDING";
 constexpr std::string_view kSkipped = "SKIP";
 
@@ -91,6 +90,13 @@ bool is_event(const Json& json) {
     return member_text(json, "v") == "2" && routing != nullptr && routing->is_object();
 }
 
+/// The server's own subjects are no destination: a request to them would be carried out with our rights. One
+/// too long for its protocol would cost us the connection, again and again.
+bool goes_on_to(std::string_view subject) {
+    return is_bus_subject(subject) && subject.size() <= kSubjectBytes && !subject.starts_with('$') &&
+           !subject.starts_with("_INBOX.");
+}
+
 /// Where an event goes from here: the first step of its slip that waits, then what it is for. Steps
 /// that wait and lead here are done with: it is here.
 std::optional<BusReading::Onward> advance(Json event, const BusSubjects& subjects) {
@@ -112,7 +118,7 @@ std::optional<BusReading::Onward> advance(Json event, const BusSubjects& subject
     if (const Json* const egress = event.find("egress"); to.empty() && egress != nullptr)
         to = member_text(*egress, "destination");
     std::string subject = subjects.subject(to);
-    if (to.empty() || !is_bus_subject(subject) || subject == subjects.intake()) return std::nullopt;
+    if (to.empty() || !goes_on_to(subject) || subject == subjects.intake()) return std::nullopt;
     return BusReading::Onward{std::move(subject), to_text(event)};
 }
 

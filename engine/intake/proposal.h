@@ -50,6 +50,9 @@ struct Refusal {
     std::string key;              ///< of a single op; likewise, cut to `key_bytes`
 };
 
+/// Of what a message wanted and did not get, in the record that says no; more is cut.
+inline constexpr std::size_t kOriginalBytes = 64u << 10;
+
 struct ParsedProposal {
     std::optional<Proposal> proposal;
     Refusal refusal;  ///< meaningful when there is no proposal

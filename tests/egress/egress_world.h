@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,7 +26,14 @@ public:
         store.open_and_tell();
     }
 
+    /// How often each event was told.
+    struct CountedLog final : Log {
+        void write(const LogEvent& event) override { ++counts[std::string(event.name)]; }
+        std::map<std::string, int> counts;
+    };
+
     World store;
+    CountedLog log;
     SimRandom chance;
     sim::SimSink sink;
     FollowerOptions options;
@@ -50,7 +58,7 @@ public:
             Follower::Doors{.files = store.disk,
                             .clock = store.clock,
                             .random = chance,
-                            .log = store.log,
+                            .log = log,
                             .note =
                                 [this](std::string note, std::string body, auto told) {
                                     notes.emplace_back(std::move(note), std::move(body));

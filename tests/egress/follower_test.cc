@@ -297,6 +297,7 @@ TEST_CASE("damage stops it before the damage, and a repair lets it go on") {
     CHECK(world.received_seqs() == std::vector<std::uint64_t>{2, 3, 4, 5});
     CHECK_FALSE(world.follower->status().following);
     CHECK_FALSE(world.follower->status().trouble.empty());
+    CHECK(world.log.counts["state-engine.follower.cannot_read"] == 1);  // not each time it looks again
     world.store.disk.flip_bit(path, 8 * content.find("id-5") + 3);
     world.run(100);
     CHECK(world.received_seqs() == EgressWorld::seqs(2, 10));

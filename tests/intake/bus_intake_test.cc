@@ -167,6 +167,127 @@ TEST_CASE("of a stream that was made anew under its name everything is taken") {
     CHECK(text_at(*world.records()[7].find("cause"), "created") == "2026-02-02T00:00:00Z");
 }
 
+namespace {
+
+/// The server was cut off before its own sync.
+void lose_all_behind(IntakeWorld& world, std::uint64_t last) {
+    auto& stream = *world.broker.find("BITBRAT");
+    stream.messages.resize(last);
+    stream.info.last = last;
+    stream.consumers.clear();
+    world.bus->break_connection("the server was cut off");
+    REQUIRE(world.run([&] { return !world.link->up(); }));
+    REQUIRE(world.run([&] { return world.link->up(); }));
+}
+
+}  // namespace
+
+TEST_CASE("of a stream that lost its end while we ran, what comes under the same sequences is taken") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    world.run_dry();
+    lose_all_behind(world, 5);
+    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(13));
+}
+
+TEST_CASE("what is in hand when a stream loses its end is decided, and not mistaken for what comes instead") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    // Delivered, and the disk does nothing yet.
+    for (int i = 0; i < 20; ++i) {
+        world.turn();
+        world.engine_world.clock.advance(1ms);
+    }
+    REQUIRE(world.intake->facts().in_hand == 8);
+    auto& stream = *world.broker.find("BITBRAT");
+    stream.messages.resize(5);
+    stream.info.last = 5;
+    stream.consumers.clear();
+    world.bus->break_connection("the server was cut off");
+    for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) {
+        world.turn();
+        world.engine_world.clock.advance(1ms);
+    }
+    REQUIRE(world.link->up());
+    CHECK(world.intake->facts().in_hand == 8);
+    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(13));
+}
+
+TEST_CASE("behind a stream that lost its end a restart goes on from what was taken of the new one") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    world.run_dry();
+    lose_all_behind(world, 5);
+    for (int i = 8; i < 10; ++i) world.publish(push_of(i));
+    world.run_dry();
+    world.disconnect();
+    world.engine_world.crash();
+    world.engine_world.open();
+    for (int i = 10; i < 15; ++i) world.publish(push_of(i));
+    world.connect();
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(15));
+}
+
+TEST_CASE("a durable that somebody drops while we are connected is made again") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    world.publish(push_of(0));
+    world.run_dry();
+    world.broker.find("BITBRAT")->consumers.clear();
+    world.publish(push_of(1));
+    world.run_dry(60'000);
+    CHECK(world.engine_world.value_of("list") == numbers(2));
+}
+
+TEST_CASE("a subject that somebody listens to without a stream is no place for an event to go on to") {
+    IntakeWorld world;
+    world.link_options.subjects = BusSubjects("");
+    world.connect();
+    REQUIRE(world.run([&] { return world.link->up(); }));
+    world.broker.plain_subject = "internal.other.v1";
+    world.broker.store("internal.state.mutation.v1",
+                       R"({"v":"2","egress":{"destination":"internal.other.v1"},"routing":{"slip":[]}})");
+    world.broker.store("internal.state.mutation.v1", set_of("a", "1"));
+    REQUIRE(world.run([&] { return world.intake->facts().acknowledged == 2; }));
+    world.engine_world.settle();
+    CHECK(world.engine_world.value_of("a") == "1");
+    const auto records = world.records();
+    REQUIRE(records.size() == 2);
+    CHECK(text_at(records[1], "code") == "malformed");
+    CHECK(text_at(*records[1].find("body"), "message").find("no stream takes it") != std::string::npos);
+}
+
+TEST_CASE("a mutation whose record would be too large is refused with what it wanted") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    const std::string large(800'000, 'v');
+    for (const std::string key : {"a", "b", "c"}) world.publish(set_of(key, "[\"" + large + "\"]", key));
+    world.run_dry();
+    world.publish(
+        R"({"id":"all","reason":"r","ops":[{"op":"push","key":"a","value":1},{"op":"push","key":"b","value":1},)"
+        R"({"op":"push","key":"c","value":1}]})");
+    world.run_dry();
+    const auto records = world.records();
+    REQUIRE(records.size() == 4);
+    CHECK(text_at(records[3], "code") == "too_large");
+    const Json* const claim = records[3].find("body")->find("claim");
+    REQUIRE(claim != nullptr);
+    CHECK(text_at(*claim, "original").find(R"("op":"push")") != std::string::npos);
+}
+
 TEST_CASE("a shadow passes nothing on") {
     IntakeWorld world;
     world.options.passes_on = false;
@@ -381,6 +502,23 @@ TEST_CASE("a durable is taken over where it stopped, and by nobody while another
     CHECK(text_at(*world.records()[0].find("cause"), "durable") == "original");
 }
 
+TEST_CASE("a durable that was taken over is bound anew when the engine is opened anew") {
+    IntakeWorld world;
+    world.make_stream();
+    originals_durable(world, 2s);
+    world.connect();
+    world.publish(push_of(0));
+    world.run_dry();
+    world.intake->attach(nullptr);
+    world.publish(push_of(1));
+    world.engine_world.crash();
+    world.engine_world.open();
+    world.intake->attach(world.engine_world.engine.get());
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(2));
+    CHECK(world.intake->facts().trouble.empty());
+}
+
 TEST_CASE("what a drain has in hand and has not begun is had at once by who comes next") {
     IntakeWorld world;
     world.make_stream();
@@ -459,6 +597,7 @@ TEST_CASE("a server that is away is tried again, ever more rarely, behind a brea
     world.broker.away = false;
     world.run([&] { return world.link->up(); });
     CHECK(world.link->up());
+    CHECK(world.link->facts().breaker == Breaker::State::closed);
     world.broker.away = true;
     world.run([&] { return !world.link->up(); });
     CHECK(world.link->facts().losses == 1);

@@ -150,6 +150,12 @@ TEST_CASE("an event goes on by its slip, else to its destination, else nowhere")
           "nowhere: /routing/slip");
     CHECK(onward("[]", R"({"destination":"a.>"})") == "nowhere: /routing/slip");
     CHECK(onward("{}", R"({"destination":7})") == "nowhere: /routing/slip");
+    CHECK(onward("[]", R"({"destination":")" + std::string(2000, 'a') + R"("})") == "nowhere: /routing/slip");
+    // The server's own subjects would be asked with our rights.
+    for (const std::string_view own : {"$JS.API.STREAM.PURGE.BITBRAT", "$SYS.REQ.SERVER.PING", "_INBOX.a"}) {
+        const BusMessage message{.payload = event("[]", R"({"destination":")" + std::string(own) + R"("})")};
+        CHECK_FALSE(read_bus_message(message, {}, BusSubjects(""), {}).onward);
+    }
 
     // The step that led here is done with, so that it does not come back.
     const BusReading passed = read(event("[" + here + "," + bot + "]", "{}"));

@@ -29,7 +29,7 @@ public:
         .subjects = BusSubjects("local."),
         .stream = "BITBRAT",
         .backoff = {.first = std::chrono::milliseconds(5), .max = std::chrono::milliseconds(100)},
-        .breaker = {.open = std::chrono::milliseconds(200)}};
+        .breaker = {.open = std::chrono::milliseconds(200), .trials = BusLink::Options().breaker.trials}};
     BusIntake::Options options{
         .ack_wait = std::chrono::seconds(10),
         .in_flight = 16,

@@ -342,6 +342,8 @@ void SimBus::publish(BusOutgoing message, Done<BusReceived> done) {
             if (message.payload.size() > SimBroker::kPayloadMax)
                 return Error{Errc::too_large, "maximum payload exceeded"};
             auto* const stream = broker_.find_of(message.subject);
+            if (stream == nullptr && message.subject == broker_.plain_subject)
+                return Error{Errc::unavailable, "no answer came in time"};
             if (stream == nullptr)
                 return Error{Errc::not_found, "no stream takes " + message.subject};
             if (!message.id.empty()) {

@@ -76,6 +76,7 @@ public:
     Stream* find(const std::string& name);
     Stream* find_of(std::string_view subject);
     bool away = false;  ///< takes no connections, and has none
+    std::string plain_subject;  ///< somebody listens to it, without a stream, and answers nothing
     SimBusFaults faults;
     std::function<void(std::uint64_t sequence)> acknowledged = [](std::uint64_t) {};
     std::uint64_t consumers_asked_for = 0;  ///< find_consumer()
