@@ -163,13 +163,14 @@ std::vector<std::size_t> bad_headers(const Survey& survey) {
     return bad;
 }
 
-bool holds_all(const std::vector<Seq>& good, Seq from, Seq to) {
-    if (good.size() != to.value - from.value + 1) return false;
-    for (const Seq seq : good) {
-        if (seq != from) return false;
-        from = from.next();
+/// Whether nothing is missing from it but what was given up before.
+bool is_sound(const Survey& survey, Seq from, Seq to) {
+    if (survey.bad_lines) return false;
+    for (const Seq seq : survey.good) {
+        if (seq < from || !survey.gaps.cover(from, seq)) return false;
+        from = seq.next();
     }
-    return true;
+    return survey.gaps.cover(from, to.next());
 }
 
 /// The end of history is only missing if something says that there was more.
@@ -265,10 +266,10 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     const std::vector<std::size_t> headers = bad_headers(found);
     for (const std::size_t i : headers) repair.plan.headers.push_back(found.segments[i].first);
 
-    const bool whole = !found.bad_lines && holds_all(found.good, from, to);
-    const bool given_up = !found.bad_lines && found.good.empty() && found.gaps.cover(from, to.next());
-    if (headers.empty() && (whole || given_up)) {
-        return refused(range_text(from, to) + (whole ? " is not damaged" : " was given up already"));
+    const bool sound = is_sound(found, from, to);
+    if (headers.empty() && sound) {
+        return refused(range_text(from, to) +
+                       (found.good.empty() ? " was given up already" : " is not damaged"));
     }
     SE_TRY(head, read_head(files, paths.head()));
     Epoch highest = found.epoch_highest;
@@ -277,7 +278,7 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     repair.name = {.what = Parked::What::lost,
                    .epoch = highest.next(),
                    .next = std::max(found.last, found.after ? found.last : to).next()};
-    if (whole || given_up) return repair;  // only headers: no record is lost
+    if (sound) return repair;  // only headers: no record is lost
 
     if (!found.after) SE_TRY_OK(check_end(files, paths, store, found, evidence, from, to));
     SE_TRY(pieces, make_pieces(files, paths, found, from, to, repair.name));

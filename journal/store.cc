@@ -97,12 +97,26 @@ Status write_store(FileSystem& files, const StorePaths& paths, const StoreInfo& 
     return files.sync_directory(paths.root);
 }
 
+/// A store that was only half made has no segment. With one, a new id and secret would disown the history
+/// that is there.
+Error disowned(const StorePaths& paths, std::string_view what) {
+    return Error{Errc::corruption, paths.store_file() + ": " + std::string(what) +
+                                       ", but journal/ holds segments; bring back the original file "
+                                       "from a backup"};
+}
+
 }  // namespace
 
 Result<StoreInfo> read_store(FileSystem& files, const StorePaths& paths) {
-    SE_TRY(text, read_file(files, paths.store_file(), kStoreFileBytesMax));
-    if (text.empty()) return Error{Errc::not_found, paths.store_file() + ": no store here yet"};
-    return decode(paths.store_file(), text);
+    const auto text = read_file(files, paths.store_file(), kStoreFileBytesMax);
+    const bool missing = !text && text.error().code == Errc::not_found;
+    if (missing || (text && text->empty())) {
+        if (const auto segments = list_segments(files, paths); segments && !segments->empty())
+            return disowned(paths, missing ? "missing" : "empty");
+    }
+    if (!text) return text.error();
+    if (text->empty()) return Error{Errc::not_found, paths.store_file() + ": no store here yet"};
+    return decode(paths.store_file(), *text);
 }
 
 Result<std::string> store_id_as_told(FileSystem& files, const StorePaths& paths, std::string* why) {
@@ -132,13 +146,7 @@ Result<StoreHold> hold_store(FileSystem& files, Random& random, const StorePaths
     auto info = read_store(files, paths);
     SE_TRY(segments, list_segments(files, paths));
     if (!info && (info.error().code == Errc::not_found || info.error().code == Errc::corruption)) {
-        // A store that was only half made has no segment. With one, a new id and secret would
-        // disown the history that is there.
-        if (!segments.empty()) {
-            return Error{Errc::corruption, paths.store_file() +
-                                               ": unreadable, but journal/ holds segments; bring "
-                                               "back the original file from a backup"};
-        }
+        if (!segments.empty()) return disowned(paths, "unreadable");
         info = make_store(random);
     }
     // Before the first segment: whoever wrote what can be read may have been killed before its sync, or

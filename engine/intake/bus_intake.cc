@@ -24,6 +24,7 @@ BusIntake::BusIntake(BusLink& link, BusLink::Doors doors, Options options)
     : link_(link),
       doors_(doors),
       options_(std::move(options)),
+      largest_(options_.in_flight_bytes / 16 + 1),
       consumer_backoff_({}, doors_.random),
       backoff_(options_.backoff, doors_.random) {
     link_.add(this);

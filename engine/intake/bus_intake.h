@@ -131,7 +131,8 @@ private:
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     std::uint64_t asked_ = 0;       ///< messages that were asked for and have not come
     std::chrono::nanoseconds pulled_at_{0}, pull_again_{0};
-    std::uint64_t largest_ = 1024;  ///< bytes of a message, lately
+    /// Bytes of a message, lately; before the first one so many that not all room is asked for at once.
+    std::uint64_t largest_;
     std::uint64_t generation_consumer_ = 0;
     std::chrono::nanoseconds consumer_again_{0};
     Backoff consumer_backoff_;

@@ -340,6 +340,22 @@ TEST_CASE("no more is in hand than the limits say") {
     CHECK(world.engine_world.value_of("list") == numbers(30));
 }
 
+TEST_CASE("before the size of messages is known no more are asked for than large ones of them could fill") {
+    IntakeWorld world;
+    world.options.in_flight = 1000;
+    world.options.in_flight_bytes = 64u << 10;
+    world.make_stream();
+    const std::string large(8'000, 'v');
+    for (int i = 0; i < 100; ++i) world.publish(set_of("a", "\"" + large + "\"", std::to_string(i)));
+    world.connect();
+    std::uint64_t most = 0;
+    CHECK(world.run([&] {
+        most = std::max(most, world.intake->facts().in_hand_bytes);
+        return world.is_dry();
+    }));
+    CHECK(most < 4 * world.options.in_flight_bytes);
+}
+
 TEST_CASE("what is asked for is known, whichever of its requests a server takes") {
     IntakeWorld world;
     world.options.in_flight = 300;

@@ -231,6 +231,10 @@ TEST_CASE("what is not damaged, or only a part of a damage, cannot be given up")
     CHECK(plan_repair(world.disk, world.paths, Seq{10}, Seq{11}));
     REQUIRE(repair(world, Seq{10}, Seq{11}));
     refuses(world, Seq{10}, Seq{11});
+    // Nor good records, because there is a gap beside them or among them.
+    refuses(world, Seq{9}, Seq{11});
+    refuses(world, Seq{10}, Seq{12});
+    refuses(world, Seq{3}, Seq{15});
 }
 
 TEST_CASE("a position from before the loss and behind it is refused: what it vouches for has the lost") {

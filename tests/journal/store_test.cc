@@ -42,6 +42,21 @@ TEST_CASE("a store is made once, held by one, and read back by all") {
     CHECK(again->info.store == id);
 }
 
+TEST_CASE("a store file that is gone or empty beside segments is damage, not an absent store") {
+    test::MemoryFiles files;
+    Counting random;
+    { REQUIRE(hold_store(files, random, kPaths)); }
+    files.bytes(kPaths.segment(Seq{1})) = "anything";
+    files.bytes(kPaths.store_file()).clear();
+    for (int missing = 0; missing < 2; ++missing) {
+        for (const Error& error : {read_store(files, kPaths).error(), hold_store(files, random, kPaths).error()}) {
+            CHECK(error.code == Errc::corruption);
+            CHECK(error.text.find("bring back the original file") != std::string::npos);
+        }
+        if (missing == 0) REQUIRE(files.remove(kPaths.store_file()));
+    }
+}
+
 TEST_CASE("a half-made store is finished from any point") {
     test::MemoryFiles files;
     Counting random;

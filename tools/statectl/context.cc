@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "journal/base/time_text.h"
+#include "journal/segment.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -30,6 +31,8 @@ Form Context::record_form() const { return output.empty() ? Form::jsonl : form()
 Outcome<Ok> Context::need_store() {
     SE_TRY(exists, files.exists(paths().store_file()));
     if (exists) return Ok{};
+    // Segments without it are no absent store: whoever reads it says what is wrong.
+    if (const auto segments = list_segments(files, paths()); segments && !segments->empty()) return Ok{};
     return Failure(kError, fmt::format("no store in {}: it has no store.json; name its folder with "
                                        "--data DIR or STATE_ENGINE_DATA",
                                        data));
