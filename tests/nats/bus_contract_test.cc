@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "engine/adapters/nats_wire.h"
 #include "engine/adapters/nats_bus.h"
 #include "engine/adapters/posix_clock.h"
 #include "tests/nats/nats_server.h"
@@ -441,6 +442,21 @@ TEST_CASE("who has not the server's token stays outside, and is told so") {
         CHECK(why.find("of-the-bus") == std::string::npos);
         CHECK(why.find("another") == std::string::npos);
     }
+}
+
+TEST_CASE("a server that is full, busy or slow is waited for, and one that refuses is not") {
+    const auto meant = [](int code, int which) {
+        const auto got = js_received(R"({"error":{"code":)" + std::to_string(code) + R"(,"err_code":)" +
+                                     std::to_string(which) + R"(,"description":"no"}})");
+        REQUIRE(!got);
+        return got.error().code;
+    };
+    CHECK(meant(503, 10'077) == Errc::unavailable);  // maximum messages exceeded
+    CHECK(meant(400, 10'002) == Errc::unavailable);  // the account's limits are exceeded
+    CHECK(meant(429, 10'167) == Errc::unavailable);  // too many at once
+    CHECK(meant(408, 0) == Errc::unavailable);
+    CHECK(meant(404, 10'059) == Errc::not_found);
+    CHECK(meant(400, 10'054) == Errc::malformed);  // the message is larger than the stream takes
 }
 
 TEST_CASE("a subject fits a pattern token by token") {
