@@ -13,13 +13,28 @@ constexpr std::uint64_t kWatermarkFileBytes = 64u << 10;
 /// What look_behind() knows, and what it finds out.
 struct Look {
     const Seq expected;
+    const Gaps& gaps;
     const EpochStarts& starts;  // of the lines before
     const EpochStarts& later;   // of all lines behind, if they are known
     EpochStarts seen;           // of the lines behind
+    EpochStarts passed;         // of the lines before, and of those behind that the log could go on with
+    Seq next;                   // behind the last of them
     Epoch resumes_epoch;
     RecordView record;
     Behind behind;
 };
+
+/// Whether it stands behind its place, or else how far the log gets with it.
+void take_in_order(Epoch epoch, Seq seq, Look* look) {
+    if (look->later.void_at(epoch, seq)) return;
+    if (look->passed.had_passed(epoch, seq, look->next)) {
+        // A seq that was given up may show through where its blanks never got to the disk.
+        if (!look->gaps.hold(seq) && !look->behind.displaced) look->behind.displaced = seq;
+    } else if (seq >= look->next && epoch >= look->passed.highest()) {
+        look->passed.saw(epoch, seq);
+        look->next = seq.next();
+    }
+}
 
 /// `in_place`: it does not stand where the header of its segment belongs.
 void take_line(const Line& line, bool in_place, Look* look) {
@@ -43,9 +58,7 @@ void take_line(const Line& line, bool in_place, Look* look) {
     behind->repaired.add(look->record);
     if (!in_place || !line.terminated) return;
     look->seen.saw(frame->epoch, frame->seq);
-    if (!behind->displaced && look->starts.had_passed(frame->epoch, frame->seq, look->expected)) {
-        behind->displaced = frame->seq;
-    }
+    take_in_order(frame->epoch, frame->seq, look);
     if (!behind->resumes && frame->seq >= look->expected &&
         !look->later.void_at(frame->epoch, frame->seq)) {
         behind->resumes = frame->seq;
@@ -103,15 +116,24 @@ Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const 
 
 Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            const std::vector<Seq>& segments, std::size_t index,
-                           std::uint64_t offset, Seq expected, const EpochStarts& starts) {
+                           std::uint64_t offset, Seq expected, const EpochStarts& starts,
+                           const Gaps& gaps) {
+    const auto look_with = [&](const EpochStarts& later) {
+        return Look{.expected = expected,
+                    .gaps = gaps,
+                    .starts = starts,
+                    .later = later,
+                    .passed = starts,
+                    .next = expected};
+    };
     const EpochStarts unknown;
-    Look look{.expected = expected, .starts = starts, .later = unknown};
+    Look look = look_with(unknown);
     SE_TRY_OK(take_lines(files, paths, segments, index, offset, &look));
     if (!look.behind.resumes || !look.seen.void_at(look.resumes_epoch, *look.behind.resumes)) {
         return std::move(look.behind);
     }
     // What the log seemed to go on with landed there: once more, with all that is known now.
-    Look again{.expected = expected, .starts = starts, .later = look.seen};
+    Look again = look_with(look.seen);
     SE_TRY_OK(take_lines(files, paths, segments, index, offset, &again));
     return std::move(again.behind);
 }

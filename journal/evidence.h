@@ -63,10 +63,12 @@ struct Behind {
     std::optional<Seq> displaced;
 };
 
-/// Reads all lines from `offset` in `segments[index]` on, through all later segments.
+/// Reads all lines from `offset` in `segments[index]` on, through all later segments. `gaps`: what is known
+/// of them so far.
 Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            const std::vector<Seq>& segments, std::size_t index,
-                           std::uint64_t offset, Seq expected, const EpochStarts& starts);
+                           std::uint64_t offset, Seq expected, const EpochStarts& starts,
+                           const Gaps& gaps);
 
 /// Whether the segment holds nothing but its header line (good, bad or absent) and blanks: as the
 /// highest one, with the evidence below its first seq, it is an unfinished roll.

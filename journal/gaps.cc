@@ -63,6 +63,16 @@ Seq Gaps::beyond(Seq seq) const {
     return seq;
 }
 
+std::optional<Seq> Gaps::first_within(Seq from, Seq to) const {
+    std::optional<Seq> first;
+    for (const Gap& gap : gaps_) {
+        if (gap.to < from || gap.from > to) continue;
+        const Seq here = std::max(gap.from, from);
+        if (!first || here < *first) first = here;
+    }
+    return first;
+}
+
 std::optional<Epoch> Gaps::noted_at(const Gap& gap) const {
     for (const Gap& other : gaps_) {
         if (other.from == gap.from && other.to == gap.to && other.noted) return other.noted;

@@ -36,6 +36,9 @@ public:
 
     /// The first seq from `seq` on that was not given up.
     Seq beyond(Seq seq) const;
+    bool hold(Seq seq) const { return beyond(seq) != seq; }
+    /// The first of from..to that was given up.
+    std::optional<Seq> first_within(Seq from, Seq to) const;
     /// Whether all of from..to-1 was given up.
     bool cover(Seq from, Seq to) const { return beyond(from) >= to; }
 

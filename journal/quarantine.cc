@@ -13,7 +13,8 @@
 namespace se {
 namespace {
 
-constexpr std::array<std::string_view, 3> kPrefixes = {"torn-", "lost-", "header-"};
+constexpr std::array<std::string_view, 4> kPrefixes = {"torn-", "lost-", "header-", "stray-"};
+constexpr std::array<std::string_view, 4> kNotes = {kNoteTorn, kNoteRepaired, kNoteHeader, kNoteStray};
 constexpr std::string_view kSuffix = ".bin";
 constexpr std::size_t kSeqDigits = 16;
 constexpr std::size_t kReadChunkBytes = 64u << 10;
@@ -131,10 +132,7 @@ Status blank(File& segment, std::uint64_t offset, std::uint64_t bytes) {
 
 std::vector<std::string> files_noted_by(const RecordView& record) {
     std::vector<std::string> names;
-    if (record.kind != Kind::note || (record.note != kNoteTorn && record.note != kNoteRepaired &&
-                                      record.note != kNoteHeader)) {
-        return names;
-    }
+    if (record.kind != Kind::note || std::ranges::find(kNotes, record.note) == kNotes.end()) return names;
     const auto body = parse_json(record.body);
     if (!body) return names;
     add_name(body->find("file"), names);
@@ -177,8 +175,7 @@ Result<std::vector<RecordDraft>> notes_about(FileSystem& files, const StorePaths
         std::string body;
         if (file.what != Parked::What::lost) {
             SE_TRY_OK(append_piece(files, paths, file, body));
-            notes.push_back(
-                draft_note(file.what == Parked::What::torn ? kNoteTorn : kNoteHeader, body));
+            notes.push_back(draft_note(kNotes[static_cast<std::size_t>(file.what)], body));
             continue;
         }
         if (!told.insert({file.from, file.to}).second) continue;

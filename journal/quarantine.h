@@ -20,13 +20,14 @@ namespace se {
 ///   torn-<segment>-<offset>-<epoch>-e<next>.bin              a torn tail, cut off by an open
 ///   lost-<segment>-<offset>-<epoch>-e<next>-<from>-<to>.bin  from..to were given up by an operator
 ///   header-<segment>-<offset>-<epoch>-e<next>.bin            an unreadable header, written anew
+///   stray-<segment>-<offset>-<epoch>-e<next>.bin             bytes between records that are all there
 ///
 /// segment and next have 16 digits. `epoch` is higher than any that was seen before, so no name comes
 /// twice and no epoch is used again, even if nothing but the quarantine remembers it. `next` is the seq
 /// that the log went on with: the note about this file is in the run of notes and configs that begins
 /// there, since every open appends its notes before anything else.
 struct Parked {
-    enum class What : std::uint8_t { torn, lost, header };
+    enum class What : std::uint8_t { torn, lost, header, stray };
 
     What what = What::torn;
     Seq segment;
@@ -55,6 +56,7 @@ Status blank(File& segment, std::uint64_t offset, std::uint64_t bytes);
 inline constexpr std::string_view kNoteTorn = "torn_tail_cut";
 inline constexpr std::string_view kNoteRepaired = "repaired";
 inline constexpr std::string_view kNoteHeader = "header_rewritten";
+inline constexpr std::string_view kNoteStray = "stray_bytes_cut";
 
 /// Names of the quarantine files that a record is the note of; empty for any other record.
 std::vector<std::string> files_noted_by(const RecordView& record);

@@ -161,7 +161,7 @@ void Recovery::stop_at(Fault fault, std::size_t index) {
 Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
     if (std::exchange(looked_ahead_, true)) return Ok{};
     SE_TRY(ahead,
-           look_behind(in_.files, in_.paths, out_.segments, index, offset, expected_, starts_));
+           look_behind(in_.files, in_.paths, out_.segments, index, offset, expected_, starts_, gaps_));
     gaps_.add(ahead.repaired);
     return Ok{};
 }

@@ -20,12 +20,12 @@ Status Recovery::judge() {
     std::optional<Seq> given_up;  // something stands where from here on all was given up
     if (fault_) {
         SE_TRY(behind, look_behind(in_.files, in_.paths, out_.segments, fault_index_,
-                                   fault_->offset, fault_->seq, starts_));
+                                   fault_->offset, fault_->seq, starts_, gaps_));
         gaps_.add(behind.repaired);
         // A bad place in a gap is where the log was to go on behind it. A header is where it is.
         if (!fault_at_header_) {
             const Seq beyond = gaps_.beyond(fault_->seq);
-            if (beyond > fault_->seq && behind.resumes == beyond) given_up = fault_->seq;
+            if (beyond > fault_->seq && behind.resumes && *behind.resumes <= beyond) given_up = fault_->seq;
             fault_->seq = beyond;
         }
         expected_ = fault_->seq;
@@ -67,13 +67,12 @@ Status Recovery::judge() {
             damage.fault.offset = ends_.back() == kNotRead ? 0 : ends_.back();
         }
     }
-    if (resumes && *resumes <= damage.to.next()) {
-        damage.to = std::max(damage.from, Seq{resumes->value - 1});
-    }
+    // What lies between the evidence and that was never acknowledged, but it stands in the way.
+    if (resumes) damage.to = std::max(damage.from, Seq{resumes->value - 1});
     if (given_up) {
         // To give that up once more costs nothing.
         damage.from = damage.fault.seq = *given_up;
-        damage.to = Seq{resumes->value - 1};
+        damage.to = Seq{expected_.value - 1};
     }
     out_.report.damage = std::move(damage);
     return Ok{};

@@ -50,7 +50,12 @@ struct Survey {
     // Between the two:
     std::vector<Seq> good;
     std::vector<std::string> good_ids;
-    bool bad_lines = false;
+    struct Stretch {
+        Place place;
+        std::uint64_t end = 0;
+        std::size_t good_before = 0;  ///< how many of `good`
+    };
+    std::vector<Stretch> bad;  ///< lines that are no records of the log's, one behind the other
 
     Gaps gaps;
     Seq last;  ///< highest good record of all
@@ -77,7 +82,11 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
     // A record that the log had passed already, or of a run that a later one took the place of, is as bad as
     // no record.
     if (!good || is_void || record->seq <= survey->before_seq || record->epoch < survey->before_epoch) {
-        survey->bad_lines = true;
+        const std::uint64_t end = line.offset + line.text.size();
+        const bool goes_on = !survey->bad.empty() && survey->bad.back().place.index == place.index &&
+                             survey->bad.back().good_before == survey->good.size();
+        if (!goes_on) survey->bad.push_back({.place = place, .good_before = survey->good.size()});
+        survey->bad.back().end = end;
     } else if (record->seq < from) {
         survey->before = {place.index, line.offset + line.text.size() + 1};
         survey->before_seq = record->seq;
@@ -85,7 +94,7 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
         survey->starts.saw(record->epoch, record->seq);
         survey->good.clear();
         survey->good_ids.clear();
-        survey->bad_lines = false;
+        survey->bad.clear();
     } else if (record->seq <= to) {
         survey->good.push_back(record->seq);
         survey->good_ids.push_back(record->id.empty() ? "seq " + std::to_string(record->seq.value)
@@ -164,10 +173,9 @@ std::vector<std::size_t> bad_headers(const Survey& survey) {
 }
 
 /// Whether nothing is missing from it but what was given up before.
-bool is_sound(const Survey& survey, Seq from, Seq to) {
-    if (survey.bad_lines) return false;
+bool holds_all(const Survey& survey, Seq from, Seq to) {
     for (const Seq seq : survey.good) {
-        if (seq < from || !survey.gaps.cover(from, seq)) return false;
+        if (seq < from || !survey.gaps.cover(from, seq) || survey.gaps.hold(seq)) return false;
         from = seq.next();
     }
     return survey.gaps.cover(from, to.next());
@@ -179,7 +187,7 @@ Status check_end(FileSystem& files, const StorePaths& paths, const std::string& 
     std::vector<Seq> segments;
     for (const Survey::Segment& segment : survey.segments) segments.push_back(segment.first);
     SE_TRY(behind, look_behind(files, paths, segments, survey.before.index, survey.before.offset,
-                               from, survey.starts));
+                               from, survey.starts, survey.gaps));
     Seq best = behind.best ? behind.best->seq : Seq{};
     if (behind.displaced) best = std::max(best, from);
     SE_TRY(head, read_head(files, paths.head()));
@@ -215,17 +223,35 @@ Status check_bounds(const Survey& survey, Seq from, Seq to) {
     return Ok{};
 }
 
+RepairPiece make_piece(Parked& name, Seq segment, std::uint64_t offset, const std::string& bytes) {
+    name.segment = segment;
+    name.offset = offset;
+    return {.segment = segment,
+            .offset = offset,
+            .bytes = bytes.size(),
+            .sha256 = to_hex(sha256(bytes)),
+            .quarantined = parked_name(name)};
+}
+
+/// Between records that are all there.
+Result<std::vector<RepairPiece>> stray_pieces(FileSystem& files, const StorePaths& paths,
+                                              const Survey& survey, Parked name) {
+    name.what = Parked::What::stray;
+    std::vector<RepairPiece> pieces;
+    for (const Survey::Stretch& bad : survey.bad) {
+        const Seq segment = survey.segments[bad.place.index].first;
+        SE_TRY(file, files.open(paths.segment(segment), OpenMode::read));
+        SE_TRY(bytes, used_bytes(*file, bad.place.offset, bad.end));
+        pieces.push_back(make_piece(name, segment, bad.place.offset, bytes));
+    }
+    return pieces;
+}
+
 Result<std::vector<RepairPiece>> make_pieces(FileSystem& files, const StorePaths& paths,
                                              const Survey& survey, Seq from, Seq to, Parked name) {
     std::vector<RepairPiece> pieces;
     const auto add = [&](Seq segment, std::uint64_t offset, const std::string& bytes) {
-        name.segment = segment;
-        name.offset = offset;
-        pieces.push_back({.segment = segment,
-                          .offset = offset,
-                          .bytes = bytes.size(),
-                          .sha256 = to_hex(sha256(bytes)),
-                          .quarantined = parked_name(name)});
+        pieces.push_back(make_piece(name, segment, offset, bytes));
     };
     name.from = from;
     name.to = to;
@@ -266,10 +292,10 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     const std::vector<std::size_t> headers = bad_headers(found);
     for (const std::size_t i : headers) repair.plan.headers.push_back(found.segments[i].first);
 
-    const bool sound = is_sound(found, from, to);
-    if (headers.empty() && sound) {
-        return refused(range_text(from, to) +
-                       (found.good.empty() ? " was given up already" : " is not damaged"));
+    const bool given_up = found.good.empty() && found.gaps.cover(from, to.next());
+    const bool whole = !given_up && holds_all(found, from, to);
+    if (headers.empty() && found.bad.empty() && (whole || given_up)) {
+        return refused(range_text(from, to) + (whole ? " is not damaged" : " was given up already"));
     }
     SE_TRY(head, read_head(files, paths.head()));
     Epoch highest = found.epoch_highest;
@@ -278,8 +304,13 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     repair.name = {.what = Parked::What::lost,
                    .epoch = highest.next(),
                    .next = std::max(found.last, found.after ? found.last : to).next()};
-    if (sound) return repair;  // only headers: no record is lost
+    if (whole || (given_up && found.bad.empty())) {
+        SE_TRY(pieces, stray_pieces(files, paths, found, repair.name));
+        repair.plan.pieces = std::move(pieces);
+        return repair;
+    }
 
+    repair.plan.loses_records = true;
     if (!found.after) SE_TRY_OK(check_end(files, paths, store, found, evidence, from, to));
     SE_TRY(pieces, make_pieces(files, paths, found, from, to, repair.name));
     repair.plan.pieces = std::move(pieces);
@@ -369,7 +400,8 @@ Status same_plan(const RepairPlan& a, const RepairPlan& b) {
         return x.segment == y.segment && x.offset == y.offset && x.bytes == y.bytes &&
                x.sha256 == y.sha256 && x.quarantined == y.quarantined;
     };
-    if (a.from == b.from && a.to == b.to && a.headers == b.headers &&
+    if (a.from == b.from && a.to == b.to && a.loses_records == b.loses_records &&
+        a.headers == b.headers &&
         std::equal(a.pieces.begin(), a.pieces.end(), b.pieces.begin(), b.pieces.end(),
                    same_piece)) {
         return Ok{};
@@ -419,19 +451,21 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         SE_TRY_OK(park(files, paths, name, bytes));
     }
     SE_TRY_OK(distrust_projection(files, paths));
+    // For good, before what they tell of goes: whoever finishes a repair that was cut short need not know
+    // of them.
+    for (const std::size_t i : headers) SE_TRY_OK(forget_index(files, paths, survey.segments[i].first));
+    for (const RepairPiece& piece : plan.pieces) SE_TRY_OK(forget_index(files, paths, piece.segment));
+    SE_TRY_OK(files.sync_directory(paths.journal()));
 
     for (std::size_t i = 0; i < headers.size(); ++i) {
-        const Survey::Segment& segment = survey.segments[headers[i]];
-        SE_TRY_OK(rewrite_header(files, paths, segment, texts[i]));
-        SE_TRY_OK(forget_index(files, paths, segment.first));
+        SE_TRY_OK(rewrite_header(files, paths, survey.segments[headers[i]], texts[i]));
     }
     for (const RepairPiece& piece : plan.pieces) {
         if (piece.bytes == 0) continue;
         SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
         SE_TRY_OK(blank(*file, piece.offset, piece.bytes));
-        SE_TRY_OK(forget_index(files, paths, piece.segment));
     }
-    return files.sync_directory(paths.journal());
+    return Ok{};
 }
 
 }  // namespace se

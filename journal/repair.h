@@ -21,6 +21,7 @@ struct RepairPiece {
 };
 struct RepairPlan {
     Seq from, to;
+    bool loses_records = false;         ///< from..to are given up; else only what stands between them goes
     std::vector<RepairPiece> pieces;    ///< what will be blanked in place
     std::vector<Seq> headers;           ///< segments whose unreadable header is written anew
     std::vector<std::string> good_lost; ///< ids of good records inside the range, which go too
@@ -33,7 +34,7 @@ struct RepairPlan {
 Result<RepairPlan> plan_repair(FileSystem& files, const StorePaths& paths, Seq from, Seq to,
                                std::vector<Evidence> evidence = {});
 
-/// {"done":…,"from":…,"to":…,"pieces":[…],"headers":[…],"goodLost":[…]}
+/// {"done":…,"from":…,"to":…,"losesRecords":…,"pieces":[…],"headers":[…],"goodLost":[…]}
 std::string to_json(const RepairPlan& plan, bool done);
 
 /// Copies those bytes to quarantine/, syncs file and folder, takes STAMP away, blanks them in place, syncs.

@@ -7,6 +7,7 @@ std::string to_json(const RepairPlan& plan, bool done) {
     std::string out;
     JsonObject json(out);
     json.boolean("done", done).integer("from", plan.from.value).integer("to", plan.to.value);
+    json.boolean("losesRecords", plan.loses_records);
     std::string& pieces = json.member("pieces");
     pieces += '[';
     for (const RepairPiece& piece : plan.pieces) {

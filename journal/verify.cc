@@ -127,15 +127,33 @@ private:
         seen_.saw(run.epoch, run.first);
         if (run.epoch > epoch_ && run.first < expected_) misled_ = true;
         const auto void_from = later_.void_from(run.epoch);
-        if (!void_from || *void_from > run.last) return weigh(run, piece);
+        if (!void_from || *void_from > run.last) return take_kept(run, piece);
         if (*void_from > run.first) {
             ScannedRun before = run;
             before.last = Seq{void_from->value - 1};
-            weigh(before, piece);
+            take_kept(before, piece);
         }
         suspect(FaultKind::bad_seq, run.offset,
                 "a record of a run that a later one took the place of, from seq " +
                     std::to_string(void_from->value) + " on");
+    }
+
+    /// What was given up and still stands there, as when a repair was cut short, is no part of the log.
+    void take_kept(ScannedRun run, const ScannedPiece& piece) {
+        while (const auto lost = gaps_.first_within(run.first, run.last)) {
+            if (*lost > run.first) {
+                ScannedRun before = run;
+                before.last = Seq{lost->value - 1};
+                weigh(before, piece);
+            }
+            suspect(FaultKind::bad_seq, run.offset,
+                    "a record with seq " + std::to_string(lost->value) + ", which was given up");
+            const Seq beyond = gaps_.beyond(*lost);
+            if (beyond > run.last) return;
+            run.leaves += beyond.value - run.first.value;
+            run.first = beyond;
+        }
+        weigh(run, piece);
     }
 
     void weigh(const ScannedRun& run, const ScannedPiece& piece) {
@@ -154,7 +172,7 @@ private:
         if (!suspects_.empty()) {
             Suspect& last = suspects_.back();
             last.durable_behind = std::max(last.durable_behind, run.durable);
-            last.displaced |= starts_.had_passed(run.epoch, run.first, expected_);
+            last.displaced |= starts_.had_passed(run.epoch, run.first, expected_) && !gaps_.hold(run.first);
         }
         if (run.epoch >= epoch_ && run.last >= expected_) accept(run, piece);
     }

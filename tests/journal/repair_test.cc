@@ -329,6 +329,7 @@ TEST_CASE("a name in quarantine is read back as it was written, and nothing else
 TEST_CASE("a plan says in one form, at every door, what would be gone") {
     const RepairPlan plan{.from = {3},
                           .to = {4},
+                          .loses_records = true,
                           .pieces = {{.segment = {1},
                                       .offset = 512,
                                       .bytes = 70,
@@ -338,8 +339,8 @@ TEST_CASE("a plan says in one form, at every door, what would be gone") {
                           .good_lost = {"order \"7\""},
                           .evidence = {}};
     CHECK(to_json(plan, true) ==
-          R"({"done":true,"from":3,"to":4,"pieces":[{"segment":1,"offset":512,"bytes":70,)"
+          R"({"done":true,"from":3,"to":4,"losesRecords":true,"pieces":[{"segment":1,"offset":512,"bytes":70,)"
           R"("sha256":"ab","quarantined":"name"}],"headers":[1,9],"goodLost":["order \"7\""]})");
     CHECK(to_json(RepairPlan{}, false) ==
-          R"({"done":false,"from":0,"to":0,"pieces":[],"headers":[],"goodLost":[]})");
+          R"({"done":false,"from":0,"to":0,"losesRecords":false,"pieces":[],"headers":[],"goodLost":[]})");
 }

@@ -416,7 +416,7 @@ void World::repair_first(const std::vector<Fault>& faults, const std::vector<Evi
     must(static_cast<bool>(done), "J4", [&] { return "repair: " + done.error().text; });
     trace("gave up " + text(fault.seq) + "-" + text(to));
     ++tally().operations["repair"];
-    if (!plan->pieces.empty()) lose(fault.seq, to);
+    if (plan->loses_records) lose(fault.seq, to);
 }
 
 bool World::mend_wound(SimRandom& chance) {

@@ -174,7 +174,9 @@ Outcome<std::pair<Seq, Seq>> parse_range(std::string_view text) {
 }
 
 void explain(const RepairPlan& plan) {
-    remark(fmt::format("Gives up seqs {} to {}, for ever:", plan.from.value, plan.to.value));
+    remark(plan.loses_records
+               ? fmt::format("Gives up seqs {} to {}, for ever:", plan.from.value, plan.to.value)
+               : fmt::format("No record is lost; all of {} to {} are there:", plan.from.value, plan.to.value));
     for (const RepairPiece& piece : plan.pieces) {
         remark(fmt::format("  {} bytes at {}@{} go to journal/quarantine/ and are blanked in place",
                            piece.bytes, StorePaths::segment_name(piece.segment), piece.offset));
@@ -215,7 +217,7 @@ Outcome<int> repair(Context& context, const RepairOptions& options) {
     std::string shown = to_json(plan, false);
     if (!options.dry_run) {
         const Why why = why_of(options.why, "journal repair");
-        SE_TRY(agreed, confirm("Give them up?", options.yes));
+        SE_TRY(agreed, confirm(plan.loses_records ? "Give them up?" : "Do it?", options.yes));
         if (!agreed) return Failure(kError, "nothing was changed");
         SE_TRY(door, find_daemon(context));
         if (door) {
