@@ -54,8 +54,9 @@ Result<std::optional<FoundRecord>> find_newest(
                 if (wanted(record)) found = copy_of(record);
             });
         // A segment that nothing of can be shown yet, or that is damaged at its start, has no
-        // answer.
-        if (!done && i == 0) return done.error();
+        // answer; one that the disk would not read might have one.
+        const bool has_none = !done && (done.error().code == Errc::corruption || done.error().code == Errc::not_found);
+        if (!done && (i == 0 || !has_none)) return done.error();
         if (found) return found;
     }
     return std::optional<FoundRecord>();

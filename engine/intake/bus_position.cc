@@ -66,6 +66,7 @@ Status BusPositionSearch::next_segment() {
     end_ = std::exchange(begin_, first);
     const Status sought = reader_->seek(first);
     if (sought) return Ok{};
+    if (sought.error().code != Errc::corruption && sought.error().code != Errc::not_found) return sought;
     // Nothing of it can be shown: a segment that was only begun.
     reading_ = false;
     return segments_.empty() ? sought : next_segment();

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/search.h"
 #include "journal/quarantine.h"
 #include "tests/journal/repair_world.h"
 #include "tests/release_share.h"
@@ -419,4 +420,26 @@ TEST_CASE("a segment whose header tells another log's root is damage") {
     REQUIRE(world.journal->read_only());
     CHECK(world.journal->report().damage->fault.kind == FaultKind::bad_root);
     CHECK(world.shown.size() + 1 == segment.value);
+}
+
+TEST_CASE("what a disk would not read is not taken for absent by who looks for the newest") {
+    World first;
+    const Image image = closed_journal(first, 24);
+    REQUIRE(first.segments().size() >= 3);
+    std::uint64_t failed = 0;
+    for (std::uint64_t calls = 0;; ++calls) {
+        REQUIRE(calls < 1000);
+        CAPTURE(calls);
+        World world;
+        put(world, image);
+        world.disk.count_reads(true);
+        world.disk.fail_after(calls, DiskFault::hiccup);
+        const auto found = find_newest(world.disk, world.paths,
+                                       [](const RecordView& record) { return record.seq == Seq{1}; });
+        const bool struck = !found;
+        failed += struck ? 1 : 0;
+        if (found) REQUIRE(found->has_value());
+        if (!struck && calls > 200) break;
+    }
+    CHECK(failed > 0);
 }
