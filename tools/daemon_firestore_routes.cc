@@ -239,6 +239,11 @@ void Daemon::firestore_resume(const Request& request, const Api::Reply& reply,
 /// The record first, then the deed, as with dead letters.
 void Daemon::firestore_compare(const Request& request, const Api::Reply& reply,
                                const Caller& caller) {
+    // It names keys, and documents say what is in them.
+    if (!caller.reads_everything())
+        return reply(to_response(Problem{.status = 403,
+                                         .code = Code::actor_not_permitted,
+                                         .message = request.target + " is for who may read every key"}));
     const bool heals = request.target == DaemonFirestore::kHealRoute;
     const auto asked = read_asked(request, heals);
     if (!asked) return reply(to_response(Problem{.message = asked.error().text}));

@@ -170,7 +170,7 @@ ToolOutcome list_prefixes(StateDoor& door, const ToolContext& context) {
     std::size_t seen = 0;
     bool all = false;
     while (!all && seen < kKeysCounted) {
-        constexpr std::size_t kSlice = 512;
+        constexpr std::size_t kSlice = 32;  // their values come along
         const auto found = list_seen(door, context.caller, prefix, after, kSlice);
         if (!found) return fault_of(found.error());
         for (const auto& [key, entry] : *found) {

@@ -99,6 +99,36 @@ TEST_CASE("memory and journal tell the same, from every cursor and in pieces of 
     }
 }
 
+TEST_CASE("large changes come in pieces, from memory as from the journal") {
+    EngineWorld world;
+    world.settings.journal.first_segment_bytes = 8u << 20;
+    world.settings.journal.segment_bytes = 16u << 20;
+    world.open();
+    const Cursor start = now(world);
+    constexpr std::size_t kValueBytes = 300'000;
+    for (int i = 0; i < 12; ++i)
+        world.set("k" + std::to_string(i), "\"" + std::string(kValueBytes, 'v') + "\"");
+    auto reader = JournalReader::open(world.disk, StorePaths{"/data"});
+    REQUIRE(reader);
+    for (const bool by_memory : {true, false}) {
+        Cursor cursor = start;
+        std::size_t told = 0, pieces = 0;
+        for (bool more = true; more; ++pieces) {
+            const auto changes = by_memory
+                                     ? world.engine->changes_since(&cursor, "", 1000)
+                                     : changes_from_journal(*reader, &cursor, now(world).seq, "", 1000);
+            REQUIRE(changes);
+            std::size_t bytes = 0;
+            for (const auto& event : changes->events) bytes += event->text.size();
+            CHECK(bytes < kChangesBytesMax + 2 * kValueBytes);
+            told += changes->events.size();
+            more = changes->more;
+        }
+        CHECK(told == 12);
+        CHECK(pieces > 2);
+    }
+}
+
 TEST_CASE("a follower that is further back than memory misses nothing") {
     EngineWorld world;
     world.settings.journal.first_segment_bytes = 1u << 20;
