@@ -394,7 +394,8 @@ std::chrono::nanoseconds Engine::idle_time() const {
 std::chrono::nanoseconds Engine::State::next_expiry_in() const {
     if (!policy.limits.ttl_enforce || !next_deadline || !*next_deadline) return kIdleMax;
     const Time now = std::max(doors.clock.wall(), journal->last_ts());
-    return std::max<std::chrono::nanoseconds>(**next_deadline - now, std::chrono::nanoseconds{0});
+    return std::max<std::chrono::nanoseconds>(
+        {**next_deadline - now, expire_again - doors.clock.monotonic(), std::chrono::nanoseconds{0}});
 }
 
 void Engine::on_changes(std::function<void()> wake) { state_->wake_followers = std::move(wake); }

@@ -381,6 +381,12 @@ Engine::State::Taken Engine::State::take_policy(Waiting& waiting, Time now) {
 
 // --- expiry
 
+/// It is due and cannot be done: there is no room, or no reading. That is no work to wake up for at once.
+void Engine::State::expire_later() {
+    constexpr std::chrono::nanoseconds kExpireAgain = std::chrono::milliseconds(100);
+    expire_again = doors.clock.monotonic() + kExpireAgain;
+}
+
 void Engine::State::expire(Time now) {
     if (!policy.limits.ttl_enforce) return;
     if (!next_deadline) {
@@ -392,27 +398,27 @@ void Engine::State::expire(Time now) {
     }
     if (!*next_deadline || **next_deadline > now) return;
     const auto shown = snapshot();
-    if (!shown) return;
+    if (!shown) return expire_later();
     auto due = (*shown)->due(now, policy.limits.expiries_per_step);
-    if (!due) return;
+    if (!due) return expire_later();
     OverlaidView view(overlay, **shown);
     for (Snapshot::Due& one : *due) {
         if (building.items.size() >= settings.engine.group_records) return;
         const auto standing = view.view(one.key);
-        if (!standing) return;
+        if (!standing) return expire_later();
         if (canary(Canary::refreshed_key_expires) && *standing) one.version = (*standing)->version;
         if (!*standing || (*standing)->deleted || (*standing)->version != one.version) continue;
         const Proposal proposal = expiry_of(one);
         const Caller caller = expiry_caller(one);
         auto decision = decide(proposal, caller, view, policy, now);
-        if (!decision) return;
+        if (!decision) return expire_later();
         SE_ASSERT(decision->accepted);
         const Identity identity = identity_for(proposal, caller);
         Item item;
         const RecordPlace place = next_place();
         item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now, place);
         item.identity = identity;
-        if (append(item, std::move(decision->changes)) != Taken::yes) return;
+        if (append(item, std::move(decision->changes)) != Taken::yes) return expire_later();
         if (decision->fired.empty()) continue;
         tell_warnings(decision->fired, place.seq);
         derived.begin(decision->fired, place, caller.trace);

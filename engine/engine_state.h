@@ -91,6 +91,7 @@ struct Engine::State {
     std::chrono::nanoseconds project_again{};  ///< not before this, after a failure
     std::chrono::nanoseconds project_backoff{};
     std::optional<std::optional<Time>> next_deadline;  ///< in LMDB; empty: ask again
+    std::chrono::nanoseconds expire_again{};           ///< not before
     std::chrono::nanoseconds tick_at{};
     std::chrono::nanoseconds readers_checked{};
 
@@ -134,6 +135,7 @@ struct Engine::State {
     };
     void decide_waiting();
     void expire(Time now);
+    void expire_later();
     Taken take(Waiting& waiting, Time now);
     Taken take_proposal(Waiting& waiting, Time now);
     // engine_import.cc

@@ -4,6 +4,7 @@
 
 #include "engine/intake/imported.h"
 #include "journal/base/json.h"
+#include "journal/base/json_depth.h"
 #include "journal/body.h"
 
 namespace se {
@@ -82,7 +83,7 @@ std::optional<std::string> conflict_key(const RecordView& record) {
         return std::nullopt;
     }
     if (const auto index = op_named_by(body->message)) {
-        const auto ops = parse_json(body->ops);
+        const auto ops = parse_json(body->ops, kJsonDepthTrusted);
         if (!ops || !ops->is_array() || *index >= ops->array().size()) return std::nullopt;
         const Json* key = ops->array()[*index].find("key");
         if (key == nullptr || !key->is_string()) return std::nullopt;

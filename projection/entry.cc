@@ -4,6 +4,7 @@
 
 #include "journal/base/assert.h"
 #include "journal/base/json.h"
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 
 namespace se {
@@ -168,7 +169,7 @@ void append_entry_json(std::string& out, std::string_view key, const EntryView& 
 
 std::string shown_metadata(std::string_view reason, std::string_view metadata) {
     if (!metadata.empty()) {
-        Result<Json> parsed = parse_json(metadata);
+        Result<Json> parsed = parse_json(metadata, kJsonDepthTrusted);
         if (parsed && parsed->is_object()) {
             if (parsed->find("source") == nullptr) parsed->set("source", Json(reason));
             return to_text(*parsed);

@@ -63,6 +63,7 @@ Status Follower::resume(bool bootstrap) {
     fetched_.reset();
     pages_from_.reset();
     ahead_.clear();
+    ahead_until_ = {};
     heal_.clear();
     healing_ = 0;
     heal_one_by_one_ = false;
@@ -84,6 +85,8 @@ void Follower::empty_window() {
         if (job == nullptr) continue;
         for (const Write& write : job->batch.writes) log_names_.insert(write.path);
     }
+    if (state_job_ != nullptr && state_job_->kind == StateJob::Kind::letter)
+        log_names_.insert(state_job_->writes.front().path);
 }
 
 std::chrono::nanoseconds Follower::step() {
@@ -243,7 +246,6 @@ void Follower::trouble(std::string_view where, const std::string& why) {
 
 void Follower::meet(const Trouble& met, std::string_view where) {
     ++told_.troubles;
-    if (met.kind == Trouble::Kind::precondition) return;
     trouble(where, std::string(to_text(met.kind)) + ": " + met.text);
     const bool slower = met.kind == Trouble::Kind::throttled || met.kind == Trouble::Kind::aborted;
     if (slower) {

@@ -192,9 +192,11 @@ private:
     void take_probe(StateJob& job);
     void take_letter(StateJob& job);
     bool send_letter();
+    Result<bool> has_newer(const std::string& key, Seq seq);
+    Status look_ahead();
     void send_probe();
     void send_commit();
-    Write mark_write(const Mark& mark) const;
+    Write mark_write(const Mark& mark);
     void begin_following();
     void pass(Seq through);
     bool failed(const StateJob& job, const Trouble& met, std::string_view where);
@@ -226,6 +228,7 @@ private:
     std::optional<Timestamp>
         mark_time_;  ///< of the watermark, as last read or written; empty: it is not there
     Mark mark_;
+    std::uint64_t commits_ = 0;  ///< that carried the watermark, by this process
     FollowerState told_;
     Seq durable_;
     Seq first_behind_;  ///< the record behind the watermark that was last looked up
@@ -252,8 +255,9 @@ private:
     std::size_t healing_ = 0;
     bool heal_one_by_one_ = false;
     bool followed_ = false;  ///< in this process: what is missing now was taken away
-    std::map<std::string, Seq, std::less<>>
-        ahead_;  ///< keys that a bootstrap wrote as of a later seq
+    /// Keys that may have been written as of a later seq by a bootstrap: their last one up to its `until`.
+    std::map<std::string, Seq, std::less<>> ahead_;
+    Seq ahead_until_;  ///< the `until` that ahead_ is for
 
     // --- a bootstrap's place: a page of the state, then what else is there between its keys
     struct Page {

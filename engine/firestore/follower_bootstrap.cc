@@ -92,10 +92,10 @@ void Follower::take_page(StateJob& job) {
     meet_success();
     mark_time_ = job.committed->back();
     documents_max_ = std::min(options_.state.documents, 2 * documents_max_);
-    for (const auto& [key, entry] : page_.is->entries)
-        if (entry.seq > *pages_from_) ahead_[key] = entry.seq;
+    job.writes.pop_back();
+    for (const Write& write : job.writes) written(write.path);
     const std::uint64_t before = told_.bootstrap_documents;
-    told_.bootstrap_documents += job.writes.size() - 1;
+    told_.bootstrap_documents += job.writes.size();
     if (before / kTellEach != told_.bootstrap_documents / kTellEach)
         doors_.log.write({Severity::info,
                           "state-engine.firestore.bootstrap.progress",
@@ -149,6 +149,8 @@ void Follower::take_sweep(StateJob& job) {
     }
     meet_success();
     mark_time_ = job.committed->back();
+    job.writes.pop_back();
+    for (const Write& write : job.writes) written(write.path);
 }
 
 }  // namespace se::firestore

@@ -64,8 +64,10 @@ void Follower::send_state() {
     }
 }
 
-Write Follower::mark_write(const Mark& mark) const {
-    Write write{.path = std::string(kWatermarkPath), .fields = mark_fields(mark)};
+/// No two are alike: a write that changes nothing would leave the update time, and with it let through what
+/// was sent before and given up.
+Write Follower::mark_write(const Mark& mark) {
+    Write write{.path = std::string(kWatermarkPath), .fields = mark_fields(mark, ++commits_)};
     write.when = mark_time_ ? Precondition::updated_at(*mark_time_) : Precondition::absent();
     if (canary(Canary::no_precondition)) write.when = {};
     return write;
@@ -74,6 +76,7 @@ Write Follower::mark_write(const Mark& mark) const {
 void Follower::take_state_outcome() {
     if (state_job_ == nullptr || !doors_.state_lane.poll()) return;
     const std::shared_ptr<StateJob> job = std::move(state_job_);
+    if (job->kind == StateJob::Kind::letter) log_names_.erase(job->writes.front().path);
     if (job->generation != generation_ || told_.phase == stopped) {
         breaker_.succeeded();
         return;
@@ -108,8 +111,14 @@ bool Follower::failed(const StateJob& job, const Trouble& met, std::string_view 
         stop("the watermark is refused: " + met.text);
         return true;
     }
-    if (met.kind == Trouble::Kind::precondition) breaker_.succeeded();
-    meet(met, where);
+    // Its own precondition: somebody else has written. Where nothing was asked for by one it is the
+    // database itself that is not there, or of another mode.
+    if (met.kind == Trouble::Kind::precondition) {
+        breaker_.succeeded();
+        ++told_.troubles;
+    } else {
+        meet(met, where);
+    }
     probe_.reset();
     told_.phase = looking;
     return true;
@@ -162,6 +171,12 @@ void Follower::begin_following() {
         told_.phase = bootstrapping;
         return;
     }
+    if (const Status known = look_ahead(); !known) {
+        trouble("journal", known.error().text);
+        state_not_before_ = now() + disk_backoff_.next();
+        told_.phase = looking;
+        return;
+    }
     followed_ = true;
     told_.phase = following;
     const Seq next = mark_.seq.next();
@@ -174,6 +189,29 @@ void Follower::begin_following() {
         reader_.reset();
         told_.phase = looking;
     }
+}
+
+/// A bootstrap's pages are as of different seqs up to `until`, and what was deleted meanwhile is in none of
+/// them. So until the watermark is there, of each key only what it has there is written.
+Status Follower::look_ahead() {
+    if (ahead_until_ == mark_.until) return Ok{};
+    ahead_until_ = {};
+    ahead_.clear();
+    if (mark_.until > Seq{}) {
+        SE_TRY(reader, JournalReader::open(doors_.files, paths_));
+        SE_TRY_OK(reader.seek(std::max(mark_.seq, mark_.bootstrap.value_or(Seq{})).next()));
+        Folder folder;
+        for (;;) {
+            SE_TRY(record, reader.next());
+            if (record == nullptr || record->seq > mark_.until) break;
+            SE_TRY_OK(folder.fold(*record, [&](std::string_view key, const EntryView&) -> Status {
+                ahead_[std::string(key)] = record->seq;
+                return Ok{};
+            }));
+        }
+    }
+    ahead_until_ = mark_.until;
+    return Ok{};
 }
 
 /// Those up to `through` are done with.
@@ -208,10 +246,7 @@ void Follower::send_commit() {
         job.mark.until = {};
     }
     for (const auto& [key, entry] : batch.entries()) {
-        if (const auto ahead = ahead_.find(key); ahead != ahead_.end()) {
-            if (entry.seq < ahead->second) continue;
-            ahead_.erase(ahead);
-        }
+        if (const auto ahead = ahead_.find(key); ahead != ahead_.end() && entry.seq < ahead->second) continue;
         const Cursor at{slot_of(entry.seq)->epoch, entry.seq};
         std::string why_not;
         auto write = write_of(key, entry, &why_not);
@@ -248,6 +283,7 @@ void Follower::take_commit(StateJob& job) {
     meet_success();
     mark_ = job.mark;
     mark_time_ = job.committed->back();
+    if (mark_.until == Seq{}) ahead_.clear();
     if (job.kind == StateJob::Kind::claim || told_.phase != following) return begin_following();
     ++told_.state_commits;
     told_.state_documents += job.writes.size() - 1;
@@ -288,11 +324,20 @@ void Follower::take_probe(StateJob& job) {
     if (probe_) ++probe_->next;
 }
 
+/// What a bootstrap wrote, or left out, was never a commit that would have told the letter so.
+Result<bool> Follower::has_newer(const std::string& key, Seq seq) {
+    if (key.empty() || !doors_.entries) return false;
+    SE_TRY(entries, doors_.entries({key}));
+    const std::optional<Entry>& now = entries.front();
+    return !now || now->seq != seq;
+}
+
 /// The dead letter of which somebody asked for another attempt, made again from its record.
 bool Follower::send_letter() {
     if (letters_->asked() == 0) return false;
     for (const DeadLetter* letter : letters_->all()) {
         if (!letter->retry || letter->at.seq > mark_.seq) continue;
+        if (log_names_.contains(letter->id)) continue;  // a newer one is on its way
         const DeadLetter asked = *letter;
         StateJob job{.kind = StateJob::Kind::letter, .mark = mark_, .records = {asked.at}};
         std::string why_not = "its record is not there any more";
@@ -307,16 +352,26 @@ bool Follower::send_letter() {
                 auto fields = log_fields(**record);
                 why_not = fields ? why_not_storable(asked.id, *fields) : fields.error().text;
                 if (why_not.empty()) job.writes.push_back({.path = asked.id, .fields = *fields});
+                if (why_not.empty()) log_names_.insert(asked.id);
             } else {
+                std::string of_key;
                 const Status folded = Folder().fold(
                     **record, [&](std::string_view key, const EntryView& entry) -> Status {
                         if (state_path(key) != asked.id) return Ok{};
+                        of_key = key;
                         why_not.clear();
                         SE_TRY(write, write_of(key, entry, &why_not));
                         if (write) job.writes.push_back(*std::move(write));
                         return Ok{};
                     });
                 if (!folded) why_not = folded.error().text;
+                if (const auto newer = has_newer(of_key, asked.at.seq); !newer) {
+                    trouble("state", newer.error().text);
+                    return false;
+                } else if (*newer) {
+                    written(asked.id);
+                    continue;
+                }
             }
         }
         if (job.writes.empty()) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/intake/proposal.h"
+#include "engine/intake/utf8.h"
 #include "engine/rules/rule_error.h"
 #include "journal/base/time_text.h"
 
@@ -179,7 +180,7 @@ Result<Json> Action::resolve(const Moment& moment, const FiringFor& firing, JsRo
         const Json* const key = resolved.find("key");
         if (key == nullptr || !key->is_string())
             return Error{Errc::malformed, "the key to be written is no text: " +
-                                              (key == nullptr ? "" : to_text(*key).substr(0, 80))};
+                                              (key == nullptr ? "" : std::string(utf8_prefix(to_text(*key), 80)))};
         out.set("proposal", std::move(resolved));
         return out;
     }

@@ -158,7 +158,7 @@ Result<Fields> log_fields(const RecordView& record) {
     return fields;
 }
 
-Fields mark_fields(const Mark& mark) {
+Fields mark_fields(const Mark& mark, std::uint64_t commit) {
     Fields fields;
     add(fields, "store", mark.store);
     add(fields, "epoch", mark.epoch.value);
@@ -166,6 +166,7 @@ Fields mark_fields(const Mark& mark) {
     add(fields, "seq", mark.seq.value);
     if (mark.bootstrap) add(fields, "bootstrap", mark.bootstrap->value);
     if (mark.bootstrap) add(fields, "until", mark.until.value);
+    if (commit != 0) add(fields, "commit", commit);
     sort(fields);
     return fields;
 }

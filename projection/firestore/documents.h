@@ -57,7 +57,8 @@ struct Mark {
 
     bool operator==(const Mark&) const = default;
 };
-Fields mark_fields(const Mark& mark);
+/// `commit` makes it differ from the one before; 0: it need not.
+Fields mark_fields(const Mark& mark, std::uint64_t commit = 0);
 /// Nothing when it is not one of ours.
 std::optional<Mark> mark_of(const Fields& fields);
 

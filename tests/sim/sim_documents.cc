@@ -99,15 +99,23 @@ Outcome<std::vector<Timestamp>> SimDocuments::apply(const std::vector<Write>& wr
             return say(Trouble::Kind::precondition, write.path + " is another");
     }
     ++ticks_;
+    std::vector<Timestamp> times;
     for (const Write& write : writes) {
         ++commits_[write.path];
-        if (write.fields) {
-            documents_[write.path] = {*write.fields, {ticks_, 0}};
-        } else {
+        times.push_back({ticks_, 0});
+        if (!write.fields) {
             documents_.erase(write.path);
+            continue;
+        }
+        // A write that changes nothing leaves the update time, as the service says of itself.
+        const auto held = documents_.find(write.path);
+        if (held != documents_.end() && held->second.fields == *write.fields) {
+            times.back() = held->second.update_time;
+        } else {
+            documents_[write.path] = {*write.fields, times.back()};
         }
     }
-    return std::vector<Timestamp>(writes.size(), Timestamp{ticks_, 0});
+    return times;
 }
 
 Outcome<std::vector<Timestamp>> SimDocuments::commit(const std::vector<Write>& writes) {
