@@ -82,8 +82,12 @@ std::optional<std::string> conflict_key(const RecordView& record) {
         }
         return std::nullopt;
     }
-    if (const auto index = op_named_by(body->message)) {
-        const auto ops = parse_json(body->ops, kJsonDepthTrusted);
+    return refused_key(record, *body);
+}
+
+std::optional<std::string> refused_key(const RecordView& record, const Body& body) {
+    if (const auto index = op_named_by(body.message)) {
+        const auto ops = parse_json(body.ops, kJsonDepthTrusted);
         if (!ops || !ops->is_array() || *index >= ops->array().size()) return std::nullopt;
         const Json* key = ops->array()[*index].find("key");
         if (key == nullptr || !key->is_string()) return std::nullopt;

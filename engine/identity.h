@@ -8,6 +8,7 @@
 
 #include "engine/answer.h"
 #include "engine/intake/proposal.h"
+#include "journal/body.h"
 #include "journal/base/hash.h"
 #include "journal/record.h"
 
@@ -25,6 +26,8 @@ bool binds_identity(Code code);
 /// `current` and `tombstone`, which are as of whoever asks.
 Answer outcome_of(const RecordView& record);
 
+/// The key of the op that said no.
+std::optional<std::string> refused_key(const RecordView& record, const Body& body);
 /// The key whose state a conflict is about; nothing for any other record.
 std::optional<std::string> conflict_key(const RecordView& record);
 

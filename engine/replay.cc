@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "engine/identity.h"
 #include "journal/base/json_depth.h"
 #include "journal/body.h"
 #include "journal/body_ops.h"
@@ -246,8 +247,8 @@ Result<std::optional<Replay::Difference>> Replay::take_decision(const RecordView
     if (recomputed == shown(record)) return std::optional<Difference>();
     // A caller with rights of its own was told of a key before the state was looked at (Decider::check_rights),
     // which no record says: that no caller may write the key that was named is all there is to see.
-    const bool named = code == Code::key_not_allowed && !record.changes.empty();
-    if (named && !decision.accepted && !policy.allows(record.changes[0].key)) return std::optional<Difference>();
+    const auto key = code == Code::key_not_allowed ? refused_key(record, body) : std::nullopt;
+    if (key && !decision.accepted && !policy.allows(*key)) return std::optional<Difference>();
     return different("it is decided otherwise", std::move(recomputed));
 }
 

@@ -140,6 +140,30 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("a caller that was told of a key before the state was looked at is no other decision") {
+    EngineWorld world;
+    Policy policy = with_rules(kRules);
+    policy.allowed_keys = {"a", "user.*"};
+    world.open(policy);
+    auto narrow = std::make_shared<Principal>();
+    narrow->name = "narrow";
+    narrow->write = *Patterns::from({"user.*", "forbidden"});
+    Caller caller{.principal = "narrow", .actor = "narrow"};
+    caller.rights = narrow;
+    const Answer refused = world.ask(
+        R"({"ops":[{"op":"delete","key":"user.absent"},{"op":"set","key":"forbidden","value":1}],"reason":"r"})", caller);
+    REQUIRE(refused.code == Code::key_not_allowed);
+    world.set("a", "1");
+    const Replayed result = replayed(lines_of(world), world.engine->store().store);
+    if (result.first) FAIL_CHECK(result.first->what << "\n" << result.first->recomputed);
+    // But not where the key is allowed.
+    std::vector<std::string> lines = lines_of(world);
+    for (std::string& line : lines)
+        for (auto at = line.find("forbidden"); line.find("key_not_allowed") != line.npos && at != line.npos; at = line.find("forbidden"))
+            line.replace(at, 9, "user.okay");
+    CHECK(replayed(lines, world.engine->store().store).first);
+}
+
 TEST_CASE("a derived mutation that is missing from the journal is found where it should stand") {
     EngineWorld world;
     world.open(with_rules(kRules));

@@ -138,6 +138,26 @@ TEST_CASE("the engine asks to be called when the next deadline comes") {
     CHECK(world.engine->idle_time() > 0ms);
 }
 
+TEST_CASE("what is due and has no room is no reason to be called at once") {
+    EngineWorld world;
+    world.open();
+    world.set("k", "1", R"(,"ttl":10)");
+    REQUIRE(world.engine->close());
+    world.settings.journal.disk_reserve_bytes = 1u << 20;
+    world.disk.set_capacity(64u << 10);
+    world.open();
+    world.clock.advance(11s);
+    // Until the room that is there is used up.
+    for (int i = 0; i < 2'000 && world.get("k"); ++i) {
+        world.engine->step();
+        world.commits.run();
+        world.background.run();
+        world.clock.advance(1ms);
+        if (i > 1'000 && !world.engine->work_waits()) CHECK(world.engine->idle_time() > 0ms);
+    }
+    if (world.get("k")) CHECK_FALSE(world.engine->work_waits());
+}
+
 TEST_CASE("a clock that was set back delays no more than time itself, and writes no earlier ts") {
     EngineWorld world;
     world.open();

@@ -152,6 +152,57 @@ TEST_CASE("permission lost is waited out") {
     life.world.converge();
 }
 
+TEST_CASE("a database that is not there is looked for with pauses, and why is said") {
+    Life life;
+    life.documents.absent = true;
+    const std::uint64_t calls = life.documents.calls();
+    for (int i = 0; i < 2'000; ++i) {
+        life.world.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{1});
+    }
+    CHECK(life.documents.calls() - calls < 50);
+    CHECK(life.world.follower->state().why.find("no such database") != std::string::npos);
+    life.documents.absent = false;
+    life.world.converge();
+}
+
+TEST_CASE("a dead letter gives way to what a bootstrap wrote of its key, or left out") {
+    Life life;
+    Follower& follower = *life.world.follower;
+    life.world.write(20);
+    life.world.converge();
+    life.documents.poisoned = {"state/changed", "state/deleted"};
+    for (const char* key : {"changed", "deleted"}) life.world.append(life.world.set(key, "1"));
+    life.world.commit();
+    life.world.converge();
+    const DeadLetters& letters = *follower.dead_letters();
+    REQUIRE(letters.find("state/changed") != nullptr);
+    REQUIRE(letters.find("state/deleted") != nullptr);
+    for (const auto& [path, document] : life.documents.documents()) life.documents.remove(path);
+    life.documents.poisoned.clear();
+    life.world.write(1);
+    why_it_stops(life.world);
+    life.world.append(life.world.set("changed", "2"));
+    RecordDraft gone = life.world.set("deleted", "0");
+    gone.changes[0].op = "delete";
+    gone.body.clear();
+    encode_body(gone.body, {.reason = "r"});
+    life.world.append(std::move(gone));
+    life.world.commit();
+    REQUIRE(follower.resume(true));
+    life.world.converge();
+    CHECK(letters.find("state/changed") == nullptr);
+    if (letters.find("state/deleted") != nullptr) REQUIRE(follower.retry("state/deleted"));
+    for (int i = 0; i < 20; ++i) {
+        life.world.follower->step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    CHECK(letters.find("state/deleted") == nullptr);
+    life.world.converge();
+}
+
 TEST_CASE("poisoned documents become dead letters, and the rest goes on") {
     Life life;
     life.documents.poisoned = {"state/k1", "mutation_log/id-7", "mutation_log/id-30",

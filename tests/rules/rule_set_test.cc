@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "engine/intake/utf8.h"
 #include "engine/policy/config.h"
 #include "engine/rules/firing.h"
 #include "tests/json_of.h"
@@ -115,6 +116,22 @@ TEST_CASE(
     for (const auto& [json, wanted] : rows) {
         INFO(json);
         CHECK(scene.resolve(json) == wanted);
+    }
+}
+
+TEST_CASE("a warning that quotes a value is cut between its characters") {
+    Scene scene;
+    const auto rules = compiled(
+        R"([{"id":"r","when":{},"then":[{"action":"mutate","args":{"key":"{ value }","value":1}}]}])");
+    for (int i = 0; i < 4; ++i) {
+        std::string value = "[\"" + std::string(static_cast<std::size_t>(i), 'a');
+        for (int j = 0; j < 60; ++j) value += "\xC3\xA9";
+        value += "\"]";
+        scene.change.value = value;
+        const auto fired = scene.fire(*rules);
+        REQUIRE(fired.size() == 1);
+        REQUIRE(!fired[0].warning.empty());
+        CHECK(is_utf8(fired[0].warning));
     }
 }
 

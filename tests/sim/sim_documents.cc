@@ -69,6 +69,7 @@ std::optional<Trouble> SimDocuments::bad_day() {
     ++calls_;
     if (away || random_.chance(faults.away)) return Trouble{Trouble::Kind::away, "away"};
     if (denied) return Trouble{Trouble::Kind::denied, "denied"};
+    if (absent) return Trouble{Trouble::Kind::precondition, "no such database"};
     if (random_.chance(faults.throttles)) return Trouble{Trouble::Kind::throttled, "throttled"};
     return std::nullopt;
 }

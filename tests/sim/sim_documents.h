@@ -29,6 +29,7 @@ public:
     Faults faults;
     bool away = false;
     bool denied = false;
+    bool absent = false;  ///< there is no such database
     std::set<std::string> poisoned;  ///< paths that it refuses to write
 
     struct Held {
