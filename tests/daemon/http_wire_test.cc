@@ -82,6 +82,23 @@ TEST_CASE("many more requests than may be under way are all answered") {
     writer.join();
 }
 
+TEST_CASE("a client sends no line break within a target or a header") {
+    Plain served;
+    HttpClient client = served.daemon.socket();
+    const std::string hostile[] = {"a\r\nx-user-id: root", "a\nb", std::string("a\0b", 3)};
+    for (const std::string& text : hostile) {
+        const HttpClient::Request requests[] = {{.target = "/v1/state/" + text},
+                                                {.target = "/livez", .headers = {{"x-user-id", text}}},
+                                                {.target = "/livez", .headers = {{text, "a"}}}};
+        for (const HttpClient::Request& request : requests) {
+            const auto answer = client.send(request);
+            REQUIRE(!answer);
+            CHECK(answer.error().code == Errc::malformed);
+        }
+    }
+    CHECK(answered(client.get("/livez")).status == 200);  // nothing was sent of them
+}
+
 TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understood") {
     Plain served;
     const std::string body = set_text("k", "1");
