@@ -292,6 +292,24 @@ TEST_CASE("a batch is answered on one stream in 2025-03-26, and refused by its s
     CHECK(world.post(world.open_session("2025-06-18"), batch)->front().status == 400);
 }
 
+TEST_CASE("a batch loses no answer to the size of the ones before it") {
+    McpWorld world;
+    world.fixture.registry.tools.push_back(
+        {.name = "large",
+         .title = {},
+         .description = {},
+         .run = [](const ToolContextPtr&, const auto& done) {
+             done(ToolOutcome::text(std::string(2 * kEventBytesAhead, 'x')));
+         }});
+    const auto replies = world.post(world.open_session("2025-03-26"), "[" + call("large", "1") + "," + call("large", "2") +
+                                                                          "," + call("test_simple_text", "3") + "]");
+    REQUIRE(replies->size() == 1);
+    const auto answers = messages_in(pull(replies->front()));
+    REQUIRE(answers.size() == 3);
+    CHECK(at(answers[0], {"id"}) == Json(1));
+    CHECK(replies->front().stream->finished());
+}
+
 TEST_CASE("what a revision does not have is not sent to it") {
     McpWorld world;
     world.fixture.registry.tools = {{.name = "one",
