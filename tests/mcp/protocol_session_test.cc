@@ -200,6 +200,28 @@ TEST_CASE("a call that is taken back is not answered, and its id is free again")
     CHECK(world.post(session, call("wait_for_ever", "7"))->empty());
 }
 
+TEST_CASE("of what a client declares only that is kept which a question to it can need") {
+    McpWorld world;
+    std::string kept;
+    bool can_be_asked = false;
+    world.fixture.registry.tools.push_back({.name = "look",
+                                            .title = {},
+                                            .description = {},
+                                            .run = [&](const ToolContextPtr& context, const auto& done) {
+                                                kept = to_text(*context->client);
+                                                can_be_asked = context->client_can("elicitation.url");
+                                                done(ToolOutcome::text(""));
+                                            }});
+    const std::string large = "\"" + std::string(1u << 20, 'x') + "\"";
+    const std::string session = world.open_session(
+        "2025-11-25", "alice",
+        R"({"elicitation":{"form":{},"url":{"more":)" + large + R"(}},"sampling":{"tools":{},"other":)" + large +
+            R"(},"roots":{"listChanged":true},"experimental":{"all":)" + large + "}}");
+    world.post(session, call("look", "1"));
+    CHECK(can_be_asked);
+    CHECK(kept == R"({"elicitation":{"form":{},"url":{}},"roots":{"listChanged":{}},"sampling":{"tools":{}}})");
+}
+
 TEST_CASE("calls and subscriptions have limits that are told by name") {
     McpWorld world;
     const std::string session = world.open_session();
