@@ -193,7 +193,8 @@ void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
     Why why;
     if (const auto problem = read_why(core, exchange.request.body, &why))
         return reply_problem(exchange.reply, *problem);
-    auto told = [reply = std::move(exchange.reply)](Result<Rebuild::Report> report) {
+    auto told = [reply = std::move(exchange.reply),
+                 caller = exchange.caller](Result<Rebuild::Report> report) {
         if (!report) return reply_problem(reply, unavailable(report.error()));
         std::string body;
         JsonObject json(body);
@@ -207,6 +208,7 @@ void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
         std::string& keys = json.member("differentKeys");
         keys += '[';
         for (const std::string& key : report->different_keys) {
+            if (!caller.may_read(key)) continue;
             if (keys.back() != '[') keys += ',';
             append_json_string(keys, key);
         }

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "engine/policy/config.h"
 #include "tests/engine/team_world.h"
 
@@ -442,6 +446,36 @@ TEST_CASE("who is taken back goes no further with what was let in: not with line
     CHECK(wait->front().status == 401);
     REQUIRE(operators->size() == 1);
     CHECK(operators->front().status == 200);
+}
+
+TEST_CASE("a rebuild names the keys that differ to whom may read them") {
+    TeamWorld w;
+    w.config.settings.auth.principals =
+        entries("[" + entry("admin", R"(,"scopes":["operate"])") + "," +
+                entry("keeper", R"(,"read":["user.*"],"scopes":["operate"])") + "]");
+    w.authorize();
+    w.put("admin", "user.a", R"("good one")");
+    w.put("admin", "secret.a", R"("good two")");
+    w.api.attach(nullptr, "reopening");
+    REQUIRE(w.world.engine->close());
+    w.world.leave();
+    for (const auto& item : std::filesystem::recursive_directory_iterator(w.world.cache.path())) {
+        if (item.path().filename() != "data.mdb") continue;
+        std::fstream file(item.path(), std::ios::in | std::ios::out | std::ios::binary);
+        const std::string bytes(std::istreambuf_iterator<char>(file), {});
+        for (std::size_t at = 0; (at = bytes.find("good ", at)) != bytes.npos; ++at) {
+            file.seekp(static_cast<std::streamoff>(at));
+            file << 'f';
+        }
+        REQUIRE(file.good());
+    }
+    w.world.open();
+    w.attach();
+    const auto told = [&](const char* who) {
+        return to_text(at(json_of(w.ask("POST", "/v1/operator/rebuild", "", as(who))), {"differentKeys"}));
+    };
+    CHECK(told("admin") == R"(["secret.a","user.a"])");
+    CHECK(told("keeper") == R"(["user.a"])");
 }
 
 // --- shares
