@@ -60,16 +60,18 @@ std::optional<Changes> ChangeFeed::after(Cursor* cursor, std::string_view prefix
     Changes changes;
     if (cursor->seq >= end_) return changes;
     auto slot = std::ranges::upper_bound(slots_, cursor->seq, {}, &Slot::seq);
-    std::size_t records = 0;
+    std::size_t records = 0, bytes = 0;
     Seq last;
     for (; slot != slots_.end() && slot->seq <= end_; ++slot) {
-        if (slot->seq != last && records++ == limit) {
+        if (slot->seq != last && (records++ == limit || bytes >= kChangesBytes)) {
             changes.more = true;
             cursor->seq = last;
             return changes;
         }
         last = slot->seq;
-        if (slot->key.starts_with(prefix)) changes.events.push_back(event_of(*slot));
+        if (!slot->key.starts_with(prefix)) continue;
+        changes.events.push_back(event_of(*slot));
+        bytes += changes.events.back()->text.size();
     }
     cursor->seq = end_;
     return changes;
@@ -80,7 +82,8 @@ Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq 
     Changes changes;
     SE_TRY(rewound, reader.resume(*cursor));
     Folder folder;
-    for (std::size_t records = 0; records < limit; ++records) {
+    std::size_t bytes = 0;
+    for (std::size_t records = 0; records < limit && bytes < kChangesBytes; ++records) {
         SE_TRY(record, reader.next());
         if (record == nullptr || record->seq > end) return changes;
         if (rewound) {
@@ -95,6 +98,7 @@ Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq 
             changes.events.push_back(std::make_shared<const ChangeEvent>(
                 ChangeEvent{record->epoch, record->seq, std::string(key),
                             change_text(key, entry, record->cause, record->id)}));
+            bytes += changes.events.back()->text.size();
             return Ok{};
         }));
         *cursor = Cursor{record->epoch, record->seq};

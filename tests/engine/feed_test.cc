@@ -71,6 +71,32 @@ TEST_CASE("nothing is told before it is durable, and all who follow are woken th
     CHECK(follower.texts.size() == 2);
 }
 
+TEST_CASE("large changes come a megabyte at once, cut between records, from memory and from the journal") {
+    EngineWorld world;
+    world.open();
+    const Cursor start = now(world);
+    const std::string large = "\"" + std::string(300'000, 'x') + "\"";
+    for (int i = 0; i < 10; ++i)
+        world.ask(R"({"ops":[{"op":"set","key":"a","value":)" + large + R"(},{"op":"set","key":"b","value":)" + large +
+                  R"(}],"reason":"r"})");
+    for (const bool from_journal : {false, true}) {
+        if (from_journal) world.reopen();
+        Cursor cursor = start;
+        std::size_t events = 0;
+        for (bool more = true; more;) {
+            const auto changes = world.engine->changes_since(&cursor, "", 1000);
+            REQUIRE(changes);
+            std::size_t bytes = 0;
+            for (const auto& event : changes->events) bytes += event->text.size();
+            CHECK(bytes < kChangesBytes + 700'000);  // and the record that reached it
+            CHECK(changes->events.size() % 2 == 0);
+            events += changes->events.size();
+            more = changes->more;
+        }
+        CHECK(events == 20);
+    }
+}
+
 TEST_CASE("memory and journal tell the same, from every cursor and in pieces of any size") {
     EngineWorld world;
     world.open();

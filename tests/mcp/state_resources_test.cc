@@ -3,12 +3,13 @@
 #include "mcp/tools/state_resources.h"
 
 #include "tests/mcp/mcp_world.h"
+#include "tests/mcp/quiet_state.h"
 
 namespace se::mcp::test {
 namespace {
 
 /// A state of which only the changes matter.
-class ChangingState final : public StateDoor {
+class ChangingState final : public QuietState {
 public:
     void change(const std::string& key) {
         const Seq seq{events_.size() + 1};
@@ -18,23 +19,12 @@ public:
     }
 
     Result<AsOf> refresh() override { return AsOf{.epoch = Epoch{1}, .seq = Seq{events_.size()}, .why_stale = {}}; }
-    Result<std::optional<Entry>> get(std::string_view) override { return std::optional<Entry>(); }
-    Result<std::vector<std::pair<std::string, Entry>>> list(std::string_view, std::string_view,
-                                                            std::size_t) override {
-        return std::vector<std::pair<std::string, Entry>>();
-    }
-    Result<std::vector<Seq>> history(std::string_view, Seq, std::size_t) override { return std::vector<Seq>(); }
-    Status records(Seq, const std::function<bool(const RecordView&)>&) override { return Ok{}; }
-    Status record(Seq, const std::function<void(const RecordView&)>&) override { return Ok{}; }
     Result<Changes> changes_since(Cursor* cursor, std::string_view, std::size_t) override {
         Changes changes;
         for (; cursor->seq.value < events_.size(); ++cursor->seq.value)
             changes.events.push_back(events_[cursor->seq.value]);
         return changes;
     }
-    std::vector<std::string> allowed_keys() override { return {"*"}; }
-    Limits limits() override { return {}; }
-    void propose(Json, Caller, bool, std::function<void(Decided)>) override {}
     void follow(std::function<void()> changed) override { changed_ = std::move(changed); }
 
 private:
