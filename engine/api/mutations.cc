@@ -127,6 +127,7 @@ public:
 
     void pull(std::string& out, std::size_t bytes_max) override {
         const std::size_t limit = out.size() + bytes_max;
+        const std::size_t before = position_;
         do {
             propose_more();
             while (!answers_.empty() && answers_.front().there && out.size() < limit) {
@@ -136,6 +137,8 @@ public:
                 ++first_;
             }
         } while (out.size() < limit && position_ < body_.size() && room());
+        // A socket that drains pulls at any time, also when nobody is about to let the engine work.
+        if (position_ != before && core_.host.tick_within) core_.host.tick_within({});
     }
     bool finished() const override { return position_ >= body_.size() && answers_.empty(); }
 
