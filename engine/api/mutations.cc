@@ -141,6 +141,7 @@ public:
         if (position_ != before && core_.host.tick_within) core_.host.tick_within({});
     }
     bool finished() const override { return position_ >= body_.size() && answers_.empty(); }
+    std::size_t bytes_held() const override { return body_.size() + bytes_ahead_; }
 
 private:
     struct Line {
