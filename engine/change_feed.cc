@@ -63,7 +63,7 @@ std::optional<Changes> ChangeFeed::after(Cursor* cursor, std::string_view prefix
     std::size_t records = 0, bytes = 0;
     Seq last;
     for (; slot != slots_.end() && slot->seq <= end_; ++slot) {
-        if (slot->seq != last && (records++ == limit || bytes >= kChangesBytesMax)) {
+        if (slot->seq != last && (records++ == limit || bytes >= kChangesBytes)) {
             changes.more = true;
             cursor->seq = last;
             return changes;
@@ -83,7 +83,7 @@ Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq 
     SE_TRY(rewound, reader.resume(*cursor));
     Folder folder;
     std::size_t bytes = 0;
-    for (std::size_t records = 0; records < limit && bytes < kChangesBytesMax; ++records) {
+    for (std::size_t records = 0; records < limit && bytes < kChangesBytes; ++records) {
         SE_TRY(record, reader.next());
         if (record == nullptr || record->seq > end) return changes;
         if (rewound) {

@@ -32,7 +32,8 @@ struct Changes {
 
 inline constexpr std::size_t kFeedEventsMax = 4096;        ///< kept in memory; older: from the journal
 inline constexpr std::size_t kFeedBytesMax = 16u << 20;    ///< likewise
-inline constexpr std::size_t kChangesBytesMax = 1u << 20;  ///< told at once; one record's may go over it
+
+inline constexpr std::size_t kChangesBytes = 1u << 20;     ///< told at once; the record that reaches it is the last
 
 /// {"key":…,"entry":{…}|null,"previousVersion":…,"cause":{…}|null,"id":…}
 std::string change_text(std::string_view key, const EntryView& entry, std::string_view cause,
@@ -52,7 +53,7 @@ public:
     void close_at(Seq seq) { end_ = seq; }
     Seq end() const { return end_; }
 
-    /// Changes after `cursor`, of at most `limit` records and kChangesBytesMax; moves it. Nothing when `cursor` is further
+    /// Changes after `cursor`, of at most `limit` records and kChangesBytes; moves it. Nothing when `cursor` is further
     /// back than memory, or of another epoch: then the journal has to be asked.
     std::optional<Changes> after(Cursor* cursor, std::string_view prefix, std::size_t limit);
 

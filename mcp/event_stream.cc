@@ -24,9 +24,12 @@ std::shared_ptr<EventConnection> EventStream::connect(std::optional<std::uint64_
     return connection;
 }
 
-void EventStream::append(std::string frame) {
+void EventStream::append(std::string frame, bool answer) {
     bytes_ += frame.size();
-    events_.push_back({next_++, std::move(frame)});
+    events_.push_back({next_++, std::move(frame), answer});
+    Ahead& ahead = ahead_of(events_.back());
+    ++ahead.count;
+    ahead.bytes += events_.back().frame.size();
     wake();
 }
 
@@ -36,24 +39,34 @@ void EventStream::wake() {
 
 void EventStream::push_frame(std::string frame) {
     if (finished_ || dead_) return;
-    if (unsent() >= kEventsAhead || unsent_bytes() >= kEventBytesAhead) return cut();
-    append(std::move(frame));
+    if (notices_.count >= kEventsAhead || notices_.bytes >= kEventBytesAhead) return cut();
+    append(std::move(frame), false);
 }
 
-void EventStream::push(std::string_view message) {
-    if (finished_ || dead_) return;
+std::string EventStream::frame_of(std::string_view message) const {
     std::string frame;
     frame.reserve(message.size() + 48);
     if (!name_.empty()) frame += "id: " + name_ + '-' + std::to_string(next_) + '\n';
     frame += "event: message\ndata: ";
     frame += message;  // one line: no JSON text of ours has a line break
     frame += "\n\n";
-    push_frame(std::move(frame));
+    return frame;
+}
+
+void EventStream::push(std::string_view message) {
+    if (finished_ || dead_) return;
+    push_frame(frame_of(message));
+}
+
+void EventStream::push_answer(std::string_view message) {
+    if (finished_ || dead_) return;
+    if (answers_.bytes >= kAnswerBytesAhead) return cut();
+    append(frame_of(message), true);
 }
 
 void EventStream::finish(std::string_view message) {
-    if (unsent() >= kEventsAhead || unsent_bytes() >= kEventBytesAhead) drop_unsent();
-    push(message);
+    if (answers_.bytes >= kAnswerBytesAhead) drop_unsent();
+    push_answer(message);
     finish();
 }
 
@@ -76,6 +89,7 @@ void EventStream::drop_unsent() {
     for (Event& kept : events_) bytes_ -= kept.frame.size();
     events_.clear();  // what is dense has no hole
     sent_bytes_ = 0;
+    notices_ = answers_ = {};
     first_unsent_ = next_;
     if (connection_ != nullptr) connection_->at_ = next_;
     gap_ = true;
@@ -97,6 +111,9 @@ const EventStream::Event* EventStream::find(std::uint64_t number) const {
 
 void EventStream::mark_sent(const Event& event) {
     if (event.number < first_unsent_) return;
+    Ahead& ahead = ahead_of(event);
+    --ahead.count;
+    ahead.bytes -= event.frame.size();
     sent_bytes_ += event.frame.size();
     first_unsent_ = event.number + 1;
     const std::size_t kept_max = name_.empty() ? 0 : kEventsKept;

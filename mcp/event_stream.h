@@ -14,9 +14,11 @@
 namespace se::mcp {
 
 // Limits of one stream of events. What is ahead of its reader is bounded: over a limit the reader is cut with a
-// mark, `event: resync`, and nothing is kept for it.
+// mark, `event: resync`, and nothing is kept for it. Answers have a limit of their own, a higher one: several may be
+// given in one turn, before their reader can have taken any, and nobody tells them again.
 inline constexpr std::size_t kEventsAhead = 256;
 inline constexpr std::size_t kEventBytesAhead = 256u << 10;  ///< looked at before an event: one may be larger
+inline constexpr std::size_t kAnswerBytesAhead = 4u << 20;   ///< likewise, of answers
 inline constexpr std::size_t kEventsKept = 256;            ///< sent, and kept for whoever comes back
 inline constexpr std::size_t kEventBytesKept = 64u << 10;  ///< likewise
 
@@ -39,7 +41,9 @@ public:
     std::shared_ptr<EventConnection> connect(std::optional<std::uint64_t> after, bool* gap);
 
     void push(std::string_view message);
-    /// The last message. It is never lost for what came before it: rather that is.
+    /// An answer behind which others follow.
+    void push_answer(std::string_view message);
+    /// The last message, an answer. It is never lost for what came before it: rather that is.
     void finish(std::string_view message);
     /// No more messages: the connection closes when all is read.
     void finish();
@@ -63,11 +67,18 @@ private:
     struct Event {
         std::uint64_t number;
         std::string frame;
+        bool answer;
+    };
+    /// What of a kind has not been sent.
+    struct Ahead {
+        std::size_t count = 0, bytes = 0;
     };
 
     std::size_t unsent() const { return next_ - first_unsent_; }
     std::size_t unsent_bytes() const { return bytes_ - sent_bytes_; }
-    void append(std::string frame);
+    Ahead& ahead_of(const Event& event) { return event.answer ? answers_ : notices_; }
+    std::string frame_of(std::string_view message) const;
+    void append(std::string frame, bool answer);
     void drop_unsent();
     void cut();
     void mark_sent(const Event& event);
@@ -80,6 +91,7 @@ private:
     std::uint64_t first_unsent_ = 1;
     std::size_t bytes_ = 0;
     std::size_t sent_bytes_ = 0;     // of those in events_
+    Ahead notices_, answers_;
     bool gap_ = false;               // unsent events were dropped
     bool finished_ = false;
     bool dead_ = false;              // cut, and nobody can come back
@@ -96,6 +108,7 @@ public:
 
     void pull(std::string& out, std::size_t bytes_max) override;
     bool finished() const override;
+    std::size_t bytes_held() const override { return over_ ? 0 : stream_->unsent_bytes(); }
     /// A comment, so that a dead connection is found and a living one not taken for dead.
     void keep_alive();
 

@@ -33,7 +33,7 @@ class LegacyOutlet final : public Outlet {
 public:
     explicit LegacyOutlet(std::shared_ptr<EventStream> stream) : stream_(std::move(stream)) {}
     void say(std::string message) override { stream_->push(message); }
-    void answer(std::string message, Standing) override { stream_->push(message); }
+    void answer(std::string message, Standing) override { stream_->push_answer(message); }
     void abandon() override {}
 
 private:

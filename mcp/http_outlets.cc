@@ -112,7 +112,8 @@ public:
         const bool streams = of_batch_ || (shared_->stream_wanted && !shared_->says_session_id && began);
         if (shared_->stream == nullptr && streams) shared_->begin();
         if (shared_->stream != nullptr) {
-            return shared_->open == 0 ? shared_->stream->finish(message) : shared_->stream->push(message);
+            return shared_->open == 0 ? shared_->stream->finish(message)
+                                      : shared_->stream->push_answer(message);
         }
         // Only what kept a session from beginning is a bad request here; all else is an answer.
         Response response = json_response(began ? 200 : status_of(standing), std::move(message));

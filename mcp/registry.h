@@ -243,6 +243,9 @@ public:
     virtual bool may_list(const Caller& caller, std::string_view uri) = 0;
     /// Whether the caller may hear of changes of it: of resources that are not there yet, too.
     virtual bool may_subscribe(const Caller& caller, std::string_view uri) = 0;
+    /// Of this URI somebody wants to hear from now on, and nobody did before; or nobody does any more.
+    virtual void subscribed(std::string_view /*uri*/) {}
+    virtual void unsubscribed(std::string_view /*uri*/) {}
 };
 
 struct PromptArgument {

@@ -61,6 +61,28 @@ constexpr auto kMethods = std::to_array<Method>({
     {"completion/complete", In::both, &ServerState::complete},
 });
 
+/// Capabilities of a client that a question to it can need, and their parts.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kCapabilities = {
+    {{"elicitation", "form"},
+     {"elicitation", "url"},
+     {"roots", "listChanged"},
+     {"sampling", "context"},
+     {"sampling", "tools"}}};
+
+/// Of all that it declared only these are kept: it may be as large as a message, and stays as long as the conversation.
+Json known_capabilities(const Json& declared) {
+    Json known(Json::Object{});
+    for (const auto& [name, part] : kCapabilities) {
+        const Json* capability = declared.find(name);
+        if (capability == nullptr) continue;
+        const Json* before = known.find(name);
+        Json kept = before == nullptr ? Json(Json::Object{}) : *before;
+        if (capability->find(part) != nullptr) kept.set(std::string(part), Json::Object{});
+        known.set(std::string(name), std::move(kept));
+    }
+    return known;
+}
+
 /// The client's own trace, when it sent one with the message.
 void take_trace(const RpcMessage& message, Caller* caller) {
     const Json* meta = message.params.find("_meta");
@@ -234,7 +256,7 @@ void ServerState::initialize(Asked&& asked) {
     const auto revision = revision_from_text(*wanted);
     conversation.revision_ =
         revision && *revision <= kNewestWithSessions ? *revision : kNewestWithSessions;
-    if (client != nullptr) conversation.client_ = std::make_shared<const Json>(*client);
+    if (client != nullptr) conversation.client_ = std::make_shared<const Json>(known_capabilities(*client));
     asked.era = *conversation.revision_;
 
     std::string members;

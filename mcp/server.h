@@ -81,7 +81,7 @@ private:
     std::optional<Revision> revision_;
     bool legacy_sse_ = false;
     bool ended_ = false;
-    std::shared_ptr<const Json> client_;  ///< its capabilities
+    std::shared_ptr<const Json> client_;  ///< its capabilities, as far as a question can need them
     LogLevel log_from_ = LogLevel::info;
     std::unordered_map<std::string, std::shared_ptr<RunningCall>> calls_;  ///< by id
     std::map<std::string, Waiting> waiting_;  ///< our questions that are not answered, by id

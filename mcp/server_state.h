@@ -141,6 +141,8 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     void subscribe(Asked&& asked);
     void unsubscribe(Asked&& asked);
     void close_subscription(std::uint64_t number);
+    void add_uri(const std::string& uri, std::uint64_t number);
+    void remove_uri(const std::string& uri, std::uint64_t number);
     /// Tells whoever listens and `may` know.
     void lists_changed(bool Subscription::*which, std::string_view method,
                        const std::function<bool(const Caller&)>& may = {});

@@ -71,7 +71,7 @@ void ServerState::listen(Asked&& asked) {
     JsonObject(params).raw("_meta", meta_of(subscription, {})).raw("notifications", honored).close();
     const OutletPtr outlet = asked.outlet;
     const std::uint64_t number = ++next_subscription;
-    for (const std::string& uri : subscription.uris) by_uri[uri].insert(number);
+    for (const std::string& uri : subscription.uris) add_uri(uri, number);
     subscriptions.emplace(number, std::move(subscription));
     outlet->on_gone = [weak = weak_from_this(), number] {
         if (const auto state = weak.lock()) state->close_subscription(number);
@@ -100,7 +100,7 @@ void ServerState::subscribe(Asked&& asked) {
                                                        " subscriptions of this conversation are taken");
     }
     uris.insert(*uri);
-    by_uri[*uri].insert(found->first);
+    add_uri(*uri, found->first);
     answer(asked, "");
 }
 
@@ -110,23 +110,30 @@ void ServerState::unsubscribe(Asked&& asked) {
     const auto found = subscriptions.find(asked.conversation->subscription_);
     SE_ASSERT(found != subscriptions.end());
     found->second.uris.erase(*uri);
-    if (const auto numbers = by_uri.find(*uri); numbers != by_uri.end()) {
-        numbers->second.erase(found->first);
-        if (numbers->second.empty()) by_uri.erase(numbers);
-    }
+    remove_uri(*uri, found->first);
     answer(asked, "");
 }
 
 void ServerState::close_subscription(std::uint64_t number) {
     const auto found = subscriptions.find(number);
     if (found == subscriptions.end()) return;
-    for (const std::string& uri : found->second.uris) {
-        const auto numbers = by_uri.find(uri);
-        if (numbers == by_uri.end()) continue;
-        numbers->second.erase(number);
-        if (numbers->second.empty()) by_uri.erase(numbers);
-    }
+    for (const std::string& uri : found->second.uris) remove_uri(uri, number);
     subscriptions.erase(found);
+}
+
+void ServerState::add_uri(const std::string& uri, std::uint64_t number) {
+    auto& numbers = by_uri[uri];
+    numbers.insert(number);
+    if (numbers.size() == 1) registry.resources->subscribed(uri);
+}
+
+void ServerState::remove_uri(const std::string& uri, std::uint64_t number) {
+    const auto numbers = by_uri.find(uri);
+    if (numbers == by_uri.end()) return;
+    numbers->second.erase(number);
+    if (!numbers->second.empty()) return;
+    by_uri.erase(numbers);
+    registry.resources->unsubscribed(uri);
 }
 
 void ServerState::lists_changed(bool Subscription::*which, std::string_view method,

@@ -152,6 +152,13 @@ std::string Daemon::firestore_status() const {
 void Daemon::firestore_request(const Request& request, const Api::Reply& reply) {
     Caller caller;
     if (const auto problem = admit_operator(request, &caller)) return reply(to_response(*problem));
+    const bool compares = request.target == DaemonFirestore::kDiffRoute ||
+                          request.target == DaemonFirestore::kHealRoute;
+    if (compares && !caller.reads_everything())
+        return reply(to_response(Problem{
+            .status = 403,
+            .code = Code::actor_not_permitted,
+            .message = "which documents differ is told to who may read every key"}));
     if (firestore_ == nullptr)
         return reply(to_response(Problem{
             .status = 404,
@@ -160,8 +167,7 @@ void Daemon::firestore_request(const Request& request, const Api::Reply& reply) 
                        "(GOOGLE_CLOUD_PROJECT) nor firestore.emulator (FIRESTORE_EMULATOR_HOST) "
                        "is set"}));
     if (request.target == DaemonFirestore::kStatusRoute) return reply({.body = firestore_status()});
-    if (request.target == DaemonFirestore::kDiffRoute ||
-        request.target == DaemonFirestore::kHealRoute)
+    if (compares)
         return firestore_compare(request, reply, caller);
     if (request.target == DaemonFirestore::kResumeRoute)
         return firestore_resume(request, reply, caller);
@@ -239,11 +245,6 @@ void Daemon::firestore_resume(const Request& request, const Api::Reply& reply,
 /// The record first, then the deed, as with dead letters.
 void Daemon::firestore_compare(const Request& request, const Api::Reply& reply,
                                const Caller& caller) {
-    // It names keys, and documents say what is in them.
-    if (!caller.reads_everything())
-        return reply(to_response(Problem{.status = 403,
-                                         .code = Code::actor_not_permitted,
-                                         .message = request.target + " is for who may read every key"}));
     const bool heals = request.target == DaemonFirestore::kHealRoute;
     const auto asked = read_asked(request, heals);
     if (!asked) return reply(to_response(Problem{.message = asked.error().text}));

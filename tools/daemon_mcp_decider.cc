@@ -24,7 +24,7 @@ constexpr auto kLookAgain = 20ms;             // for whoever holds the store
 constexpr auto kPolicyKept = 5s;
 
 /// What the daemon said, as far as it is an answer to a proposal.
-std::optional<mcp::Decided> decided_of(const HttpAnswer& answer) {
+std::optional<mcp::Decided> decided_of(const HttpAnswer& answer, const std::string& id) {
     const auto json = parse_json(answer.body, kJsonDepthTrusted);
     if (!json) return std::nullopt;
     const auto text = [&](std::string_view name) {
@@ -34,7 +34,11 @@ std::optional<mcp::Decided> decided_of(const HttpAnswer& answer) {
     mcp::Decided decided{.id = text("id"), .json = answer.body};
     while (decided.json.ends_with('\n')) decided.json.pop_back();
     const std::string status = text("status");
-    if (status.empty()) return std::nullopt;
+    if (status.empty()) {  // refused at the door, so it was never proposed
+        const auto why = code_from_text(text("code"));
+        if (!why || answer.status < 400 || answer.status >= 500) return std::nullopt;
+        return mcp::not_decided(id, *why, text("reason"), text("message"));
+    }
     if (status == "accepted") decided.status = Answer::Status::accepted;
     if (status == "pending") decided.status = Answer::Status::pending;
     if (const std::string code = text("code"); !code.empty()) {
@@ -162,7 +166,7 @@ void StoreDecider::read_answers() {
         waiting_.pop_front();
         --sent_;
         if (closing) lost_connection();
-        auto decided = decided_of(*answer);
+        auto decided = decided_of(*answer, waiting.id);
         if (!decided) {
             decided = mcp::not_decided(waiting.id, Code::outcome_unknown, "",
                                        "the daemon answered with " + std::to_string(answer->status));

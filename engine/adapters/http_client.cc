@@ -75,6 +75,11 @@ Result<int> connect_tcp(const HttpClient::Address& address) {
     return error;
 }
 
+/// What would end its line of a request, and begin another.
+bool ends_line(std::string_view text) {
+    return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos;
+}
+
 }  // namespace
 
 std::string_view HttpAnswer::header(std::string_view lower_name) const {
@@ -159,6 +164,11 @@ Result<HttpAnswer> HttpClient::stream(const Request& request, const Piece& piece
 }
 
 Status HttpClient::write(const Request& request) {
+    if (ends_line(request.method) || ends_line(request.target) || ends_line(address_.token) ||
+        std::ranges::any_of(request.headers, [](const auto& header) {
+            return ends_line(header.first) || ends_line(header.second);
+        }))
+        return Error{Errc::malformed, "a request line or header cannot hold a line break"};
     std::string text = request.method + " " + request.target + " HTTP/1.1\r\nHost: ";
     if (address_.socket_name.empty()) {
         const bool v6 = address_.host.find(':') != std::string::npos;

@@ -64,7 +64,8 @@ public:
     Result<HttpAnswer> stream(const Request& request,
                               const std::function<bool(std::string_view piece)>& piece);
 
-    // Pipelining: several write(), then as many read(), in the same order.
+    // Pipelining: several write(), then as many read(), in the same order. Errc::malformed, with nothing sent, for a
+    // target or header with a line break or NUL in it.
     Status write(const Request& request);
     Result<HttpAnswer> read() { return read_answer(nullptr); }
     /// Bytes of a next answer are here already: the descriptor need not become readable for it.

@@ -58,7 +58,8 @@ HttpConnection::HttpConnection(HttpServerCore& core, std::uint32_t id, Socket so
       peer_(std::move(peer)),
       parser_({core.options.header_bytes, core.options.body_bytes}),
       last_read_(steady_clock::now()),
-      last_write_(last_read_) {
+      last_write_(last_read_),
+      checked_(last_read_) {
     error_code ignored;
     socket_.non_blocking(true, ignored);
 }
@@ -72,9 +73,18 @@ void HttpConnection::turn_away(const Problem& problem) {
 
 // --- what comes in
 
+/// What is kept for the client to read, streams included: theirs grows after they were answered with.
+std::size_t HttpConnection::bytes_ahead() const {
+    std::size_t bytes = out_left() + ready_bytes_;
+    for (const Slot& slot : slots_)
+        if (slot.response.stream != nullptr) bytes += slot.response.stream->bytes_held();
+    return bytes;
+}
+
 bool HttpConnection::may_take_more() const {
     return phase_ == Phase::open && slots_.size() < core_.options.pipeline &&
-           out_left() + ready_bytes_ < core_.options.answer_bytes_ahead;
+           waiting_bodies_bytes_ < core_.options.body_bytes &&
+           bytes_ahead() < core_.options.answer_bytes_ahead;
 }
 
 void HttpConnection::await_input() {
@@ -150,6 +160,14 @@ void HttpConnection::count_body() {
     }
 }
 
+/// Its request's body counts until it is answered; of a stream that goes on from it, until that has ended.
+void HttpConnection::count_body_of(Slot& slot, std::size_t bytes) {
+    core_.bodies_bytes += bytes;
+    core_.bodies_bytes -= slot.body_bytes;
+    waiting_bodies_bytes_ += bytes;
+    waiting_bodies_bytes_ -= std::exchange(slot.body_bytes, bytes);
+}
+
 void HttpConnection::on_request() {
     const bool keep_alive = parser_.keep_alive();
     const bool http_1_0 = parser_.is_http_1_0();
@@ -173,6 +191,7 @@ void HttpConnection::hand_over(Request request, bool keep_alive, bool http_1_0) 
     const auto number = static_cast<std::uint32_t>(first_slot_ + slots_.size());
     slots_.push_back(
         {.head = request.method == "HEAD", .keep_alive = keep_alive, .http_1_0 = http_1_0});
+    count_body_of(slots_.back(), request.body.size());
     if (!keep_alive) phase_ = Phase::closing;
     core_.handler(std::move(request), ReplyTo{&core_, std::uint64_t{id_} << 32 | number});
 }
@@ -195,6 +214,8 @@ void HttpConnection::answer(std::uint32_t number, Response&& response) {
     slot.response = std::move(response);
     slot.ready = true;
     ready_bytes_ += slot.response.body.size();
+    const BodyStream* const stream = slot.response.stream.get();
+    count_body_of(slot, stream == nullptr ? 0 : std::min(slot.body_bytes, stream->bytes_held()));
     if (pumping_) {
         pump_again_ = true;
     } else if (index == 0) {
@@ -254,11 +275,12 @@ bool HttpConnection::fill() {
             filled = filled || out_.size() != before;
             if (!over) break;
         }
+        count_body_of(slots_.front(), 0);
         slots_.pop_front();
         ++first_slot_;
         if (close_behind_) {
             phase_ = Phase::closing;
-            slots_.clear();
+            forget_slots();
         }
     }
     return filled;
@@ -378,6 +400,8 @@ void HttpConnection::linger() {
 
 void HttpConnection::check_time(HttpServerCore::Instant now) {
     const HttpServer::Options& options = core_.options;
+    if (!may_take_more()) request_begun_ += now - checked_;  // what we do not read yet is not late
+    checked_ = now;
     if (phase_ == Phase::lingering) {
         if (now - lingering_since_ > kLingerMax) close();
         return;
@@ -392,8 +416,9 @@ void HttpConnection::check_time(HttpServerCore::Instant now) {
     const HttpParser::State state = parser_.state();
     const bool slow_header =
         state == HttpParser::State::header && now - request_begun_ > options.header_timeout;
-    const bool slow_body =
-        state == HttpParser::State::body && now - last_read_ > options.idle_timeout;
+    const bool slow_body = state == HttpParser::State::body &&
+                           (now - last_read_ > options.idle_timeout ||
+                            now - request_begun_ > options.body_timeout);
     if (phase_ == Phase::open && may_take_more() && (slow_header || slow_body)) {
         ++core_.stats.timeouts;
         turn_away({.status = 408,
@@ -405,12 +430,17 @@ void HttpConnection::check_time(HttpServerCore::Instant now) {
     }
 }
 
+void HttpConnection::forget_slots() {
+    for (Slot& slot : slots_) count_body_of(slot, 0);
+    slots_.clear();
+}
+
 void HttpConnection::close() {
     if (phase_ == Phase::closed) return;
     phase_ = Phase::closed;
     if (stream_ != nullptr) stream_->wake = [] {};
     stream_.reset();
-    slots_.clear();
+    forget_slots();
     core_.bodies_bytes -= std::exchange(body_counted_, 0);
     error_code ignored;
     socket_.close(ignored);

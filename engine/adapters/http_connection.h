@@ -32,7 +32,7 @@ struct HttpServerCore : std::enable_shared_from_this<HttpServerCore> {
     Log& log;
     HttpServer::Stats stats;
     bool stopping = false;
-    std::size_t bodies_bytes = 0;  ///< being received
+    std::size_t bodies_bytes = 0;  ///< being received, or of requests that wait for their answer
 
     std::unordered_map<std::uint32_t, std::shared_ptr<HttpConnection>> connections;
     std::uint32_t next_id = 0;
@@ -78,6 +78,7 @@ private:
         bool head = false;
         bool keep_alive = true;
         bool http_1_0 = false;
+        std::size_t body_bytes = 0;  ///< of its request, and counted
         Response response;
     };
     enum class Phase : std::uint8_t {
@@ -88,6 +89,7 @@ private:
     };
 
     std::size_t out_left() const { return out_.size() - out_begin_; }
+    std::size_t bytes_ahead() const;
     bool may_take_more() const;
     void await_input();
     void on_input();
@@ -102,6 +104,8 @@ private:
     bool send();
     void linger();
     void count_body();
+    void count_body_of(Slot& slot, std::size_t bytes);
+    void forget_slots();
 
     HttpServerCore& core_;
     const std::uint32_t id_;
@@ -119,6 +123,7 @@ private:
     std::deque<Slot> slots_;    // requests that wait for their turn, oldest first
     std::uint32_t first_slot_ = 0;
     std::size_t ready_bytes_ = 0;
+    std::size_t waiting_bodies_bytes_ = 0;
     std::shared_ptr<BodyStream> stream_;  // of the oldest, begun
     bool stream_chunked_ = true;
     bool close_behind_ = false; // the oldest is the last that is answered
@@ -128,7 +133,7 @@ private:
     bool awaiting_room_ = false;
     bool pumping_ = false, pump_again_ = false;
 
-    HttpServerCore::Instant last_read_, request_begun_, last_write_, lingering_since_;
+    HttpServerCore::Instant last_read_, request_begun_, last_write_, lingering_since_, checked_;
 };
 
 }  // namespace se

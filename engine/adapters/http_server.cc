@@ -27,6 +27,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSweep{100};        // how often timeouts are looked at
 constexpr std::chrono::milliseconds kAcceptAgain{100};  // after accept failed: no descriptors left
+constexpr int kBodyTime = 10;  // idle_timeouts for a body, however steadily it comes
 constexpr std::size_t kTurnedAwayMax = 64;  // connections over the limit that are told so; more: hung up
 
 std::string user_name(uid_t uid) {
@@ -120,10 +121,14 @@ struct HttpServer::State : HttpServerCore {
 
     void add(HttpConnection::Socket socket, Peer peer) {
         ++stats.accepted;
-        const bool one_too_many = connections.size() >= options.connections;
+        // However many come by TCP, those who are turned away included: the operator comes in.
+        const std::size_t limit = peer.kind == Peer::Kind::tcp
+                                      ? options.connections
+                                      : options.connections + kTurnedAwayMax + options.socket_reserve;
+        const bool one_too_many = connections.size() >= limit;
         if (one_too_many) {
             ++stats.refused;
-            if (connections.size() >= options.connections + kTurnedAwayMax) return;
+            if (connections.size() >= limit + kTurnedAwayMax) return;
         }
         const std::uint32_t id = next_id++;
         auto connection =
@@ -132,7 +137,7 @@ struct HttpServer::State : HttpServerCore {
         if (one_too_many) {
             connection->turn_away({.status = 503,
                                    .code = Code::unavailable,
-                                   .message = "all " + std::to_string(options.connections) +
+                                   .message = "all " + std::to_string(limit) +
                                               " connections are taken",
                                    .reason = "overloaded",
                                    .retry_after_ms = 1000});
@@ -214,6 +219,7 @@ HttpServer::Options HttpServer::from(const Settings::Http& settings) {
     options.pipeline = settings.pipeline;
     options.header_timeout = settings.header_timeout;
     options.idle_timeout = settings.idle_timeout;
+    options.body_timeout = kBodyTime * settings.idle_timeout;
     options.write_timeout = std::min(options.write_timeout, settings.idle_timeout);
     return options;
 }

@@ -21,12 +21,15 @@ public:
     struct Options {
         std::size_t header_bytes = 16u << 10;       ///< 431, close
         std::size_t body_bytes = 10u << 20;         ///< 413, close
-        std::size_t bodies_bytes = 256u << 20;      ///< of all requests being received: 503, close
+        std::size_t bodies_bytes = 256u << 20;      ///< of all requests that come or wait: 503, close
         std::size_t connections = 1024;             ///< 503, close
-        std::size_t pipeline = 128;                 ///< requests of a connection under way: the next ones wait
+        std::size_t socket_reserve = 64;            ///< more of them, of the Unix socket alone: likewise
+        std::size_t pipeline = 128;                 ///< requests of a connection under way: the next ones wait;
+                                                    ///< also behind body_bytes of their bodies
         std::size_t answer_bytes_ahead = 1u << 20;  ///< of a connection, not read by its client: likewise
         std::chrono::milliseconds header_timeout{10'000};  ///< from its first byte: 408, close
         std::chrono::milliseconds idle_timeout{60'000};    ///< between requests: close; inside a body: 408
+        std::chrono::milliseconds body_timeout{600'000};   ///< from the request's first byte: 408, close
         std::chrono::milliseconds write_timeout{30'000};   ///< nothing of an answer taken: close
     };
     static Options from(const Settings::Http& settings);

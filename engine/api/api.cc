@@ -241,6 +241,13 @@ void ApiCore::let_in(Principals principals) {
     }
 }
 
+std::optional<Problem> ApiCore::why_over(const Caller& caller, std::uint64_t generation) const {
+    if (gate.generation() == generation || caller.door == "socket") return std::nullopt;
+    return Problem{.status = 401,
+                   .code = Code::unauthenticated,
+                   .message = "the principals have changed since this was let in: send it again"};
+}
+
 std::size_t ApiCore::count_feeds() {
     std::erase_if(feeds, [](const auto& feed) { return feed.expired(); });
     return feeds.size();

@@ -41,6 +41,8 @@ public:
     /// Appends what there is now, about `bytes_max` at most.
     virtual void pull(std::string& out, std::size_t bytes_max) = 0;
     virtual bool finished() const = 0;
+    /// What it keeps in memory for its reader and no other: the transport takes no more requests while that is much.
+    virtual std::size_t bytes_held() const { return 0; }
     /// The transport's: called (on the engine's thread) when pull() would have something again.
     std::function<void()> wake = [] {};
 };

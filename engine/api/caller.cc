@@ -29,8 +29,9 @@ bool is_address(std::string_view host) {
 }
 
 bool is_loopback_name(std::string_view host) {
-    return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") ||
-           host == "[::1]";
+    // Of 127.* only the address: `127.0.0.1.evil.example` is a name like any other.
+    return host == "localhost" || host.ends_with(".localhost") ||
+           (host.starts_with("127.") && is_address(host)) || host == "[::1]";
 }
 
 std::string lower(std::string_view text) {

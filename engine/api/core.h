@@ -81,6 +81,9 @@ struct ApiCore {
     double uptime_seconds() const {
         return std::chrono::duration<double>(host.clock.monotonic() - started).count();
     }
+    /// Nothing, or why what was let in at that generation of the gate goes no further. The operator's rights do not
+    /// change.
+    std::optional<Problem> why_over(const Caller& caller, std::uint64_t generation) const;
     std::size_t count_feeds();  ///< forgets those that are gone
     /// Runs `go_on` once the state is as of `seq` or later, or when `wait` is over.
     void wait_for(Seq seq, std::chrono::milliseconds wait, std::function<void(bool)> go_on);

@@ -118,11 +118,16 @@ class ProposalLines final : public BodyStream, public std::enable_shared_from_th
 public:
     /// What each line is, and what becomes of it.
     using Take = std::function<void(std::string_view line, Caller&& caller, Engine::Done done)>;
-    ProposalLines(std::string body, Caller caller, Take take)
-        : body_(std::move(body)), caller_(std::move(caller)), take_(std::move(take)) {}
+    ProposalLines(ApiCore& core, std::string body, Caller caller, Take take)
+        : core_(core),
+          generation_(core.gate.generation()),
+          body_(std::move(body)),
+          caller_(std::move(caller)),
+          take_(std::move(take)) {}
 
     void pull(std::string& out, std::size_t bytes_max) override {
         const std::size_t limit = out.size() + bytes_max;
+        const std::size_t before = position_;
         do {
             propose_more();
             while (!answers_.empty() && answers_.front().there && out.size() < limit) {
@@ -132,8 +137,11 @@ public:
                 ++first_;
             }
         } while (out.size() < limit && position_ < body_.size() && room());
+        // A socket that drains pulls at any time, also when nobody is about to let the engine work.
+        if (position_ != before && core_.host.tick_within) core_.host.tick_within({});
     }
     bool finished() const override { return position_ >= body_.size() && answers_.empty(); }
+    std::size_t bytes_held() const override { return body_.size() + bytes_ahead_; }
 
 private:
     struct Line {
@@ -152,6 +160,10 @@ private:
             if (line.find_first_not_of(" \t") == line.npos) continue;
             const std::uint64_t number = first_ + answers_.size();
             answers_.emplace_back();
+            if (const auto problem = core_.why_over(caller_, generation_)) {
+                answered(number, {.code = problem->code, .message = problem->message});
+                continue;
+            }
             take_(line, Caller(caller_), [weak = weak_from_this(), number](Answer&& answer) {
                 if (const auto self = weak.lock()) self->answered(number, answer);
             });
@@ -167,6 +179,8 @@ private:
         if (number == first_) wake();
     }
 
+    ApiCore& core_;
+    const std::uint64_t generation_;  // of those whom the caller was one of when it came
     std::string body_;
     Caller caller_;
     Take take_;
@@ -203,7 +217,7 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
         }
         exchange.reply({.content_type = "application/x-ndjson",
                         .stream = std::make_shared<ProposalLines>(
-                            std::move(exchange.request.body), std::move(exchange.caller),
+                            core, std::move(exchange.request.body), std::move(exchange.caller),
                             [&core, dry_run](std::string_view line, Caller&& caller,
                                              Engine::Done done) {
                                 propose(core, line, std::move(caller), std::nullopt, dry_run,
@@ -229,7 +243,7 @@ void post_operator_import(ApiCore& core, Exchange&& exchange) {
     exchange.reply(
         {.content_type = "application/x-ndjson",
          .stream = std::make_shared<ProposalLines>(
-             std::move(exchange.request.body), std::move(exchange.caller),
+             core, std::move(exchange.request.body), std::move(exchange.caller),
              [&core](std::string_view line, Caller&& caller, Engine::Done done) {
                  take_over(core, line, std::move(caller), std::move(done));
              })});

@@ -193,7 +193,8 @@ void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
     Why why;
     if (const auto problem = read_why(core, exchange.request.body, &why))
         return reply_problem(exchange.reply, *problem);
-    auto told = [reply = std::move(exchange.reply), caller = exchange.caller](Result<Rebuild::Report> report) {
+    auto told = [reply = std::move(exchange.reply),
+                 caller = exchange.caller](Result<Rebuild::Report> report) {
         if (!report) return reply_problem(reply, unavailable(report.error()));
         std::string body;
         JsonObject json(body);

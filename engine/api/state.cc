@@ -49,8 +49,12 @@ void when_due(ApiCore& core, Exchange&& exchange, void (*go_on)(ApiCore&, Exchan
     SE_OR_REPLY(wait, exchange, exchange.query.duration("timeout", kMinSeqWait, kMinSeqWaitMax));
     if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
     if (core.engine->applied().seq.value >= min_seq) return go_on(core, exchange);
+    exchange.request.body = {};  // means nothing here, and might be held for long
     auto kept = std::make_shared<Exchange>(std::move(exchange));
-    core.wait_for(Seq{min_seq}, wait, [&core, min_seq, kept, go_on](bool reached) {
+    const std::uint64_t generation = core.gate.generation();
+    core.wait_for(Seq{min_seq}, wait, [&core, min_seq, kept, go_on, generation](bool reached) {
+        if (const auto problem = core.why_over(kept->caller, generation))
+            return reply_problem(kept->reply, *problem);
         if (!reached || core.engine == nullptr)
             return reply_problem(kept->reply, not_there_yet(core, min_seq));
         go_on(core, *kept);

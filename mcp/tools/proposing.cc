@@ -1,5 +1,6 @@
 // propose_mutation: one change, decided, on the disk, and only then answered.
 
+#include <algorithm>
 #include <array>
 
 #include "engine/api/gate.h"
@@ -17,19 +18,33 @@ constexpr auto kMembers = std::to_array<std::string_view>(
 constexpr std::size_t kClaimBytesMax = 256;
 constexpr std::size_t kClaimedRolesMax = 64;
 
+bool has_control(std::string_view text) {
+    return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
 /// Whom `_meta` says the caller speaks for (CONTRACTS 1.6). What is no identity by its form is passed over: it is
-/// not the model that wrote it, and no reason to refuse a change.
-IdentityClaim claim_of(const Json& meta) {
+/// not the model that wrote it, and no reason to refuse a change. What a header cannot carry as it is (to a daemon,
+/// where this process has no store of its own) is Errc::malformed: a claim means the same at every door.
+Result<IdentityClaim> claim_of(const Json& meta, const Limits& limits) {
     IdentityClaim claim;
     const Json* user = meta.find("userId");
     if (user != nullptr && user->is_string() && user->string().size() <= kClaimBytesMax)
         claim.actor = user->string();
+    if (has_control(claim.actor))
+        return Error{Errc::malformed, "_meta.userId must have no control characters"};
     const Json* roles = meta.find("userRoles");
     if (roles == nullptr || !roles->is_array()) return claim;
+    std::size_t bytes = 0;
     for (const Json& role : roles->array()) {
         if (claim.roles.size() == kClaimedRolesMax) break;
-        if (role.is_string() && !role.string().empty() && role.string().size() <= kClaimBytesMax)
-            claim.roles.push_back(role.string());
+        if (!role.is_string() || role.string().empty() || role.string().size() > kClaimBytesMax) continue;
+        if (has_control(role.string()) || role.string().find(',') != std::string::npos)
+            return Error{Errc::malformed, "_meta.userRoles must have no control characters and no commas"};
+        bytes += role.string().size() + 1;
+        if (bytes > limits.reason_bytes)
+            return Error{Errc::malformed, "_meta.userRoles must be at most " +
+                                              std::to_string(limits.reason_bytes) + " bytes together"};
+        claim.roles.push_back(role.string());
     }
     return claim;
 }
@@ -152,8 +167,10 @@ void propose(StateDoor& door, const ToolContextPtr& call, std::function<void(Too
             arguments.problem() +
             R"(. Example: {"key":"stream.state","value":"on","reason":"the stream went live"})"));
     }
+    const auto claim = claim_of(context.meta, door.limits());
+    if (!claim) return done(ToolOutcome::invalid(claim.error().text));
     Caller caller = context.caller;
-    attribute(claim_of(context.meta), &caller);
+    attribute(*claim, &caller);
     caller.door = "mcp";
     JsonObject(caller.cause).text("type", "mcp").text("tool", "propose_mutation").close();
     door.propose(proposal_of(context.arguments), std::move(caller), dry_run,

@@ -169,17 +169,21 @@ ToolOutcome list_prefixes(StateDoor& door, const ToolContext& context) {
     std::string after;
     std::size_t seen = 0;
     bool all = false;
+    // The entries come along: as many at once as are kBytesShown, by what those before them were.
+    std::size_t slice = 8;
     while (!all && seen < kKeysCounted) {
-        constexpr std::size_t kSlice = 32;  // their values come along
-        const auto found = list_seen(door, context.caller, prefix, after, kSlice);
+        const auto found = list_seen(door, context.caller, prefix, after, slice);
         if (!found) return fault_of(found.error());
+        std::size_t bytes = 1;
         for (const auto& [key, entry] : *found) {
+            bytes += key.size() + entry.value.size() + entry.metadata.size();
             const std::size_t dot = key.find('.', prefix.size());
             ++counts[dot == key.npos ? key : key.substr(0, dot + 1)];
             after = key;
         }
         seen += found->size();
-        all = found->size() < kSlice;
+        all = found->size() < slice;
+        slice = std::clamp<std::size_t>(kBytesShown * found->size() / bytes, 1, 512);
     }
     std::string structured;
     JsonObject object(structured);

@@ -22,19 +22,27 @@ constexpr std::size_t kRecordsAtOnce = 256;
 
 std::string uri_of(std::string_view key) { return std::string(kStateScheme) + percent_encode(key); }
 
-std::optional<std::string> key_of(std::string_view uri, const Limits& limits) {
+/// What stands where a key belongs.
+std::optional<std::string> name_in(std::string_view uri) {
     if (!uri.starts_with(kStateScheme)) return std::nullopt;
-    auto key = percent_decode(uri.substr(kStateScheme.size()));
-    if (!key || !key_problem(*key, limits).empty()) return std::nullopt;
-    return *std::move(key);
+    auto name = percent_decode(uri.substr(kStateScheme.size()));
+    if (!name) return std::nullopt;
+    return *std::move(name);
+}
+
+std::optional<std::string> key_of(std::string_view uri, const Limits& limits) {
+    auto key = name_in(uri);
+    if (key && !key_problem(*key, limits).empty()) return std::nullopt;
+    return key;
 }
 
 std::optional<Seq> seq_of(std::string_view uri) {
     if (!uri.starts_with(kLogScheme)) return std::nullopt;
     const std::string_view text = uri.substr(kLogScheme.size());
+    if (text.starts_with('0')) return std::nullopt;  // one way to write a seq; none is 0
     std::uint64_t seq = 0;
     const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seq);
-    if (problem != std::errc() || end != text.data() + text.size() || seq == 0) return std::nullopt;
+    if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return Seq{seq};
 }
 
@@ -122,17 +130,28 @@ bool StateResources::may_list(const Caller& caller, std::string_view uri) {
 }
 
 bool StateResources::may_subscribe(const Caller& caller, std::string_view uri) {
-    if (auto key = key_of(uri, door_.limits())) {
-        if (!may_see(caller, *key)) return false;
-        if (!every_key_ && keys_.size() >= kUrisFollowed) every_key_ = true;
-        if (!every_key_) keys_.insert(*std::move(key));
-    } else if (seq_of(uri)) {
-        if (logs_.size() < kUrisFollowed) logs_.emplace(uri);
+    if (const auto key = key_of(uri, door_.limits())) return may_see(caller, *key);
+    return seq_of(uri).has_value();
+}
+
+void StateResources::subscribed(std::string_view uri) {
+    if (auto key = name_in(uri)) {
+        keys_[*std::move(key)].emplace(uri);
     } else {
-        return false;
+        logs_.emplace(uri);
     }
     start_following();
-    return true;
+}
+
+void StateResources::unsubscribed(std::string_view uri) {
+    if (const auto key = name_in(uri)) {
+        const auto uris = keys_.find(*key);
+        if (uris == keys_.end()) return;
+        uris->second.erase(std::string(uri));
+        if (uris->second.empty()) keys_.erase(uris);
+    } else {
+        logs_.erase(std::string(uri));
+    }
 }
 
 // --- changes
@@ -178,7 +197,8 @@ bool StateResources::comes_or_goes(const ChangeEvent& event) {
 }
 
 void StateResources::tell(const ChangeEvent& event) {
-    if (!every_key_ && !keys_.contains(event.key)) return;
+    const auto subscribed = keys_.find(event.key);
+    if (subscribed == keys_.end()) return;
     if (canary(Canary::notice_left_out) && event.seq.value % 16 == 0) return;
     const auto told = parse_json(event.text, kJsonDepthTrusted);
     if (!told) return;
@@ -191,11 +211,8 @@ void StateResources::tell(const ChangeEvent& event) {
         object.integer("version", static_cast<std::uint64_t>(previous->integer()) + 1);
     if (id != nullptr && id->is_string()) object.text("mutationId", id->string());
     object.close();
-    const std::string uri = uri_of(event.key);
-    announce_->resource_updated(uri, meta);
-    // Whoever wrote the key as it is has subscribed to that.
-    if (const std::string plain = std::string(kStateScheme) + event.key; plain != uri)
-        announce_->resource_updated(plain, meta);
+    const auto uris = subscribed->second;  // telling may end a subscription
+    for (const std::string& uri : uris) announce_->resource_updated(uri, meta);
 }
 
 Completion complete_key(StateDoor& door, const Caller& caller, std::string_view typed) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -11,7 +12,6 @@ namespace se::mcp {
 inline constexpr std::string_view kStateTemplate = "state://{key}";
 inline constexpr std::string_view kLogTemplate = "state-log://{fromSeq}";
 
-inline constexpr std::size_t kUrisFollowed = 65'536;   ///< more: every change is looked at
 inline constexpr std::size_t kLogRecords = 200;        ///< in one reading of state-log://
 inline constexpr std::size_t kLogBytes = 512u << 10;   ///< likewise; the next reading goes on
 
@@ -25,6 +25,8 @@ public:
     void read(ToolContextPtr context, std::string uri, std::function<void(ResourceOutcome)> done) override;
     bool may_list(const Caller& caller, std::string_view uri) override;
     bool may_subscribe(const Caller& caller, std::string_view uri) override;
+    void subscribed(std::string_view uri) override;
+    void unsubscribed(std::string_view uri) override;
 
     /// Whom to tell of changes. Nothing is followed before somebody has listed or subscribed.
     void announce_to(Announcements* announce) { announce_ = announce; }
@@ -41,8 +43,9 @@ private:
     Announcements* announce_ = nullptr;
     bool following_ = false;
     Cursor cursor_;
-    std::set<std::string, std::less<>> keys_, logs_;  ///< of URIs that may be subscribed to; logs as URIs
-    bool every_key_ = false;
+    // What is subscribed to: URIs, of keys by what they name, since one key may be written in several ways.
+    std::map<std::string, std::set<std::string, std::less<>>, std::less<>> keys_;
+    std::set<std::string, std::less<>> logs_;
 };
 
 /// Keys that could stand where `typed` begins: those there are, then those that could be.

@@ -10,6 +10,7 @@
 
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
+#include "tests/daemon/mcp_request.h"
 
 namespace se::test {
 namespace {
@@ -80,6 +81,23 @@ TEST_CASE("many more requests than may be under way are all answered") {
     for (int i = 1; i <= 500; ++i)
         REQUIRE(json_of(answered(client.read()).body).find("version")->integer() == i);
     writer.join();
+}
+
+TEST_CASE("a client sends no line break within a target or a header") {
+    Plain served;
+    HttpClient client = served.daemon.socket();
+    const std::string hostile[] = {"a\r\nx-user-id: root", "a\nb", std::string("a\0b", 3)};
+    for (const std::string& text : hostile) {
+        const HttpClient::Request requests[] = {{.target = "/v1/state/" + text},
+                                                {.target = "/livez", .headers = {{"x-user-id", text}}},
+                                                {.target = "/livez", .headers = {{text, "a"}}}};
+        for (const HttpClient::Request& request : requests) {
+            const auto answer = client.send(request);
+            REQUIRE(!answer);
+            CHECK(answer.error().code == Errc::malformed);
+        }
+    }
+    CHECK(answered(client.get("/livez")).status == 200);  // nothing was sent of them
 }
 
 TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understood") {
@@ -310,6 +328,83 @@ TEST_CASE("the unix socket is the operator's alone") {
     CHECK(answered(socket.get("/v1/state/a")).status == 404);
     CHECK(answered(socket.get("/v1/operator/status")).status == 200);
     CHECK(served.daemon.log().find("s3cret") == std::string::npos);
+}
+
+std::uint64_t http_metric(const DaemonProcess& daemon, const std::string& name) {
+    HttpClient client = daemon.tcp();
+    const std::string metrics = answered(client.get("/metrics")).body;
+    const std::size_t at = metrics.find("\nstate_engine_http_" + name + " ");
+    REQUIRE(at != metrics.npos);
+    return std::stoull(metrics.substr(metrics.find(' ', at) + 1));
+}
+
+TEST_CASE("bodies of requests that wait for their answer are bounded like those that still come") {
+    Plain served({"--set", "http.body_bytes=1MiB"});
+    std::string lines;
+    while (lines.size() < 1'000'000) lines += set_text("k", "1") + "\n";
+    const std::string length = "Content-Length: " + std::to_string(lines.size()) + "\r\n\r\n";
+    const std::string heads[] = {
+        "GET /v1/state/k?min_seq=100000000&timeout=60s HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"};
+    for (const std::string& head : heads) {
+        CAPTURE(head);
+        const std::uint64_t before = http_metric(served.daemon, "received_bytes_total");
+        HttpClient client = served.daemon.tcp();  // reads nothing
+        client.set_timeout(500ms);
+        bool all = true;
+        for (int i = 0; i < 64 && all; ++i)
+            all = static_cast<bool>(client.write_raw(head + length + lines));
+        CHECK(!all);
+        CHECK(http_metric(served.daemon, "received_bytes_total") - before < 8'000'000);
+    }
+    // Whoever has gone holds nothing any more.
+    HttpClient client = served.daemon.tcp();
+    CHECK(answered(client.post("/v1/mutations", lines, "application/x-ndjson")).status == 200);
+}
+
+TEST_CASE("event streams whose reader does not read are made no further ahead than other answers") {
+    Plain served;
+    HttpClient reader = served.daemon.tcp();
+    const std::string large = "\"" + std::string(500'000, 'x') + "\"";
+    REQUIRE(answered(reader.post("/v1/mutations", set_text("large", large))).status == 200);
+    HttpClient::Request call = mcp_call("get_state", R"({"keys":["large"]})");
+    for (auto& [name, value] : call.headers)
+        if (name == "Accept") value = "text/event-stream, application/json";
+    HttpClient client = served.daemon.tcp();
+    for (int i = 0; i < 100; ++i) REQUIRE(client.write(call));
+    for (int i = 0; i < 50; ++i)
+        REQUIRE(answered(reader.post("/v1/mutations", set_text("k", "1"))).status == 200);
+    CHECK(http_metric(served.daemon, "requests_total") < 100);
+    for (int i = 0; i < 100; ++i) {
+        const HttpAnswer answer = answered(client.read());
+        REQUIRE(answer.header("content-type") == "text/event-stream");
+        REQUIRE(answer.body.size() > 1'000'000);
+    }
+}
+
+TEST_CASE("a body that comes a byte now and then has an end, too") {
+    Plain served({"--set", "http.idle_timeout=200ms"});
+    HttpClient client = served.daemon.tcp();
+    REQUIRE(client.write_raw("POST /v1/mutations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400\r\n\r\n"));
+    for (int i = 0; i < 400 && !client.readable(); ++i) {
+        REQUIRE(client.write_raw("x"));
+        std::this_thread::sleep_for(20ms);
+    }
+    CHECK(answered(client.read()).status == 408);
+}
+
+TEST_CASE("however many come by TCP, the operator comes in at the socket") {
+    Plain served({"--set", "http.connections=3"});
+    std::vector<HttpClient> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(served.daemon.tcp());
+        REQUIRE(answered(clients.back().get("/livez")).status == 200);
+    }
+    std::vector<HttpClient> turned_away;
+    for (int i = 0; i < 100; ++i) turned_away.push_back(served.daemon.tcp());
+    CHECK(answered(turned_away.front().read()).status == 503);
+    HttpClient socket = served.daemon.socket();
+    CHECK(answered(socket.get("/v1/operator/status")).status == 200);
 }
 
 TEST_CASE("promtool takes the metrics") {

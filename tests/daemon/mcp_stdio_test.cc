@@ -170,6 +170,42 @@ TEST_CASE("state-engine mcp: what was written is read, and what others write too
     }
 }
 
+TEST_CASE("state-engine mcp: a claim that a header cannot carry is refused, and reaches no daemon") {
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data"});
+    daemon.start();
+    Host host(folder.path() + "/data", Stream::pipe);
+    host.begin();
+    const auto propose = [&](const std::string& meta) {
+        return host.ask(
+            R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"propose_mutation","arguments":)"
+            R"({"key":"a","value":1,"reason":"test"},"_meta":)" + meta + "}}");
+    };
+    std::string many;
+    for (int i = 0; i < 32; ++i) many += (many.empty() ? "\"" : ",\"") + std::string(200, 'r') + '"';
+    const std::pair<std::string, std::string> refused[] = {
+        {R"({"userId":"mallory\r\nx-roles: admin"})", "userId must have no control characters"},
+        {R"({"userId":"mallory\u0000"})", "userId must have no control characters"},
+        {R"({"userId":"alice","userRoles":["viewer\nx-user-id: root"]})", "no control characters"},
+        {R"({"userId":"alice","userRoles":["viewer,admin"]})", "no commas"},
+        {R"({"userId":"alice","userRoles":[)" + many + "]}", "at most 4096 bytes together"}};
+    for (const auto& [meta, why] : refused) {
+        const std::string answer = propose(meta);
+        CHECK_MESSAGE(answer.find(why) != std::string::npos, answer);
+        CHECK(answer.find("\"isError\":true") != std::string::npos);
+    }
+    const std::string done = propose(R"({"userId":"alice","userRoles":["viewer","regular"]})");
+    CHECK_MESSAGE(done.find("accepted") != std::string::npos, done);
+    CHECK(daemon.stop() == 0);
+    int mutations = 0;
+    for (const Json& record : records_of(daemon.data())) {
+        if (record.find("kind")->string() != "accepted") continue;
+        ++mutations;
+        CHECK(*record.find("actor") == Json("alice"));
+    }
+    CHECK(mutations == 1);
+}
+
 TEST_CASE(
     "state-engine mcp: a host that does not read is waited for, and told to stop it still ends") {
     TemporaryDirectory folder;

@@ -99,6 +99,19 @@ TEST_CASE("principals are enough to listen beyond loopback, and cannot be taken 
     CHECK(closed.run_to_end() == 0);
 }
 
+TEST_CASE("which documents differ is told to who may read every key") {
+    Served served({}, policy(entry("good", kGood, ", scopes: [operate]") +
+                             entry("narrow", kNarrow, R"(, read: ["user.*"], scopes: [operate])")));
+    HttpClient client = served.client();
+    for (const char* route : {"/v1/operator/firestore/diff", "/v1/operator/firestore/heal"}) {
+        const HttpAnswer no = must(client.send(request("POST", route, kNarrow, "{}")));
+        CHECK(no.status == 403);
+        CHECK(code_of(no) == "actor_not_permitted");
+        CHECK(no.body.find("every key") != std::string::npos);
+        CHECK(must(client.send(request("POST", route, kGood, "{}"))).status == 404);  // nothing follows
+    }
+}
+
 TEST_CASE("a hostile client is refused by name, in bounded memory, while others are served") {
     raise_descriptor_limit();
     Served served({"--set", "http.connections=1400", "--set", "http.idle_timeout=2s"});

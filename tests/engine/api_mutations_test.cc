@@ -158,6 +158,23 @@ TEST_CASE("lines are taken only as fast as their answers are read") {
     for (int i = 0; i < kLinesAll; ++i) REQUIRE(at(lines[i], {"version"}) == Json(i + 1));
 }
 
+TEST_CASE("lines that a socket asks for at any time ask for a turn of the engine") {
+    ApiWorld w;
+    std::string body;
+    for (int i = 0; i < 2000; ++i) body += EngineWorld::set_text("n", std::to_string(i)) + "\n";
+    const auto replies = w.begin("POST", "/v1/mutations", body, kLines);
+    CHECK(!w.tick_wanted);
+    for (int pulls = 0; pulls < 2; ++pulls) {
+        w.tick_wanted.reset();
+        pull(replies->front());
+        CHECK(w.tick_wanted == std::chrono::nanoseconds{0});
+        w.world.settle();
+    }
+    w.tick_wanted.reset();
+    pull(replies->front());
+    CHECK(!w.tick_wanted);  // all were taken before
+}
+
 TEST_CASE("a client that hangs up in the middle takes only its unread lines along") {
     ApiWorld w;
     std::string body;

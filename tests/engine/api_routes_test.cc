@@ -143,9 +143,12 @@ TEST_CASE("a web page from elsewhere cannot reach the engine") {
     CHECK(status("localhost:3000", "http://127.0.0.1:5173") == 200);
     CHECK(status("localhost:3000", "https://evil.example") == 403);
     CHECK(status("localhost:3000", "http://localhost.evil.example") == 403);
+    CHECK(status("localhost:3000", "http://127.0.0.1.evil.example") == 403);
     CHECK(status("localhost:3000", "null") == 403);
     CHECK(status("evil.example:3000", "") == 403);  // a name that resolves to 127.0.0.1
     CHECK(status("evil.example:3000", "http://evil.example:3000") == 403);
+    CHECK(status("127.0.0.1.evil.example:3000", "") == 403);
+    CHECK(status("127.0.0.1.evil.example", "http://127.0.0.1.evil.example") == 403);
 
     w.config.settings.auth.token = "t";
     w.authorize();

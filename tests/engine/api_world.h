@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ public:
     Result<Policy> reloaded = Policy{};
     std::optional<Settings::Auth> reloaded_auth = {};  ///< none: as it is
     std::optional<Api::RepairRange> repaired;
+    std::optional<std::chrono::nanoseconds> tick_wanted;  ///< how soon at most, as it was said last
     Api api{{.config = config,
              .clock = world.clock,
              .log = world.log,
@@ -39,7 +41,7 @@ public:
              .pid = 42,
              .load_config = [this](bool dry_run) { return load_config(dry_run); },
              .extra_metrics = [] { return std::string(); },
-             .tick_within = [](std::chrono::nanoseconds) {},
+             .tick_within = [this](std::chrono::nanoseconds wait) { tick_wanted = wait; },
              .repair =
                  [this](Api::RepairRange range, auto done) {
                      repaired = range;

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "engine/policy/config.h"
 #include "tests/engine/team_world.h"
 
@@ -399,6 +403,79 @@ TEST_CASE(
     CHECK(w.ask("POST", "/v1/operator/reload").status == 200);
     CHECK(w.world.kinds().size() == before);
     CHECK(w.api.generation() == generation + 1);
+}
+
+TEST_CASE("who is taken back goes no further with what was let in: not with lines, not with a wait") {
+    TeamWorld w;
+    std::string body;
+    for (int i = 0; i < 2000; ++i) body += EngineWorld::set_text("user.n", std::to_string(i)) + "\n";
+    ApiWorld::Headers headers = as("user");
+    headers.emplace_back("content-type", "application/x-ndjson");
+    const auto lines = w.begin("POST", "/v1/mutations", body, headers);
+    std::string out = pull(lines->front());
+    w.world.settle();
+    const auto taken = w.world.get("user.n")->version.value;
+    CHECK(taken < 2000);
+    const std::string next = std::to_string(w.world.engine->applied().seq.value + 1);
+    const std::string target = "/v1/state/user.n?min_seq=" + next;
+    const auto wait = w.begin("GET", target, "", as("user"));
+    w.peer = ApiWorld::operator_peer();
+    const auto operators = w.begin("GET", target);
+    w.peer = {.address = "127.0.0.1"};
+    CHECK(wait->empty());
+
+    w.config.settings.auth.principals = entries("[" + entry("admin", "") + "]");
+    w.authorize();
+    while (!lines->front().stream->finished()) {
+        out += pull(lines->front());
+        w.world.settle();
+    }
+    CHECK(w.world.get("user.n")->version.value == taken);
+    std::size_t accepted = 0, refused = 0;
+    for (std::size_t begin = 0; begin < out.size(); begin = out.find('\n', begin) + 1) {
+        const Json line = json_of(std::string_view(out).substr(begin, out.find('\n', begin) - begin));
+        if (at(line, {"status"}) == Json("accepted")) ++accepted;
+        if (at(line, {"code"}) == Json("unauthenticated")) ++refused;
+    }
+    CHECK(accepted == taken);
+    CHECK(refused == 2000 - taken);
+
+    w.put("admin", "user.m", "1");
+    w.api.changes_applied();
+    REQUIRE(wait->size() == 1);
+    CHECK(wait->front().status == 401);
+    REQUIRE(operators->size() == 1);
+    CHECK(operators->front().status == 200);
+}
+
+TEST_CASE("a rebuild names the keys that differ to whom may read them") {
+    TeamWorld w;
+    w.config.settings.auth.principals =
+        entries("[" + entry("admin", R"(,"scopes":["operate"])") + "," +
+                entry("keeper", R"(,"read":["user.*"],"scopes":["operate"])") + "]");
+    w.authorize();
+    w.put("admin", "user.a", R"("good one")");
+    w.put("admin", "secret.a", R"("good two")");
+    w.api.attach(nullptr, "reopening");
+    REQUIRE(w.world.engine->close());
+    w.world.leave();
+    for (const auto& item : std::filesystem::recursive_directory_iterator(w.world.cache.path())) {
+        if (item.path().filename() != "data.mdb") continue;
+        std::fstream file(item.path(), std::ios::in | std::ios::out | std::ios::binary);
+        const std::string bytes(std::istreambuf_iterator<char>(file), {});
+        for (std::size_t at = 0; (at = bytes.find("good ", at)) != bytes.npos; ++at) {
+            file.seekp(static_cast<std::streamoff>(at));
+            file << 'f';
+        }
+        REQUIRE(file.good());
+    }
+    w.world.open();
+    w.attach();
+    const auto told = [&](const char* who) {
+        return to_text(at(json_of(w.ask("POST", "/v1/operator/rebuild", "", as(who))), {"differentKeys"}));
+    };
+    CHECK(told("admin") == R"(["secret.a","user.a"])");
+    CHECK(told("keeper") == R"(["user.a"])");
 }
 
 // --- shares

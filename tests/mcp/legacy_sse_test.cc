@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "mcp/event_stream.h"
 #include "tests/mcp/mcp_world.h"
 #include "tests/places.h"
 
@@ -149,6 +150,37 @@ TEST_CASE("on the legacy door a domain no is no isError, on the modern one it is
     const Response modern = legacy.world.ask("POST", "/mcp", McpWorld::modern("tools/call", call),
                                              McpWorld::modern_headers("tools/call", "propose_mutation"));
     CHECK(at(json_of(modern.body), {"result", "isError"}) == Json(true));
+}
+
+TEST_CASE("answers given before a legacy stream could take any are all there, up to a limit of their own") {
+    Legacy legacy;
+    legacy.world.fixture.registry.tools.push_back(
+        {.name = "large",
+         .title = {},
+         .description = {},
+         .run = [](const ToolContextPtr&, const auto& done) {
+             done(ToolOutcome::text(std::string(2 * kEventBytesAhead, 'x')));
+         }});
+    legacy.connect();
+    const auto call = [&](int id) {
+        return legacy.post(R"({"jsonrpc":"2.0","id":)" + std::to_string(id) +
+                           R"(,"method":"tools/call","params":{"name":"large"}})");
+    };
+    CHECK(call(1).status == 202);
+    CHECK(call(2).status == 202);
+    CHECK(legacy.post(R"({"jsonrpc":"2.0","id":3,"method":"ping"})").status == 202);
+    const auto answers = messages_in(pull(legacy.stream));
+    REQUIRE(answers.size() == 3);
+    CHECK(at(answers[2], {"id"}) == Json(3));
+    CHECK(!legacy.stream.stream->finished());
+
+    std::size_t calls = 0;
+    while (!legacy.stream.stream->finished()) {
+        REQUIRE(call(4).status == 202);
+        REQUIRE(++calls <= kAnswerBytesAhead / (2 * kEventBytesAhead) + 1);
+        if (legacy.stream.stream->bytes_held() == 0) pull(legacy.stream);
+    }
+    CHECK(calls > 4);
 }
 
 TEST_CASE("a legacy session ends with its stream, and is nobody else's") {

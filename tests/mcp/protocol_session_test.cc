@@ -200,6 +200,28 @@ TEST_CASE("a call that is taken back is not answered, and its id is free again")
     CHECK(world.post(session, call("wait_for_ever", "7"))->empty());
 }
 
+TEST_CASE("of what a client declares only that is kept which a question to it can need") {
+    McpWorld world;
+    std::string kept;
+    bool can_be_asked = false;
+    world.fixture.registry.tools.push_back({.name = "look",
+                                            .title = {},
+                                            .description = {},
+                                            .run = [&](const ToolContextPtr& context, const auto& done) {
+                                                kept = to_text(*context->client);
+                                                can_be_asked = context->client_can("elicitation.url");
+                                                done(ToolOutcome::text(""));
+                                            }});
+    const std::string large = "\"" + std::string(1u << 20, 'x') + "\"";
+    const std::string session = world.open_session(
+        "2025-11-25", "alice",
+        R"({"elicitation":{"form":{},"url":{"more":)" + large + R"(}},"sampling":{"tools":{},"other":)" + large +
+            R"(},"roots":{"listChanged":true},"experimental":{"all":)" + large + "}}");
+    world.post(session, call("look", "1"));
+    CHECK(can_be_asked);
+    CHECK(kept == R"({"elicitation":{"form":{},"url":{}},"roots":{"listChanged":{}},"sampling":{"tools":{}}})");
+}
+
 TEST_CASE("calls and subscriptions have limits that are told by name") {
     McpWorld world;
     const std::string session = world.open_session();
@@ -290,6 +312,24 @@ TEST_CASE("a batch is answered on one stream in 2025-03-26, and refused by its s
     CHECK(answers.size() == 3);
     CHECK(replies->front().stream->finished());
     CHECK(world.post(world.open_session("2025-06-18"), batch)->front().status == 400);
+}
+
+TEST_CASE("a batch loses no answer to the size of the ones before it") {
+    McpWorld world;
+    world.fixture.registry.tools.push_back(
+        {.name = "large",
+         .title = {},
+         .description = {},
+         .run = [](const ToolContextPtr&, const auto& done) {
+             done(ToolOutcome::text(std::string(2 * kEventBytesAhead, 'x')));
+         }});
+    const auto replies = world.post(world.open_session("2025-03-26"), "[" + call("large", "1") + "," + call("large", "2") +
+                                                                          "," + call("test_simple_text", "3") + "]");
+    REQUIRE(replies->size() == 1);
+    const auto answers = messages_in(pull(replies->front()));
+    REQUIRE(answers.size() == 3);
+    CHECK(at(answers[0], {"id"}) == Json(1));
+    CHECK(replies->front().stream->finished());
 }
 
 TEST_CASE("what a revision does not have is not sent to it") {
