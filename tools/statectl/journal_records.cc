@@ -24,7 +24,7 @@ constexpr std::size_t kTopActors = 10;
 /// Shows records, passes damage by, and knows the exit code for it.
 class Shower {
 public:
-    explicit Shower(Context& context) : items_(record_items(context.record_form())) {}
+    explicit Shower(Context& context) : items_(record_items(context.form())) {}
 
     void show(const RecordView& record) { items_.add(record.line); }
     void note(const Fault& fault) {
@@ -36,6 +36,11 @@ public:
         complain("damage: " + why);
     }
     std::uint64_t count() const { return items_.count(); }
+    /// So far: what is there is to be seen now.
+    Outcome<Ok> flush() {
+        items_.flush();
+        return flush_output();
+    }
     int finish(int exit = kOk) {
         items_.finish();
         return damaged_ ? kDamage : exit;
@@ -142,7 +147,7 @@ Outcome<int> tail(Context& context, const TailOptions& options) {
             continue;
         }
         if (!options.follow) break;
-        SE_TRY_OK(flush_output());
+        SE_TRY_OK(shower.flush());
         std::this_thread::sleep_for(kTailPoll);
     }
     return shower.finish();

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "engine/api/target.h"
+#include "tools/standard_streams.h"
 #include "tools/statectl/bus_commands.h"
 #include "tools/statectl/firestore_commands.h"
 #include "tools/statectl/commands.h"
@@ -146,4 +147,7 @@ CLI::App* CommandLine::add(CLI::App* parent, const std::string& name, const std:
 
 }  // namespace se::statectl
 
-int main(int count, char** words) { return se::statectl::run(count, words); }
+int main(int count, char** words) {
+    se::fill_closed_streams();
+    return se::statectl::run(count, words);
+}
