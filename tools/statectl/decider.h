@@ -40,8 +40,10 @@ public:
 
     /// Leaves a note about an import.
     virtual Outcome<Ok> note_import(const std::string& id, const std::string& body_json) = 0;
-    /// Lets go of the store; the seq of the last record there is.
-    virtual Outcome<Seq> close() = 0;
+    /// Lets go of the store.
+    virtual Outcome<Ok> close() = 0;
+    /// The seq of the last record there is; after close().
+    virtual Outcome<Seq> head() = 0;
 
 protected:
     bool imports_ = false;

@@ -85,6 +85,12 @@ private:
     }
 
     Answer judge(const Proposal& proposal, const Caller& caller) {
+        if (as_of_.damage) {
+            return {.id = proposal.id,
+                    .code = Code::unavailable,
+                    .message = "acknowledged history is damaged: " + se::to_text(*as_of_.damage),
+                    .reason = "damaged"};
+        }
         Hash16 key = identity_hash(scope_of(caller.door, caller.principal), proposal.id);
         const Hash16 content = content_of(secret_, proposal);
         if (!proposal.id.empty()) {

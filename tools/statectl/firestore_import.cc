@@ -230,7 +230,8 @@ private:
             json.close();
             SE_TRY_OK(decider_->note_import(options_.id, body));
         }
-        return decider_->close();
+        SE_TRY_OK(decider_->close());
+        return decider_->head();
     }
 
     void append(JsonObject& json) const {

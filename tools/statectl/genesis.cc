@@ -134,7 +134,8 @@ public:
                            fmt::format("{} entities are undecided ({}): run it again", undecided_, why_));
         }
         if (counts_.imported != 0) SE_TRY_OK(decider_->note_import(options_.id, note()));
-        SE_TRY(head, decider_->close());
+        SE_TRY_OK(decider_->close());
+        SE_TRY(head, decider_->head());
         return finish(head);
     }
 

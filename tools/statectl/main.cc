@@ -48,6 +48,7 @@ void add_common(CommandLine& line) {
         ->type_name("TEXT");
     app.add_option("--config", context.config,
                    "Policy for a store without a daemon; without it the one last journaled goes on")
+        ->check(CLI::ExistingFile)
         ->type_name("FILE");
     app.add_option_function<std::string>(
            "--wait",

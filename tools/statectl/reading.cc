@@ -38,6 +38,13 @@ Outcome<int> get(Context& context, const GetOptions& options) {
         for (const auto& one : found) items.add(one.json);
         items.finish();
     }
+    bool denied = false;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!found[i].denied) continue;
+        denied = true;
+        complain(fmt::format("{}: you may not read it", options.keys[i]));
+    }
+    if (denied) return kDenied;
     return any ? kOk : kNotFound;
 }
 
@@ -65,8 +72,8 @@ Outcome<int> history(Context& context, const HistoryOptions& options) {
     Items items = history_items(context.form(), options.key);
     for (const std::string& line : lines) items.add(line);
     items.finish();
-    if (!lines.empty()) return kOk;
     SE_TRY(damaged, reads->ends_at_damage());
+    if (!lines.empty()) return kOk;
     if (!damaged) return kNotFound;
     complain(fmt::format("the journal is damaged, and nothing before that changed {}: what is behind it "
                          "nobody knows. See `statectl journal verify`",
@@ -83,7 +90,7 @@ void add_reading(CommandLine& line) {
                                      "  statectl get stream.state\n"
                                      "  statectl get stream.state obs.scene -o json\n"
                                      "An absent key is shown with value null; the exit code is 5 "
-                                     "only if all are absent.");
+                                     "only if all are absent,\nand 3 if you may not read one.");
         command->add_option("KEY", options->keys, "Keys, in the order to show them")->required();
         line.on(command, options, get);
     }
