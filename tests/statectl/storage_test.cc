@@ -362,6 +362,25 @@ TEST_CASE("genesis makes a first state once, from values and from entries") {
     }
 }
 
+TEST_CASE("genesis counts as present what has an entry, and a dry run counts as the real one") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    const std::string entities = folder.path() + "/entities";
+    std::filesystem::create_directory(entities);
+    spill(entities + "/user.fact.a.json", "1");
+    spill(entities + "/forbidden.json", "1");
+    const auto counts = [&](Words more) {
+        Words words{"import", "--genesis", entities, "-o", "json"};
+        words.insert(words.end(), more.begin(), more.end());
+        const std::string told = statectl.must(words);
+        return member(told, "imported") + " " + member(told, "already_present") + " " + member(told, "rejected");
+    };
+    CHECK(counts({}) == "1 0 1");
+    CHECK(counts({}) == "0 1 1");
+    CHECK(counts({"--force", "--dry-run"}) == "1 0 1");
+    CHECK(counts({"--force", "--yes"}) == "1 0 1");
+}
+
 TEST_CASE("a forced genesis parks the old store whole and keeps its policy") {
     TemporaryDirectory folder;
     const Tool statectl{folder.path() + "/data"};
