@@ -155,6 +155,13 @@ TEST_CASE("exit codes say what a script can do") {
             {{"journal", "grep", "no such text anywhere"}, 5, ""},
             {{"history", "a.unknown"}, 5, ""},
             {{"watch", "--since", "yesterday"}, 64, "EPOCH.SEQ"},
+            {{"watch", "-n", "0"}, 64, "at least 1"},
+            {{"journal", "cat", "--from", "5000"}, 5, "not there yet"},
+            {{"journal", "cat", "--from=-3"}, 64, "--from"},
+            {{"set", "a.x", "1", "--expected-version=-1"}, 64, "--expected-version"},
+            {{"set", "a.x", "1", "--id", ""}, 64, "--id"},
+            {{"list", "\xff"}, 64, "UTF-8"},
+            {{"rules", "graph", "/nope"}, 1, "/nope"},
             {{"import", world.folder.path() + "/none.jsonl"}, 1, "none.jsonl"},
         };
         for (const Row& row : rows) {

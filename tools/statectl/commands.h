@@ -44,6 +44,16 @@ void add_completion(CommandLine& line);
 void add_journal_records(CommandLine& line, CLI::App* journal);   // ls cat tail grep stats
 void add_journal_checks(CommandLine& line, CLI::App* journal);    // verify replay repair
 
+/// For --id: one that is empty (of a variable that is not set) names nothing.
+inline std::string not_empty(const std::string& text) { return text.empty() ? "it is empty" : ""; }
+/// For numbers, before they are read: -1 would become the highest there is.
+inline std::string not_negative(const std::string& text) {
+    return text.starts_with('-') ? text + " is negative" : "";
+}
+inline std::string at_least_one(const std::string& text) {
+    return text == "0" ? "it is at least 1" : not_negative(text);
+}
+
 // What the commands that act on the store have in common, and what a daemon is sent of it.
 struct WhyFlags {
     std::string id, reason;

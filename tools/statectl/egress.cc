@@ -367,7 +367,10 @@ Outcome<Json> order_here(Context& context, const std::string& follower, bool ret
     return told;
 }
 
-Outcome<int> order_letters(Context& context, const LettersChosen& options, bool retry) {
+Outcome<int> order_letters(Context& context, const LettersChosen& given, bool retry) {
+    LettersChosen options = given;
+    std::ranges::sort(options.letters);  // one that is named twice is one
+    options.letters.erase(std::ranges::unique(options.letters).begin(), options.letters.end());
     if (options.all == !options.letters.empty())
         return Failure(kUsage, "name the ids of the letters, or say --all");
     if (options.all && options.follower.empty())

@@ -284,6 +284,7 @@ void add_importing(CommandLine& line) {
                       "With --genesis: begin anew; the old store is parked, never deleted");
     command->add_option("--reason", options->flags.reason, "Why, for the record")->type_name("TEXT");
     command->add_option("--id", options->flags.id, "A name for this import, for the record")
+        ->check(not_empty)
         ->type_name("TEXT");
     command->add_flag("--dry-run", options->flags.dry_run, "Say what would happen; change nothing");
     command->add_flag("--yes", options->flags.yes, "Do not ask before --force parks the store");

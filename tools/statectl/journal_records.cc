@@ -109,7 +109,9 @@ Outcome<int> cat(Context& context, const CatOptions& options) {
         },
         [&](const Fault& fault) { shower.note(fault); },
         [&](const std::string& why) { shower.note_store_file(why); }));
-    return shower.finish();
+    if (shower.count() != 0 || options.from == 1) return shower.finish();
+    complain(fmt::format("seq {} is not there yet", options.from));
+    return shower.finish(kNotFound);
 }
 
 // --- tail
@@ -296,6 +298,7 @@ void add_tail(CommandLine& line, CLI::App* parent, const std::string& help) {
                                  "  statectl journal tail\n"
                                  "  statectl journal tail -n 0 -f | jq -c '[.seq,.kind,.changes]'");
     command->add_option("-n,--lines", options->count, "How many of the last (default 10)")
+        ->check(not_negative)
         ->type_name("N");
     command->add_flag("-f,--follow", options->follow, "Go on with what comes, until Ctrl-C");
     line.on(command, options, tail);
@@ -314,8 +317,8 @@ void add_journal_records(CommandLine& line, CLI::App* journal) {
                                      "  statectl journal cat --from 100 -o table\n"
                                      "Damage is named, what lies behind it is shown; the exit code is "
                                      "then 4.");
-        command->add_option("--from", options->from, "First seq")->type_name("SEQ");
-        command->add_option("--to", options->to, "Last seq")->type_name("SEQ");
+        command->add_option("--from", options->from, "First seq")->check(at_least_one)->type_name("SEQ");
+        command->add_option("--to", options->to, "Last seq")->check(at_least_one)->type_name("SEQ");
         line.on(command, options, cat);
     }
     add_tail(line, journal, "Show the last records, and those that come");

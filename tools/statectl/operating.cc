@@ -186,6 +186,7 @@ Outcome<int> reload(Context& context, const ReloadOptions& options) {
     JsonObject(text)
         .text("status", "accepted")
         .integer("seq", (**seq).value)
+        .integer("epoch", engine->engine().journal().epoch().value)
         .text("policy", digest)
         .close();
     show_object(context, text);
@@ -278,7 +279,9 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
 
 void add_why_flags(CLI::App* command, WhyFlags& flags) {
     command->add_option("--reason", flags.reason, "Why, for the record")->type_name("TEXT");
-    command->add_option("--id", flags.id, "A name for this act, for the record")->type_name("TEXT");
+    command->add_option("--id", flags.id, "A name for this act, for the record")
+        ->check(not_empty)
+        ->type_name("TEXT");
 }
 
 Why why_of(const WhyFlags& flags, std::string_view command) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/intake/proposal.h"
+#include "engine/intake/utf8.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/reads.h"
 #include "tools/statectl/record_rows.h"
@@ -53,6 +54,7 @@ struct ListOptions {
 };
 
 Outcome<int> list(Context& context, const ListOptions& options) {
+    if (!is_utf8(options.prefix)) return Failure(kUsage, "PREFIX is no UTF-8, and every key is");
     SE_TRY(reads, Reads::open(context));
     Items items = entry_items(context.form());
     SE_TRY_OK(reads->list(options.prefix, [&](std::string_view entry) { items.add(entry); }));
@@ -130,7 +132,9 @@ void add_reading(CommandLine& line) {
         command->add_option("PREFIX", options->prefix, "Only keys that begin so");
         command->add_option("--since", options->since, "Changes behind this place; default: from now")
             ->type_name("EPOCH.SEQ");
-        command->add_option("-n,--count", options->count, "End after so many changes")->type_name("N");
+        command->add_option("-n,--count", options->count, "End after so many changes")
+            ->check(at_least_one)
+            ->type_name("N");
         line.on(command, options, watch);
     }
 }
