@@ -157,8 +157,8 @@ TEST_CASE("exit codes say what a script can do") {
             {{"watch", "--since", "yesterday"}, 64, "EPOCH.SEQ"},
             {{"watch", "-n", "0"}, 64, "at least 1"},
             {{"journal", "cat", "--from", "5000"}, 5, "not there yet"},
-            {{"journal", "cat", "--from=-3"}, 64, "--from"},
-            {{"set", "a.x", "1", "--expected-version=-1"}, 64, "--expected-version"},
+            {{"journal", "cat", "--from=-3"}, 64, "negative"},
+            {{"set", "a.x", "1", "--expected-version=-1"}, 64, "negative"},
             {{"set", "a.x", "1", "--id", ""}, 64, "--id"},
             {{"list", "\xff"}, 64, "UTF-8"},
             {{"rules", "graph", "/nope"}, 1, "/nope"},
@@ -577,6 +577,9 @@ TEST_CASE("every command has help that teaches by example") {
         CHECK(help.find("statectl ") != std::string::npos);
     }
     CHECK(statectl.must({"--help"}).find("Exit codes") != std::string::npos);
+    for (const Words& words : {Words{"bus", "--help"}, Words{"shadow", "--help"},
+                               Words{"bus", "deadletters", "--help"}})
+        CHECK(statectl.must(words).find("statectl " + words.front()) != std::string::npos);
 }
 
 TEST_CASE("completion knows commands, flags and keys, and never runs what a key says") {

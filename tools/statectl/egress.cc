@@ -392,6 +392,7 @@ Outcome<int> order_letters(Context& context, const LettersChosen& given, bool re
     const Json::Array& letters = plan.find("letters")->array();
     if (!options.dry_run && !letters.empty()) {
         if (!retry) {
+            for (const Json& id : letters) remark("  " + id.string());
             SE_TRY(sure,
                    confirm(fmt::format(
                                "{}{} dead letters of {} will be dropped and never be delivered. "

@@ -288,6 +288,41 @@ Why why_of(const WhyFlags& flags, std::string_view command) {
     return {flags.id, flags.reason.empty() ? fmt::format("statectl {}", command) : flags.reason};
 }
 
+void add_letter_flags(CLI::App* command, LetterOrder& order, bool drops) {
+    command->add_option("ID", order.id, "Its id, as ls shows it")->required();
+    command->add_option("--reason", order.reason, "Why, for the record")->type_name("TEXT");
+    command->add_flag("--dry-run", order.dry_run, "Say what would be asked; change nothing");
+    if (drops) command->add_flag("--yes", order.yes, "Do not ask");
+}
+
+Outcome<int> order_letter(Door& door, const std::string& route, std::string_view command, bool drops,
+                          const LetterOrder& order) {
+    if (order.dry_run) {
+        std::string text;
+        JsonObject(text)
+            .text("status", "accepted")
+            .text("id", order.id)
+            .boolean("dryRun", true)
+            .close();
+        print(text + "\n");
+        return kOk;
+    }
+    if (drops) {
+        remark("Will give up the dead letter " + order.id);
+        SE_TRY(sure, confirm("It is never delivered then. Go on?", order.yes));
+        if (!sure) return kError;
+    }
+    std::string body;
+    JsonObject(body)
+        .text("action", drops ? "drop" : "retry")
+        .text("id", order.id)
+        .text("reason", why_of({.id = {}, .reason = order.reason}, command).reason)
+        .close();
+    SE_TRY(said, body_of(door.post(route, body)));
+    print(said + "\n");
+    return kOk;
+}
+
 std::string body_of(const Why& why) {
     std::string text;
     JsonObject json(text);
