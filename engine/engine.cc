@@ -287,7 +287,10 @@ void Engine::State::enqueue(Waiting&& waiting) {
         queue.push_back(std::move(waiting));
         return;
     }
-    if (waiting.told) return waiting.told(Error{Errc::unavailable, message});
+    if (waiting.told) {
+        const Errc code = reason == "damaged" ? Errc::corruption : Errc::unavailable;
+        return waiting.told(Error{code, message});
+    }
     if (!waiting.done) return;
     meters.refused();
     Answer answer = unavailable(waiting.id(), reason, std::move(message));

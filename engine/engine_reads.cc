@@ -115,6 +115,7 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
     State& s = *state_;
     Caller caller = caller_given;
     complete(caller);
+    if (s.journal->read_only()) return s.unavailable(proposal.id, "damaged", s.why_not_ready);
     const auto shown = s.snapshot();
     if (!shown) return s.unavailable(proposal.id, "damaged", shown.error().text);
     // Only on what has been answered: what is still on its way to the disk may yet not have happened.

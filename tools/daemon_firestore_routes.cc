@@ -191,10 +191,8 @@ void Daemon::firestore_request(const Request& request, const Api::Reply& reply) 
         [this, reply, refuse, caller, order = *order](Result<std::string> found) {
             if (!found) return refuse(found.error());
             if (!serving_) return refuse({Errc::unavailable, "the engine is being opened"});
-            const Json noted(
-                Json::Object{{"follower", "firestore"}, {"letters", Json::Array{order.id}}});
             engine_->note(order.retry ? "dead_letters_retried" : "dead_letters_dropped",
-                          to_text(noted), caller, [this, reply, refuse, order](Result<Seq> seq) {
+                          order.note("firestore"), caller, [this, reply, refuse, order](Result<Seq> seq) {
                               if (!seq) return refuse(seq.error());
                               carry_out_order(order, *seq, reply, refuse);
                           });

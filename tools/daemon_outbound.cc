@@ -5,6 +5,12 @@
 #include "tools/daemon_run.h"
 
 namespace se {
+namespace {
+
+constexpr std::size_t kReasonMax = 4'096;  // of an order, in bytes
+
+}  // namespace
+
 std::vector<FollowerStatus> Daemon::outbound() const {
     std::vector<FollowerStatus> all = followers_.statuses();
     if (engine_ != nullptr)
@@ -44,7 +50,8 @@ Problem Daemon::problem_of(const Error& error) {
     const bool missing = error.code == Errc::not_found;
     return Problem{.status = missing ? 404 : 503,
                    .code = missing ? Code::not_found : Code::unavailable,
-                   .message = error.text};
+                   .message = error.text,
+                   .reason = error.code == Errc::corruption ? "damaged" : ""};
 }
 
 /// What is asked of a dead letter.
@@ -52,11 +59,21 @@ Result<Daemon::LetterOrder> Daemon::letter_order(const Request& request) {
     const auto asked = parse_json(request.body);
     const Json* const action = asked ? asked->find("action") : nullptr;
     const Json* const id = asked ? asked->find("id") : nullptr;
+    const Json* const reason = asked ? asked->find("reason") : nullptr;
     const bool known = action != nullptr && action->is_string() &&
                        (action->string() == "retry" || action->string() == "drop");
-    if (request.method != "POST" || !known || id == nullptr || !id->is_string())
-        return Error{Errc::malformed, "POST {\"action\":\"retry|drop\",\"id\":…}"};
-    return LetterOrder{.retry = action->string() == "retry", .id = id->string()};
+    const bool explained = reason == nullptr || (reason->is_string() && reason->string().size() <= kReasonMax);
+    if (request.method != "POST" || !known || id == nullptr || !id->is_string() || !explained)
+        return Error{Errc::malformed, "POST {\"action\":\"retry|drop\",\"id\":…,\"reason\"?}"};
+    return LetterOrder{.retry = action->string() == "retry",
+                       .id = id->string(),
+                       .reason = reason == nullptr ? std::string() : reason->string()};
+}
+
+std::string Daemon::LetterOrder::note(const std::string& follower) const {
+    Json body(Json::Object{{"follower", follower}, {"letters", Json::Array{id}}});
+    if (!reason.empty()) body.set("reason", reason);
+    return to_text(body);
 }
 
 void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
@@ -87,9 +104,8 @@ void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
         if (!found) return refuse(found.error());
         if (engine_ == nullptr) return refuse({Errc::unavailable, "the engine is being opened"});
         // The record first, then the deed: nobody drops a letter without a trace.
-        const Json noted(Json::Object{{"follower", follower}, {"letters", Json::Array{order.id}}});
-        engine_->note(order.retry ? "dead_letters_retried" : "dead_letters_dropped", to_text(noted),
-                      caller, [=, this](Result<Seq> seq) {
+        engine_->note(order.retry ? "dead_letters_retried" : "dead_letters_dropped",
+                      order.note(follower), caller, [=, this](Result<Seq> seq) {
                           if (!seq) return refuse(seq.error());
                           followers_.ask(follower, deed, [=](Result<std::string> done) {
                               if (!done) return refuse(done.error());

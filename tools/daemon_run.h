@@ -55,6 +55,10 @@ private:
     struct LetterOrder {
         bool retry = false;
         std::string id;
+        std::string reason;
+
+        /// What its record says of it.
+        std::string note(const std::string& follower) const;
     };
 
     std::optional<int> take_port();

@@ -12,8 +12,10 @@
 #include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
 #include "tools/daemon_run.h"
+#include "tools/standard_streams.h"
 
 int main(int count, char** arguments) {
+    se::fill_closed_streams();
     if (count > 1 && std::string_view(arguments[1]) == "mcp") return se::run_mcp(count - 1, arguments + 1);
     auto parsed = se::parse_options(count, arguments);
     if (parsed.exit_code) return *parsed.exit_code;

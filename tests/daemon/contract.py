@@ -391,11 +391,12 @@ def bus(live):
         call(operator, "POST", path + "/deadletters", 400, body=wrong)
     call(operator, "POST", path + "/deadletters", 404, body='{"action":"drop","id":"none"}')
     for action in ("retry", "drop"):
-        noted = call(operator, "POST", path + "/deadletters", 200, body=json.dumps({"action": action, "id": letter}))
+        noted = call(operator, "POST", path + "/deadletters", 200, body=json.dumps(
+            {"action": action, "id": letter, "reason": "it was mended"}))
         record = json.loads(run("statectl", "--data", given.bus, "journal", "cat", "--from", str(noted["seq"]), "--to",
                                 str(noted["seq"]), "-o", "jsonl"))
         must(record["note"] == {"retry": "dead_letters_retried", "drop": "dead_letters_dropped"}[action] and
-             record["body"]["letters"] == [letter], "another note about a letter:", record)
+             record["body"]["letters"] == [letter] and record["body"]["reason"] == "it was mended", "another note about a letter:", record)
 
 
 def firestore(live):

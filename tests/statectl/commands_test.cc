@@ -10,8 +10,10 @@
 #include <optional>
 #include <thread>
 
+#include "journal/base/hash.h"
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
+#include "tests/daemon/receiver.h"
 #include "tests/json_of.h"
 #include "tests/statectl/programs.h"
 
@@ -153,6 +155,13 @@ TEST_CASE("exit codes say what a script can do") {
             {{"journal", "grep", "no such text anywhere"}, 5, ""},
             {{"history", "a.unknown"}, 5, ""},
             {{"watch", "--since", "yesterday"}, 64, "EPOCH.SEQ"},
+            {{"watch", "-n", "0"}, 64, "at least 1"},
+            {{"journal", "cat", "--from", "5000"}, 5, "not there yet"},
+            {{"journal", "cat", "--from=-3"}, 64, "negative"},
+            {{"set", "a.x", "1", "--expected-version=-1"}, 64, "negative"},
+            {{"set", "a.x", "1", "--id", ""}, 64, "--id"},
+            {{"list", "\xff"}, 64, "UTF-8"},
+            {{"rules", "graph", "/nope"}, 1, "/nope"},
             {{"import", world.folder.path() + "/none.jsonl"}, 1, "none.jsonl"},
         };
         for (const Row& row : rows) {
@@ -308,7 +317,8 @@ TEST_CASE("a dry rebuild without a daemon finds what differs, and a rebuild mend
     std::filesystem::remove_all(statectl.data + "/projection");
     const Ran nothing = dry();
     CHECK(nothing.exit == 0);
-    CHECK(nothing.out.empty());
+    CHECK(member(nothing.out, "equal") == "null");
+    CHECK(member(nothing.out, "projection") == "\"there is none yet\"");
 }
 
 TEST_CASE("without a store reading says where it looked, and a dry run decides on nothing") {
@@ -446,13 +456,88 @@ TEST_CASE("reload puts a policy in force, journals it, and a bad file changes no
 TEST_CASE("with a daemon --config is refused and the refusal names reload") {
     World world(true);
     for (const Words& words :
-         {Words{"set", "a.x", "1"}, Words{"reload"}, Words{"set", "a.x", "1", "--dry-run"}}) {
+         {Words{"set", "a.x", "1"}, Words{"reload"}, Words{"set", "a.x", "1", "--dry-run"}, Words{"list"},
+          Words{"get", "a.x"}, Words{"watch"}, Words{"status"}}) {
         Words all{"--config", world.config()};
         all.insert(all.end(), words.begin(), words.end());
         const Ran ran = world.statectl(all);
         CHECK(ran.exit == 64);
         CHECK(ran.err.find("statectl reload") != std::string::npos);
     }
+}
+
+TEST_CASE("a --config that is not there is a mistake for every command") {
+    World world(false);
+    world.statectl.must({"--config", world.config(), "list"});
+    for (const Words& words : {Words{"list"}, Words{"set", "a.x", "1"}, Words{"journal", "cat"}}) {
+        Words all{"--config", "/nope"};
+        all.insert(all.end(), words.begin(), words.end());
+        const Ran ran = world.statectl(all);
+        CHECK(ran.exit == 64);
+        CHECK(ran.err.find("/nope") != std::string::npos);
+    }
+}
+
+TEST_CASE("a read that is refused is denied, not absent") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    const std::string config = folder.path() + "/config.yaml";
+    spill(config, "allowedKeys: [\"a.*\"]\nauth:\n  principals:\n    - {name: reader, read: [\"a.open\"], "
+                  "token_sha256: " + to_hex(sha256("a token")) + "}\n");
+    Daemon daemon(statectl.data, {"--config", config});
+    statectl.must({"set", "a.open", "1"});
+    statectl.must({"set", "a.shut", "2"});
+    const Tool reader{statectl.data, {"--url", daemon.url(), "--token", "a token"}};
+    CHECK(reader({"get", "a.open"}).exit == 0);
+    CHECK(reader({"get", "a.open", "a.absent"}).exit == 3);
+    const Ran refused = reader({"get", "a.shut", "-o", "table"});
+    CHECK(refused.exit == 3);
+    CHECK(refused.err.find("a.shut: you may not read it") != std::string::npos);
+    CHECK(refused.out.find('2') == std::string::npos);
+}
+
+TEST_CASE("what is too large is answered so, also where the daemon hangs up behind the answer") {
+    in_both_worlds([](World& world) {
+        spill(world.folder.path() + "/big", std::string(11u << 20, 'x'));
+        const Ran ran = world.statectl({"set", "a.x", "--string", "--from", world.folder.path() + "/big"});
+        INFO(ran.err);
+        CHECK(ran.exit == 1);
+        CHECK(member(ran.out, "code") == "\"too_large\"");
+    });
+}
+
+TEST_CASE("behind a proxy that fails nobody knows, and the id to ask again with is named") {
+    test::Receiver proxy{[](const Request&, std::size_t) {
+        return Response{.status = 502, .content_type = "text/html", .body = "<html>Bad Gateway</html>"};
+    }};
+    const Words url{"--url", "http://127.0.0.1:" + std::to_string(proxy.port())};
+    const Tool statectl{"/nonexistent", url};
+    const Ran set = statectl({"set", "a.x", "1", "--id", "the-id"});
+    CHECK(set.exit == 7);
+    CHECK(set.err.find("--id the-id") != std::string::npos);
+    CHECK(statectl({"get", "a.x"}).exit == 7);
+    CHECK(statectl({"status"}).exit == 7);
+
+    test::Receiver stranger{[](const Request&, std::size_t) {
+        return Response{.content_type = "text/html", .body = "<html>It works</html>"};
+    }};
+    const Tool elsewhere{"/nonexistent",
+                         {"--url", "http://127.0.0.1:" + std::to_string(stranger.port())}};
+    const Ran status = elsewhere({"status"});
+    CHECK(status.exit == 1);
+    CHECK(status.out.empty());
+}
+
+TEST_CASE("watch -o json is one array, however many changes it shows") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        for (const char* value : {"1", "2"}) statectl.must({"set", "a.x", value});
+        const auto shown = [&](const char* count) {
+            return json_of(statectl.must({"watch", "--since", "0.0", "-n", count, "-o", "json"}));
+        };
+        CHECK(shown("1").array().size() == 1);
+        CHECK(shown("2").array().size() == 2);
+    });
 }
 
 TEST_CASE("status and doctor tell of a store, whoever runs") {
@@ -492,6 +577,9 @@ TEST_CASE("every command has help that teaches by example") {
         CHECK(help.find("statectl ") != std::string::npos);
     }
     CHECK(statectl.must({"--help"}).find("Exit codes") != std::string::npos);
+    for (const Words& words : {Words{"bus", "--help"}, Words{"shadow", "--help"},
+                               Words{"bus", "deadletters", "--help"}})
+        CHECK(statectl.must(words).find("statectl " + words.front()) != std::string::npos);
 }
 
 TEST_CASE("completion knows commands, flags and keys, and never runs what a key says") {

@@ -71,8 +71,9 @@ TEST_CASE(
     CHECK(world.statectl({"egress", "deadletters", "retry"}).exit == 64);
     CHECK(world.statectl({"egress", "deadletters", "retry", "--all"}).exit == 64);
     CHECK(world.statectl({"egress", "deadletters", "retry", "none"}).exit == 5);
-    CHECK(world.statectl({"egress", "deadletters", "drop", world.ids[0]}).exit ==
-          64);  // nobody to ask
+    const Ran unasked = world.statectl({"egress", "deadletters", "drop", world.ids[0], world.ids[0]});
+    CHECK(unasked.exit == 64);  // nobody to ask
+    CHECK(count_lines(unasked.err, "  " + world.ids[0]) == 1);  // what would go is shown before
 
     const std::string planned = world.statectl.must(
         {"egress", "deadletters", "drop", "--all", "--follower", "egress-webhook", "--dry-run"});
@@ -131,6 +132,23 @@ TEST_CASE(
     world.run();
     REQUIRE(world.wait_for(0));
     CHECK(world.receiver.ids().back() == world.ids[0]);
+
+    // A drop is asked about there, too.
+    const auto bus = [&](Words more) {
+        Words words{"bus", "deadletters"};
+        words.insert(words.end(), more.begin(), more.end());
+        return world.statectl(words);
+    };
+    CHECK(bus({"drop", "none", "--yes"}).exit == 5);
+    const Ran unasked = bus({"drop", "of-the-bus"});
+    CHECK(unasked.exit == 64);
+    CHECK(unasked.err.find("dead letter of-the-bus") != std::string::npos);
+    const Ran planned = bus({"drop", "of-the-bus", "--dry-run"});
+    CHECK(planned.exit == 0);
+    CHECK(member(planned.out, "dryRun") == "true");
+    const Ran no_bus = bus({"drop", "of-the-bus", "--yes", "--reason", "enough"});
+    CHECK(no_bus.exit == 5);
+    CHECK(no_bus.err.find("no bus") != std::string::npos);
 }
 
 }  // namespace se::test

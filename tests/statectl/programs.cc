@@ -165,8 +165,9 @@ int Running::wait() {
     return exit;
 }
 
-Daemon::Daemon(const std::string& data, Words flags) : data_(data) {
-    Words words{program("state-engine"), "--data", data, "--port", "0"};
+Daemon::Daemon(const std::string& data, Words flags, int status) : data_(data) {
+    // Its log goes to stderr.
+    Words words{"bash", "-c", "exec \"$@\" 2>&1", "bash", program("state-engine"), "--data", data, "--port", "0"};
     words.insert(words.end(), flags.begin(), flags.end());
     process_ = std::make_unique<Running>(words, data + ".log");
     const auto deadline = std::chrono::steady_clock::now() + kStartPatience;
@@ -174,7 +175,9 @@ Daemon::Daemon(const std::string& data, Words flags) : data_(data) {
         auto client = HttpClient::connect(HttpClient::address_of_socket(data));
         if (client) {
             const auto answer = client->get("/readyz");
-            if (answer && answer->status == 200) return;
+            if (answer && answer->status == status &&
+                member(answer->body, "status") != "\"starting\"")
+                return;
         }
         REQUIRE(std::chrono::steady_clock::now() < deadline);
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -191,6 +194,17 @@ void Daemon::kill() {
     process_->signal(SIGKILL);
     process_->wait();
     process_.reset();
+}
+
+std::string Daemon::url() const {
+    std::string url;
+    for (const std::string& line : lines_of(slurp(data_ + ".log"))) {
+        if (member(line, "msg") != "\"state-engine.listening\"") continue;
+        const std::string port = member(line, "port");
+        url = "http://127.0.0.1:" + port.substr(1, port.size() - 2);
+    }
+    REQUIRE_FALSE(url.empty());
+    return url;
 }
 
 std::string slurp(const std::string& path) {

@@ -52,12 +52,14 @@ private:
     pid_t pid_ = -1;
 };
 
-/// state-engine on a data folder, on any free port, up and answering at its socket.
+/// state-engine on a data folder, on any free port, up and answering `status` at its socket (503: over damage).
 class Daemon {
 public:
-    explicit Daemon(const std::string& data, Words flags = {});
+    explicit Daemon(const std::string& data, Words flags = {}, int status = 200);
     void stop();  ///< SIGTERM; needs a clean end
     void kill();
+    pid_t pid() const { return process_->pid(); }
+    std::string url() const;  ///< over TCP, as its log says
 
 private:
     std::string data_;

@@ -5,6 +5,7 @@
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/json_of.h"
+#include "tests/places.h"
 #include "tests/statectl/programs.h"
 
 namespace {
@@ -94,6 +95,32 @@ cases:
                            folder.path() + "/policy.yaml"});
     CHECK(wrong.exit == 1);
     CHECK(wrong.err.find("line 2: wen is no member of a case") != std::string::npos);
+}
+
+TEST_CASE("rules: the policy and the cases of the manual hold, and so do those of the help") {
+    const std::string manual = slurp(test::source_dir() + "/docs/rules.md");
+    std::vector<std::string> blocks;
+    for (std::size_t at = 0; (at = manual.find("```yaml\n", at)) != manual.npos;) {
+        at += 8;
+        blocks.push_back(manual.substr(at, manual.find("```", at) - at));
+    }
+    REQUIRE(blocks.size() == 2);
+    const TemporaryDirectory folder;
+    const std::string cases = folder.path() + "/cases.yaml";
+    spill(folder.path() + "/policy.yaml", blocks[0]);
+    spill(cases, blocks[1]);
+    const std::string statectl = program("statectl");
+    const Ran documented = run({statectl, "rules", "test", cases});
+    CHECK_MESSAGE(documented.exit == 0, documented.out << documented.err);
+
+    const std::string help = run({statectl, "rules", "test", "--help"}).out;
+    const std::size_t begin = help.find("The file:\n") + 10, end = help.find("Of what is named");
+    REQUIRE(end != help.npos);
+    std::string shown;
+    for (const std::string& line : lines_of(help.substr(begin, end - begin))) shown += line.substr(2) + "\n";
+    spill(cases, shown);
+    const Ran helped = run({statectl, "rules", "test", cases});
+    CHECK_MESSAGE(helped.exit == 0, helped.out << helped.err);
 }
 
 TEST_CASE(

@@ -193,6 +193,48 @@ TEST_CASE("damage refuses writes, shows the fold before it, and repair brings th
     CHECK(statectl.must({"doctor"}).find(seq + "-" + seq) != std::string::npos);
 }
 
+TEST_CASE("damage is told alike by every command, from the files, at the socket and over TCP") {
+    const SmallStore store;
+    const Tool& statectl = store.statectl;
+    store.flip(store.lines[store.lines.size() - 3].first + 40, 3);
+    std::filesystem::remove_all(statectl.data + "/projection");
+    const std::string policy = store.folder.path() + "/policy.yaml", line = store.folder.path() + "/line";
+    spill(policy, "allowedKeys: [other]\n");
+    spill(line, "{\"op\":\"set\",\"key\":\"user.fact.new\",\"value\":1,\"reason\":\"r\"}\n");
+    const auto check = [&](const Tool& tool, const std::vector<Words>& writes) {
+        for (const Words& words : writes) {
+            const Ran ran = tool(words);
+            INFO(words.front(), " ", words.back(), ": ", ran.out, ran.err);
+            CHECK(ran.exit == 4);
+            CHECK((ran.err + ran.out).find("damage") != std::string::npos);
+        }
+        for (const Words& words : {Words{"list"}, Words{"get", "user.fact.k1"}, Words{"history", "user.fact.k1"}}) {
+            const Ran ran = tool(words);
+            INFO(words.front(), ": ", ran.out, ran.err);
+            CHECK(ran.exit == 0);
+            CHECK(ran.err.find("damage") != std::string::npos);
+        }
+    };
+    const std::vector<Words> writes{{"set", "user.fact.new", "1"},
+                                    {"set", "user.fact.new", "1", "--dry-run"},
+                                    {"import", line},
+                                    {"import", line, "--dry-run"},
+                                    {"rebuild", "--dry-run"},
+                                    {"status"}};
+    std::vector<Words> here = writes;
+    here.push_back({"--config", policy, "reload"});
+    check(statectl, here);
+    Daemon daemon(statectl.data, {}, 503);
+    std::vector<Words> there = writes;
+    there.insert(there.end(), {{"reload"}, {"rebuild"}});
+    check(statectl, there);
+    check({statectl.data, {"--url", daemon.url()}},
+          {{"set", "user.fact.new", "1"}, {"set", "user.fact.new", "1", "--dry-run"}, {"status"}});
+    const std::string pid = std::to_string(daemon.pid());
+    CHECK(statectl({"doctor"}).out.find("pid " + pid) != std::string::npos);
+    CHECK(slurp(store.segment) != store.bytes);
+}
+
 TEST_CASE("a rebuild says that it could not get past damage, and so does its dry run") {
     const SmallStore store;
     const Tool& statectl = store.statectl;
@@ -318,6 +360,25 @@ TEST_CASE("genesis makes a first state once, from values and from entries") {
         CHECK(bad.exit == 1);
         CHECK(bad.err.find("user.fact.zzz.json") != bad.err.npos);
     }
+}
+
+TEST_CASE("genesis counts as present what has an entry, and a dry run counts as the real one") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    const std::string entities = folder.path() + "/entities";
+    std::filesystem::create_directory(entities);
+    spill(entities + "/user.fact.a.json", "1");
+    spill(entities + "/forbidden.json", "1");
+    const auto counts = [&](Words more) {
+        Words words{"import", "--genesis", entities, "-o", "json"};
+        words.insert(words.end(), more.begin(), more.end());
+        const std::string told = statectl.must(words);
+        return member(told, "imported") + " " + member(told, "already_present") + " " + member(told, "rejected");
+    };
+    CHECK(counts({}) == "1 0 1");
+    CHECK(counts({}) == "0 1 1");
+    CHECK(counts({"--force", "--dry-run"}) == "1 0 1");
+    CHECK(counts({"--force", "--yes"}) == "1 0 1");
 }
 
 TEST_CASE("a forced genesis parks the old store whole and keeps its policy") {

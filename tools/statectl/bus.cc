@@ -7,9 +7,11 @@
 
 #include <map>
 
+#include "engine/api/target.h"
 #include "engine/egress/dead_letters.h"
 #include "journal/base/json.h"
 #include "journal/base/time_text.h"
+#include "tools/statectl/commands.h"
 #include "tools/statectl/door.h"
 #include "tools/statectl/firestore_source.h"
 #include "tools/statectl/line_source.h"
@@ -75,27 +77,28 @@ Outcome<int> list_letters(Context& context, const NoOptions&) {
     return kDamage;
 }
 
-struct LetterOptions {
-    std::string id;
-};
-
-Outcome<int> ask_letter(Context& context, std::string_view action, const std::string& id) {
+Outcome<int> ask_letter(Context& context, std::string_view command, bool drops,
+                        const LetterOrder& order) {
     SE_TRY(door, find_daemon(context));
     if (!door)
         return Failure(kUnavailable,
                        "no daemon runs on " + context.data + ": it publishes, and so it retries");
-    std::string body;
-    JsonObject(body).text("action", action).text("id", id).close();
-    SE_TRY(said, body_of(door->post("/v1/operator/bus/deadletters", body)));
-    print(said + "\n");
-    return kOk;
+    if (door->local()) {
+        SE_TRY(told, DeadLetters::read(context.files, context.paths(), "nats"));
+        if (!told.letters.contains(order.id))
+            return Failure(kNotFound, "no dead letter of the bus has the id " + order.id);
+    } else {
+        SE_TRY_OK(body_of(door->get("/v1/operator/deadletters/" + percent_encode(order.id) +
+                                    "?follower=nats")));
+    }
+    return order_letter(*door, "/v1/operator/bus/deadletters", command, drops, order);
 }
 
-Outcome<int> retry_letter(Context& context, const LetterOptions& options) {
-    return ask_letter(context, "retry", options.id);
+Outcome<int> retry_letter(Context& context, const LetterOrder& order) {
+    return ask_letter(context, "bus deadletters retry", false, order);
 }
-Outcome<int> drop_letter(Context& context, const LetterOptions& options) {
-    return ask_letter(context, "drop", options.id);
+Outcome<int> drop_letter(Context& context, const LetterOrder& order) {
+    return ask_letter(context, "bus deadletters drop", true, order);
 }
 
 struct DiffOptions {
@@ -214,26 +217,31 @@ Outcome<int> shadow_diff(Context& context, const DiffOptions& options) {
 }  // namespace
 
 void add_bus(CommandLine& line) {
-    CLI::App* bus = line.add(&line.app, "bus", "The message bus of a daemon", "");
+    CLI::App* bus = line.add(&line.app, "bus", "The message bus of a daemon",
+                             "  statectl bus status -o table\n"
+                             "  statectl bus deadletters ls");
     bus->require_subcommand(1);
     line.on(line.add(bus, "status", "Whether it is there, what was taken from it, and what waits",
                      "  statectl bus status -o json\n"
                      "The exit code is 7 while there is trouble with it."),
             std::make_shared<NoOptions>(), bus_status);
-    CLI::App* letters = line.add(bus, "deadletters", "What the server refused for good", "");
+    CLI::App* letters = line.add(bus, "deadletters", "What the server refused for good",
+                                 "  statectl bus deadletters ls -o table");
     letters->require_subcommand(1);
     line.on(line.add(letters, "ls", "List them", "  statectl bus deadletters ls -o table"),
             std::make_shared<NoOptions>(), list_letters);
-    const auto one = [&](const char* name, const char* help,
-                         Outcome<int> (*work)(Context&, const LetterOptions&)) {
-        auto named = std::make_shared<LetterOptions>();
-        CLI::App* command = line.add(letters, name, help, "");
-        command->add_option("ID", named->id, "Its id, as ls shows it")->required();
+    const auto one = [&](const std::string& name, const char* help,
+                         Outcome<int> (*work)(Context&, const LetterOrder&)) {
+        auto named = std::make_shared<LetterOrder>();
+        CLI::App* command =
+            line.add(letters, name, help, fmt::format("  statectl bus deadletters {} ID", name));
+        add_letter_flags(command, *named, name == "drop");
         line.on(command, named, work);
     };
     one("retry", "Publish it once more, out of order", retry_letter);
     one("drop", "Give it up", drop_letter);
-    CLI::App* shadow = line.add(&line.app, "shadow", "A shadow of another engine", "");
+    CLI::App* shadow = line.add(&line.app, "shadow", "A shadow of another engine",
+                                "  statectl shadow diff state.jsonl");
     shadow->require_subcommand(1);
     auto options = std::make_shared<DiffOptions>();
     CLI::App* diff = line.add(shadow, "diff",

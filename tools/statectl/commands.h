@@ -10,6 +10,8 @@
 
 namespace se::statectl {
 
+class Door;
+
 /// The whole command line. Each family of commands adds its own (one file each); the one that was
 /// called leaves in `run` what is to be done once all flags are read.
 struct CommandLine {
@@ -44,6 +46,16 @@ void add_completion(CommandLine& line);
 void add_journal_records(CommandLine& line, CLI::App* journal);   // ls cat tail grep stats
 void add_journal_checks(CommandLine& line, CLI::App* journal);    // verify replay repair
 
+/// For --id: one that is empty (of a variable that is not set) names nothing.
+inline std::string not_empty(const std::string& text) { return text.empty() ? "it is empty" : ""; }
+/// For numbers, before they are read: -1 would become the highest there is.
+inline std::string not_negative(const std::string& text) {
+    return text.starts_with('-') ? text + " is negative" : "";
+}
+inline std::string at_least_one(const std::string& text) {
+    return text == "0" ? "it is at least 1" : not_negative(text);
+}
+
 // What the commands that act on the store have in common, and what a daemon is sent of it.
 struct WhyFlags {
     std::string id, reason;
@@ -51,6 +63,19 @@ struct WhyFlags {
 void add_why_flags(CLI::App* command, WhyFlags& flags);
 Why why_of(const WhyFlags& flags, std::string_view command);
 std::string body_of(const Why& why);
+
+/// retry or drop of one dead letter of the bus or of Firestore. Its id is the one name that the routes take, so
+/// there is no --id of the act.
+struct LetterOrder {
+    std::string id, reason;
+    bool dry_run = false;
+    bool yes = false;
+};
+void add_letter_flags(CLI::App* command, LetterOrder& order, bool drops);
+/// Asks, where it is a drop, and sends it to `route`; on a dry run only says that it is there. `command` is the
+/// default reason.
+Outcome<int> order_letter(Door& door, const std::string& route, std::string_view command,
+                          bool drops, const LetterOrder& order);
 
 // What the commands that write have in common.
 struct WriteFlags {

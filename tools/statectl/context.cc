@@ -26,8 +26,6 @@ Form Context::form() const {
     return is_terminal(STDOUT_FILENO) ? Form::table : Form::jsonl;
 }
 
-Form Context::record_form() const { return output.empty() ? Form::jsonl : form(); }
-
 Outcome<Ok> Context::need_store() {
     SE_TRY(exists, files.exists(paths().store_file()));
     if (exists) return Ok{};

@@ -39,8 +39,6 @@ struct Context {
     StorePaths paths() const { return {data}; }
     /// A table on a terminal, else jsonl.
     Form form() const;
-    /// For records, which are shown as they stand unless a table was asked for.
-    Form record_form() const;
     /// A Failure that says where a store was expected, when there is none.
     Outcome<Ok> need_store();
     /// Commands that read files cannot do so over --url.

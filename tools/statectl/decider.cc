@@ -32,17 +32,19 @@ public:
     explicit DaemonDecider(Door door) : door_(std::move(door)) {}
 
     Outcome<Told> decide(const std::string& proposal) override {
-        auto reply = door_.post("/v1/mutations", proposal);
-        if (!reply) {
+        const auto in_doubt = [&](const Failure& failure) {
             const auto json = parse_json(proposal);
             return Failure(kUnavailable,
                            fmt::format("{}; it may have happened or not: run it again with --id {}",
-                                       reply.error().text, json ? cell(*json, "id") : "…"));
-        }
+                                       failure.text, json ? cell(*json, "id") : "…"));
+        };
+        auto reply = door_.post("/v1/mutations", proposal);
+        if (!reply) return in_doubt(reply.error());
         const auto told = told_from_json(reply->body);
-        // Without a status it is no answer about a proposal: the door itself said no.
-        if (!told) return failure_of(*reply);
-        return told;
+        if (told) return told;
+        // Without a status it is no answer about a proposal: the door itself said no, or a proxy before it.
+        const Failure failure = failure_of(*reply);
+        return of_a_proxy(*reply) ? in_doubt(failure) : failure;
     }
 
     Outcome<Ok> propose(std::uint64_t number, std::string line, const OnTold& on_told) override {
@@ -101,7 +103,9 @@ public:
         return Ok{};
     }
 
-    Outcome<Seq> close() override {
+    Outcome<Ok> close() override { return Ok{}; }
+
+    Outcome<Seq> head() override {
         SE_TRY(body, body_of(door_.get("/v1/state?limit=1")));
         const auto json = parse_json(body, 1000);
         const Json* const as_of = json ? json->find("asOf") : nullptr;
@@ -162,8 +166,12 @@ public:
         return Ok{};
     }
 
-    Outcome<Seq> close() override {
+    Outcome<Ok> close() override {
         SE_TRY_OK(embedded_->close());
+        return Ok{};
+    }
+
+    Outcome<Seq> head() override {
         SE_TRY(head, read_head(context_.files, context_.paths().head()));
         return head ? head->durable : Seq{};
     }
@@ -252,7 +260,6 @@ Outcome<std::unique_ptr<Decider>> open_decider(Context& context, Pace pace) {
         if (engine) return decider_over(std::move(engine), context);
     }
     if (failure) return *failure;
-    SE_TRY_OK(refuse_config(context));
     return std::unique_ptr<Decider>(std::make_unique<DaemonDecider>(std::move(*door)));
 }
 
@@ -317,7 +324,6 @@ Outcome<Told> propose_once(Context& context, const std::string& proposal, bool d
     }
     SE_TRY(door, find_daemon(context));
     if (door) {
-        SE_TRY_OK(refuse_config(context));
         SE_TRY(reply, door->post("/v1/mutations?dryRun=true", proposal));
         auto told = told_from_json(reply.body);
         if (!told) return failure_of(reply);

@@ -40,8 +40,10 @@ public:
 
     /// Leaves a note about an import.
     virtual Outcome<Ok> note_import(const std::string& id, const std::string& body_json) = 0;
-    /// Lets go of the store; the seq of the last record there is.
-    virtual Outcome<Seq> close() = 0;
+    /// Lets go of the store.
+    virtual Outcome<Ok> close() = 0;
+    /// The seq of the last record there is; after close().
+    virtual Outcome<Seq> head() = 0;
 
 protected:
     bool imports_ = false;
@@ -55,7 +57,9 @@ std::unique_ptr<Decider> decider_over(std::unique_ptr<EmbeddedEngine> engine, Co
 /// asked. Remembers what it decided, so that later ones build on it.
 class DryRun {
 public:
-    static Outcome<std::unique_ptr<DryRun>> open(Context& context);
+    /// `nothing`: a store that is begun anew in the place of the one there, under its policy.
+    enum class Over : std::uint8_t { the_store, nothing };
+    static Outcome<std::unique_ptr<DryRun>> open(Context& context, Over over = Over::the_store);
     virtual ~DryRun() = default;
     virtual Told decide(const std::string& proposal) = 0;
     /// A line of an import.

@@ -193,9 +193,18 @@ Finding check_lock(Context& context, const StoreFacts& facts) {
         finding.found = "none; the last was " + describe(facts.opener);
         return finding;
     }
-    const auto door = Door::at_socket(context);
+    auto door = Door::at_socket(context);
     const bool answers = door && *door;
-    finding.found = fmt::format("{}, {}", describe(facts.opener),
+    std::string who = describe(facts.opener);
+    if (answers) {
+        // Over a damaged store a daemon cannot say in the journal who it is; at its socket it can.
+        const auto status = body_of((*door)->get("/v1/operator/status"));
+        const auto json = status ? parse_json(*status, 1000) : Result<Json>(Json());
+        if (json && json->is_object() && json->find("pid") != nullptr &&
+            (!facts.opener || cell(*json, "pid") != std::to_string(facts.opener->pid)))
+            who = fmt::format("pid {} (state-engine {})", cell(*json, "pid"), cell(*json, "version"));
+    }
+    finding.found = fmt::format("{}, {}", who,
                                 answers ? "answers at engine.sock" : "does not answer at engine.sock");
     if (!answers) {
         finding.verdict = Verdict::warning;

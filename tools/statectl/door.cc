@@ -72,7 +72,18 @@ Outcome<Reply> Door::stream(HttpClient::Request request, std::chrono::millisecon
     return Reply{answer->status, std::move(answer->body)};
 }
 
+bool of_a_proxy(const Reply& reply) {
+    if (reply.status < 502 || reply.status > 504) return false;
+    const auto json = parse_json(reply.body);
+    return !json || !json->is_object() || json->find("code") == nullptr;
+}
+
 Failure failure_of(const Reply& reply) {
+    if (of_a_proxy(reply)) {
+        return Failure(kUnavailable, fmt::format("something before the daemon answered {}: it did not get "
+                                                 "through, or its answer did not",
+                                                 reply.status));
+    }
     const auto json = parse_json(reply.body);
     if (!json || !json->is_object() || json->find("code") == nullptr)
         return Failure(kError, fmt::format("the daemon answered {} without saying why", reply.status));
@@ -87,6 +98,13 @@ Outcome<std::string> body_of(Outcome<Reply> reply) {
     if (reply->status != 200) return failure_of(*reply);
     while (reply->body.ends_with('\n')) reply->body.pop_back();
     return std::move(reply->body);
+}
+
+Outcome<std::string> damage_at(Door& door) {
+    SE_TRY(reply, door.get("/readyz"));
+    const auto json = parse_json(reply.body);
+    if (!json || !json->is_object() || cell(*json, "status") != "damaged") return std::string();
+    return cell(*json, "message");
 }
 
 Outcome<std::vector<std::string_view>> objects_in(std::string_view body) {
@@ -112,22 +130,30 @@ Outcome<std::vector<std::string_view>> objects_in(std::string_view body) {
     return objects;
 }
 
+namespace {
+
+/// Its policy is its own.
+Outcome<Ok> refuse_config(const Context& context) {
+    if (context.config.empty()) return Ok{};
+    return Failure(kUsage,
+                   "--config is for an embedded engine, and a daemon runs here: edit the file it was "
+                   "started with, then `statectl reload`");
+}
+
+}  // namespace
+
 Outcome<std::optional<Door>> find_daemon(Context& context) {
     if (!context.url.empty()) {
+        SE_TRY_OK(refuse_config(context));
         SE_TRY(door, Door::over_url(context));
         return std::optional(std::move(door));
     }
     const auto locked = context.files.is_locked(context.paths().store_file());
     if (!locked && locked.error().code != Errc::not_found) return locked.error();
     if (!locked || !*locked) return std::optional<Door>();
-    return Door::at_socket(context);
-}
-
-Outcome<Ok> refuse_config(const Context& context) {
-    if (context.config.empty()) return Ok{};
-    return Failure(kUsage,
-                   "--config is for an embedded engine, and a daemon runs here: edit the file it was "
-                   "started with, then `statectl reload`");
+    SE_TRY(door, Door::at_socket(context));
+    if (door) SE_TRY_OK(refuse_config(context));
+    return std::move(door);
 }
 
 }  // namespace se::statectl

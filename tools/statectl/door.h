@@ -46,17 +46,21 @@ private:
     bool local_;
 };
 
+/// A 502, 503 or 504 that the daemon did not write: what was asked may have happened.
+bool of_a_proxy(const Reply& reply);
 /// What a refusal ({code, message}) means for this program.
 Failure failure_of(const Reply& reply);
 /// The body when it is a 200, else why not.
 Outcome<std::string> body_of(Outcome<Reply> reply);
 
+/// What the daemon says of its history while it is damaged; else empty.
+Outcome<std::string> damage_at(Door& door);
+
 /// The objects of `{"entries":[…]…` or of `[…]`, each exactly as it stands in `body`.
 Outcome<std::vector<std::string_view>> objects_in(std::string_view body);
 
-/// The daemon to talk to, or nothing: then the files are read. --url that does not answer is a Failure.
+/// The daemon to talk to, or nothing: then the files are read. --url that does not answer is a Failure,
+/// and so is --config beside a daemon.
 Outcome<std::optional<Door>> find_daemon(Context& context);
-/// With a daemon, --config is a mistake: its policy is its own.
-Outcome<Ok> refuse_config(const Context& context);
 
 }  // namespace se::statectl

@@ -85,6 +85,12 @@ private:
     }
 
     Answer judge(const Proposal& proposal, const Caller& caller) {
+        if (as_of_.damage) {
+            return {.id = proposal.id,
+                    .code = Code::unavailable,
+                    .message = "acknowledged history is damaged: " + se::to_text(*as_of_.damage),
+                    .reason = "damaged"};
+        }
         Hash16 key = identity_hash(scope_of(caller.door, caller.principal), proposal.id);
         const Hash16 content = content_of(secret_, proposal);
         if (!proposal.id.empty()) {
@@ -179,13 +185,13 @@ private:
 
 }  // namespace
 
-Outcome<std::unique_ptr<DryRun>> DryRun::open(Context& context) {
+Outcome<std::unique_ptr<DryRun>> DryRun::open(Context& context, Over over) {
     SE_TRY(policy, policy_of_config(context));
     std::optional<StateReader> reader;
     std::string secret;
     StateReader::AsOf as_of;
     SE_TRY(exists, context.files.exists(context.paths().store_file()));
-    if (exists) {
+    if (exists && over == Over::the_store) {
         SE_TRY(store, read_store(context.files, context.paths()));
         secret = store.secret;
         SE_TRY(opened, StateReader::open({.files = context.files,
@@ -196,10 +202,12 @@ Outcome<std::unique_ptr<DryRun>> DryRun::open(Context& context) {
         reader = std::move(opened);
         SE_TRY(reached, reader->refresh());
         as_of = reached;
-        if (!policy) {
-            SE_TRY(journaled, policy_in_force(context));
-            policy = std::move(journaled);
-        }
+    }
+    if (exists && !policy) {
+        auto journaled = policy_in_force(context);
+        if (journaled) policy = std::move(*journaled);
+        // A store that is not gone on with may be in any state.
+        else if (over == Over::the_store) return journaled.error();
     }
     return std::unique_ptr<DryRun>(std::make_unique<FileDryRun>(context, std::move(reader),
                                                                 policy.value_or(Policy{}),

@@ -367,7 +367,10 @@ Outcome<Json> order_here(Context& context, const std::string& follower, bool ret
     return told;
 }
 
-Outcome<int> order_letters(Context& context, const LettersChosen& options, bool retry) {
+Outcome<int> order_letters(Context& context, const LettersChosen& given, bool retry) {
+    LettersChosen options = given;
+    std::ranges::sort(options.letters);  // one that is named twice is one
+    options.letters.erase(std::ranges::unique(options.letters).begin(), options.letters.end());
     if (options.all == !options.letters.empty())
         return Failure(kUsage, "name the ids of the letters, or say --all");
     if (options.all && options.follower.empty())
@@ -389,6 +392,7 @@ Outcome<int> order_letters(Context& context, const LettersChosen& options, bool 
     const Json::Array& letters = plan.find("letters")->array();
     if (!options.dry_run && !letters.empty()) {
         if (!retry) {
+            for (const Json& id : letters) remark("  " + id.string());
             SE_TRY(sure,
                    confirm(fmt::format(
                                "{}{} dead letters of {} will be dropped and never be delivered. "

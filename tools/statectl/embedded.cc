@@ -29,7 +29,7 @@ Result<Config> read_config(Context& context) {
         auto text = read_file(context.files, context.config, 4u << 20);
         if (!text) {
             return Error{text.error().code == Errc::not_found ? Errc::malformed : text.error().code,
-                         "--config " + context.config + ": " + text.error().text};
+                         context.config + ": " + text.error().text};
         }
         SE_TRY(read, parse_config(*text, context.config));
         config = std::move(read);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tools/statectl/door.h"
@@ -31,11 +32,8 @@ struct DriftOptions {
 struct ResumeOptions {
     WhyFlags why;
     bool bootstrap = false;
+    bool dry_run = false;
     bool yes = false;
-};
-
-struct FirestoreLetter {
-    std::string id;
 };
 
 Outcome<Door> firestore_door(Context& context) {
@@ -162,6 +160,10 @@ Outcome<int> firestore_resume(Context& context, const ResumeOptions& options) {
         return kOk;
     }
     remark("it stopped: " + cell(before, "why"));
+    if (options.dry_run) {
+        print(to_text(before) + "\n");
+        return kOk;
+    }
     if (options.bootstrap) {
         SE_TRY(sure, confirm(fmt::format("In {} all state documents become those of this store, others are "
                                          "deleted, and its log is written there. Go on?",
@@ -205,19 +207,22 @@ Outcome<int> list_firestore_letters(Context& context, const NoOptions&) {
     return kDamage;
 }
 
-Outcome<int> order_firestore_letter(Context& context, std::string_view action,
-                                    const std::string& id) {
+Outcome<int> order_firestore_letter(Context& context, std::string_view command, bool drops,
+                                    const LetterOrder& order) {
     SE_TRY(door, firestore_door(context));
-    const Json body(Json::Object{{"action", std::string(action)}, {"id", id}});
-    SE_TRY(said, body_of(door.post("/v1/operator/firestore/deadletters", to_text(body))));
-    print(said + "\n");
-    return kOk;
+    SE_TRY(answer, firestore_answer(door.get("/v1/operator/firestore/deadletters")));
+    const Json* const letters = answer.find("deadLetters");
+    if (letters == nullptr || !letters->is_array())
+        return Failure(kError, "the daemon's answer is not understood");
+    if (std::ranges::none_of(letters->array(), [&](const Json& one) { return cell(one, "id") == order.id; }))
+        return Failure(kNotFound, "no dead letter of firestore has the id " + order.id);
+    return order_letter(door, "/v1/operator/firestore/deadletters", command, drops, order);
 }
-Outcome<int> retry_firestore_letter(Context& context, const FirestoreLetter& options) {
-    return order_firestore_letter(context, "retry", options.id);
+Outcome<int> retry_firestore_letter(Context& context, const LetterOrder& order) {
+    return order_firestore_letter(context, "firestore deadletters retry", false, order);
 }
-Outcome<int> drop_firestore_letter(Context& context, const FirestoreLetter& options) {
-    return order_firestore_letter(context, "drop", options.id);
+Outcome<int> drop_firestore_letter(Context& context, const LetterOrder& order) {
+    return order_firestore_letter(context, "firestore deadletters drop", true, order);
 }
 
 }  // namespace
@@ -266,6 +271,7 @@ void add_firestore(CommandLine& line) {
     resume->add_flag("--bootstrap", resumed->bootstrap,
                      "Take over a project that is empty, or of another store or history, as "
                      "state-engine --firestore-bootstrap does");
+    resume->add_flag("--dry-run", resumed->dry_run, "Say why it stopped; change nothing");
     resume->add_flag("--yes", resumed->yes, "Do not ask before a bootstrap");
     add_why_flags(resume, resumed->why);
     line.on(resume, resumed, firestore_resume);
@@ -275,12 +281,12 @@ void add_firestore(CommandLine& line) {
     letters->require_subcommand(1);
     line.on(line.add(letters, "ls", "List them", "  statectl firestore deadletters ls -o table"),
             std::make_shared<NoOptions>(), list_firestore_letters);
-    const auto one = [&](const char* name, const char* help,
-                         Outcome<int> (*work)(Context&, const FirestoreLetter&)) {
-        auto named = std::make_shared<FirestoreLetter>();
+    const auto one = [&](const std::string& name, const char* help,
+                         Outcome<int> (*work)(Context&, const LetterOrder&)) {
+        auto named = std::make_shared<LetterOrder>();
         CLI::App* command = line.add(letters, name, help,
                                      fmt::format("  statectl firestore deadletters {} ID", name));
-        command->add_option("ID", named->id, "Its document, as ls shows it")->required();
+        add_letter_flags(command, *named, name == "drop");
         line.on(command, named, work);
     };
     one("retry", "Write it once more, from its record; it is journaled", retry_firestore_letter);

@@ -230,7 +230,8 @@ private:
             json.close();
             SE_TRY_OK(decider_->note_import(options_.id, body));
         }
-        return decider_->close();
+        SE_TRY_OK(decider_->close());
+        return decider_->head();
     }
 
     void append(JsonObject& json) const {
@@ -301,6 +302,7 @@ void add_firestore_import(CommandLine& line, CLI::App* firestore) {
                       "Begin anew; the old store is parked, never deleted");
     command->add_option("--reason", options->reason, "Why, for the record")->type_name("TEXT");
     command->add_option("--id", options->id, "A name for this import, for the record")
+        ->check(not_empty)
         ->type_name("TEXT");
     command->add_flag("--dry-run", options->dry_run, "Say what would happen; change nothing");
     command->add_flag("--yes", options->yes, "Do not ask before --force parks the store");

@@ -108,13 +108,10 @@ public:
             SE_TRY(decider, begin_anew(context_, "import --genesis --force",
                                        fmt::format("{} entities", entities_.size()),
                                        options_.dry_run, options_.yes));
-            if (!decider) {
-                counts_.imported = entities_.size();
-                return finish(Seq{});
-            }
+            if (!decider) return run_dry(DryRun::Over::nothing);
             decider_ = std::move(decider);
         } else if (options_.dry_run) {
-            return run_dry();
+            return run_dry(DryRun::Over::the_store);
         } else {
             SE_TRY(decider, open_decider(context_, Pace::bulk));
             decider_ = std::move(decider);
@@ -129,16 +126,20 @@ public:
         }
         SE_TRY_OK(decider_->finish(on_told()));
         progress.clear();
-        if (undecided_ != 0) {
-            return Failure(kUnavailable,
-                           fmt::format("{} entities are undecided ({}): run it again", undecided_, why_));
-        }
+        SE_TRY_OK(need_all_decided());
         if (counts_.imported != 0) SE_TRY_OK(decider_->note_import(options_.id, note()));
-        SE_TRY(head, decider_->close());
+        SE_TRY_OK(decider_->close());
+        SE_TRY(head, decider_->head());
         return finish(head);
     }
 
 private:
+    Outcome<Ok> need_all_decided() const {
+        if (undecided_ == 0) return Ok{};
+        return Failure(exit_,
+                       fmt::format("{} entities are undecided ({}): run it again", undecided_, why_));
+    }
+
     Decider::OnTold on_told() {
         return [this](std::uint64_t number, Told&& told) {
             const Json value = std::move(proposal_value_[number]);
@@ -149,10 +150,12 @@ private:
 
     void take(const Entity& entity, const Answer& answer, const Json& value) {
         const bool stands = answer.code == Code::version_conflict;
+        const bool known = answer.duplicate && answer.status == Answer::Status::accepted;
         if (answer.code == Code::unavailable || answer.code == Code::outcome_unknown) {
             ++undecided_;
             why_ = answer.message;
-        } else if (answer.duplicate || stands) {
+            exit_ = exit_code(answer);
+        } else if (known || stands) {
             ++counts_.already_present;
             if (stands && answer.current && *answer.current != "null") {
                 const auto current = parse_json(*answer.current, 1000);
@@ -171,13 +174,14 @@ private:
         }
     }
 
-    Outcome<int> run_dry() {
+    Outcome<int> run_dry(DryRun::Over over) {
         SE_TRY_OK(context_.need_files("import --genesis --dry-run"));
-        SE_TRY(dry, DryRun::open(context_));
+        SE_TRY(dry, DryRun::open(context_, over));
         for (const Entity& entity : entities_) {
             SE_TRY(proposal, proposal_of(context_, entity, reason_));
             take(entity, dry->decide(to_text(proposal)).answer, *proposal.find("value"));
         }
+        SE_TRY_OK(need_all_decided());
         return finish(dry->as_of());
     }
 
@@ -226,6 +230,7 @@ private:
     GenesisCounts counts_;
     std::uint64_t undecided_ = 0;
     std::string why_;
+    int exit_ = kUnavailable;
 };
 
 }  // namespace

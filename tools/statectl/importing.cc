@@ -68,7 +68,8 @@ public:
         SE_TRY_OK(settle());
         if (counts_.accepted + counts_.rejected != 0)
             SE_TRY_OK(decider_->note_import(options_.flags.id, note()));
-        SE_TRY(head, decider_->close());
+        SE_TRY_OK(decider_->close());
+        SE_TRY(head, decider_->head());
         return report(head, interrupted() ? "interrupted: the rest was not read; import it again" : "");
     }
 
@@ -120,7 +121,7 @@ private:
                 decider_->finish([this](std::uint64_t number, Told&& told) { take(number, told); });
             if (!finished) return cut_off(finished.error());
             if (undecided_.empty()) return Ok{};
-            if (context_.clock.monotonic() >= deadline || interrupted()) return give_up();
+            if (damaged_ || context_.clock.monotonic() >= deadline || interrupted()) return give_up();
             std::this_thread::sleep_for(kRetryWait);
             std::deque<Asked> again = std::exchange(undecided_, {});
             const std::size_t before = again.size();
@@ -138,7 +139,7 @@ private:
     }
 
     Outcome<Ok> give_up() {
-        return Failure(kUnavailable,
+        return Failure(damaged_ ? kDamage : kUnavailable,
                        fmt::format("{} lines are undecided ({}), the first is line {}: import the file "
                                    "again later, what was decided is not decided twice",
                                    undecided_.size(), why_undecided_, undecided_.front().line));
@@ -153,6 +154,7 @@ private:
         if (answer.code == Code::unavailable || answer.code == Code::outcome_unknown ||
             answer.code == Code::rate_limited) {
             why_undecided_ = fmt::format("{}: {}", to_text(answer.code), answer.message);
+            damaged_ = damaged_ || answer.reason == "damaged";
             undecided_.push_back(std::move(asked));
             return;
         }
@@ -192,7 +194,11 @@ private:
                                     .message = fmt::format("longer than {} bytes",
                                                            LineSource::kLineBytesMax)});
             } else {
-                count(asked->line, dry->decide(asked->text).answer);
+                const Answer answer = dry->decide(asked->text).answer;
+                if (answer.code == Code::unavailable)
+                    return Failure(exit_code(answer),
+                                   fmt::format("line {}: {}", asked->line, answer.message));
+                count(asked->line, answer);
             }
             show_progress();
         }
@@ -239,6 +245,7 @@ private:
     std::uint64_t first_waiting_ = 0;   // number of the first of them
     std::deque<Asked> undecided_;       // told that nobody could decide now
     std::string why_undecided_;
+    bool damaged_ = false;              // asking again does not mend that
     ImportCounts counts_;
     std::size_t complaints_ = 0;
 };
@@ -277,6 +284,7 @@ void add_importing(CommandLine& line) {
                       "With --genesis: begin anew; the old store is parked, never deleted");
     command->add_option("--reason", options->flags.reason, "Why, for the record")->type_name("TEXT");
     command->add_option("--id", options->flags.id, "A name for this import, for the record")
+        ->check(not_empty)
         ->type_name("TEXT");
     command->add_flag("--dry-run", options->flags.dry_run, "Say what would happen; change nothing");
     command->add_flag("--yes", options->flags.yes, "Do not ask before --force parks the store");

@@ -24,7 +24,7 @@ constexpr std::size_t kTopActors = 10;
 /// Shows records, passes damage by, and knows the exit code for it.
 class Shower {
 public:
-    explicit Shower(Context& context) : items_(record_items(context.record_form())) {}
+    explicit Shower(Context& context) : items_(record_items(context.form())) {}
 
     void show(const RecordView& record) { items_.add(record.line); }
     void note(const Fault& fault) {
@@ -36,6 +36,11 @@ public:
         complain("damage: " + why);
     }
     std::uint64_t count() const { return items_.count(); }
+    /// So far: what is there is to be seen now.
+    Outcome<Ok> flush() {
+        items_.flush();
+        return flush_output();
+    }
     int finish(int exit = kOk) {
         items_.finish();
         return damaged_ ? kDamage : exit;
@@ -104,7 +109,9 @@ Outcome<int> cat(Context& context, const CatOptions& options) {
         },
         [&](const Fault& fault) { shower.note(fault); },
         [&](const std::string& why) { shower.note_store_file(why); }));
-    return shower.finish();
+    if (shower.count() != 0 || options.from == 1) return shower.finish();
+    complain(fmt::format("seq {} is not there yet", options.from));
+    return shower.finish(kNotFound);
 }
 
 // --- tail
@@ -142,7 +149,7 @@ Outcome<int> tail(Context& context, const TailOptions& options) {
             continue;
         }
         if (!options.follow) break;
-        SE_TRY_OK(flush_output());
+        SE_TRY_OK(shower.flush());
         std::this_thread::sleep_for(kTailPoll);
     }
     return shower.finish();
@@ -291,6 +298,7 @@ void add_tail(CommandLine& line, CLI::App* parent, const std::string& help) {
                                  "  statectl journal tail\n"
                                  "  statectl journal tail -n 0 -f | jq -c '[.seq,.kind,.changes]'");
     command->add_option("-n,--lines", options->count, "How many of the last (default 10)")
+        ->check(not_negative)
         ->type_name("N");
     command->add_flag("-f,--follow", options->follow, "Go on with what comes, until Ctrl-C");
     line.on(command, options, tail);
@@ -309,8 +317,8 @@ void add_journal_records(CommandLine& line, CLI::App* journal) {
                                      "  statectl journal cat --from 100 -o table\n"
                                      "Damage is named, what lies behind it is shown; the exit code is "
                                      "then 4.");
-        command->add_option("--from", options->from, "First seq")->type_name("SEQ");
-        command->add_option("--to", options->to, "Last seq")->type_name("SEQ");
+        command->add_option("--from", options->from, "First seq")->check(at_least_one)->type_name("SEQ");
+        command->add_option("--to", options->to, "Last seq")->check(at_least_one)->type_name("SEQ");
         line.on(command, options, cat);
     }
     add_tail(line, journal, "Show the last records, and those that come");

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tools/statectl/terminal.h"
+
 namespace se::statectl {
 namespace {
 
@@ -37,7 +39,8 @@ Outcome<Ok> LineSource::read_some(std::string& out) {
         ssize_t count = 0;
         do {
             count = ::read(STDIN_FILENO, out.data() + before, kReadBytes);
-        } while (count < 0 && errno == EINTR);
+        } while (count < 0 && errno == EINTR && !interrupted());
+        if (count < 0 && interrupted()) count = 0;
         if (count < 0) return Failure(kError, std::string("stdin: ") + std::strerror(errno));
         got = static_cast<std::size_t>(count);
     }
@@ -66,7 +69,8 @@ Outcome<std::optional<LineSource::Line>> LineSource::next() {
             ended_ = !*more;
             continue;
         }
-        if (!whole && line.text.empty()) return std::optional<Line>();
+        // What an interrupt cut off is no line.
+        if (!whole && (line.text.empty() || interrupted())) return std::optional<Line>();
         line.number = ++number_;
         if (line.text.ends_with('\r')) line.text.pop_back();
         if (line.text.find_first_not_of(" \t") != line.text.npos) return std::optional(std::move(line));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "engine/api/target.h"
+#include "tools/standard_streams.h"
 #include "tools/statectl/bus_commands.h"
 #include "tools/statectl/firestore_commands.h"
 #include "tools/statectl/commands.h"
@@ -47,6 +48,7 @@ void add_common(CommandLine& line) {
         ->type_name("TEXT");
     app.add_option("--config", context.config,
                    "Policy for a store without a daemon; without it the one last journaled goes on")
+        ->check(CLI::ExistingFile)
         ->type_name("FILE");
     app.add_option_function<std::string>(
            "--wait",
@@ -146,4 +148,7 @@ CLI::App* CommandLine::add(CLI::App* parent, const std::string& name, const std:
 
 }  // namespace se::statectl
 
-int main(int count, char** words) { return se::statectl::run(count, words); }
+int main(int count, char** words) {
+    se::fill_closed_streams();
+    return se::statectl::run(count, words);
+}

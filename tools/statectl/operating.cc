@@ -5,6 +5,7 @@
 #include "engine/policy/config.h"
 #include "journal/base/hash.h"
 #include "journal/base/time_text.h"
+#include "projection/state_reader.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/door.h"
 #include "tools/statectl/embedded.h"
@@ -34,7 +35,8 @@ void warn_of_fsync(std::string_view mode) {
 
 // --- status
 
-std::string status_of_files(const StoreFacts& facts, const std::string& data) {
+std::string status_of_files(const StoreFacts& facts, const std::string& data,
+                            const std::string& damage) {
     std::string text;
     JsonObject json(text);
     json.text("state", facts.locked ? "held by a writer without a door" : "no daemon runs")
@@ -61,15 +63,45 @@ std::string status_of_files(const StoreFacts& facts, const std::string& data) {
     json.integer("journalBytes", facts.journal_bytes);
     if (facts.free_bytes) json.integer("diskFreeBytes", *facts.free_bytes);
     json.integer("quarantined", facts.quarantine.size());
+    if (!damage.empty()) {
+        std::string fault;
+        JsonObject(fault).text("fault", damage).close();
+        json.raw("damage", fault);
+    }
     json.close();
     return text;
+}
+
+/// What a reader of the files meets, as far as it would go; empty: nothing is damaged there.
+Outcome<std::string> damage_in_files(Context& context) {
+    auto reader = StateReader::open({.files = context.files,
+                                     .paths = context.paths(),
+                                     .cache_files = context.files,
+                                     .cache_directory = context.paths().projection()},
+                                    {});
+    auto as_of = reader ? reader->refresh() : Result<StateReader::AsOf>(reader.error());
+    if (!as_of && as_of.error().code == Errc::corruption) return as_of.error().text;
+    if (!as_of) return as_of.error();
+    return as_of->damage ? se::to_text(*as_of->damage) : std::string();
+}
+
+int complain_of_damage() {
+    complain("acknowledged history is damaged: writes are refused. See `statectl journal verify`");
+    return kDamage;
 }
 
 /// Over TCP the operator's routes are closed: what everybody may know.
 Outcome<int> status_over_url(Context& context, Door& door) {
     SE_TRY(reply, door.get("/readyz"));
+    const auto json = parse_json(reply.body);
+    if (!json || !json->is_object() || json->find("status") == nullptr) {
+        if (of_a_proxy(reply)) return failure_of(reply);
+        return Failure(kError, fmt::format("{} answered {}, and not as a state-engine does", door.name(),
+                                           reply.status));
+    }
     while (reply.body.ends_with('\n')) reply.body.pop_back();
     show_object(context, reply.body);
+    if (cell(*json, "status") == "damaged") return complain_of_damage();
     return reply.status == 200 ? kOk : kUnavailable;
 }
 
@@ -78,19 +110,17 @@ Outcome<int> status(Context& context, const NoOptions&) {
     if (door && !door->local()) return status_over_url(context, *door);
     if (!door) {
         SE_TRY(facts, store_facts(context));
-        show_object(context, status_of_files(facts, context.data));
+        SE_TRY(damage, damage_in_files(context));
+        show_object(context, status_of_files(facts, context.data, damage));
         if (facts.opener) warn_of_fsync(facts.opener->fsync);
-        return kOk;
+        return damage.empty() ? kOk : complain_of_damage();
     }
     SE_TRY(body, body_of(door->get("/v1/operator/status")));
     show_object(context, body);
     const auto json = parse_json(body, 1000);
     if (!json) return Failure(kError, "the daemon's status is no JSON");
     warn_of_fsync(cell(*json, "fsync"));
-    if (json->find("damage") != nullptr) {
-        complain("acknowledged history is damaged: writes are refused. See `statectl journal verify`");
-        return kDamage;
-    }
+    if (json->find("damage") != nullptr) return complain_of_damage();
     const std::string state = cell(*json, "state");
     if (state == "ready") return kOk;
     complain(fmt::format("the daemon is {}: {}", state, cell(*json, "message")));
@@ -132,7 +162,6 @@ Outcome<int> reload(Context& context, const ReloadOptions& options) {
     SE_TRY(door, find_daemon(context));
     const Why why = why_of(options.why, "reload");
     if (door) {
-        SE_TRY_OK(refuse_config(context));
         const std::string query = options.dry_run ? "?dryRun=true" : "";
         SE_TRY(body, body_of(door->post("/v1/operator/reload" + query, body_of(why))));
         options.dry_run ? show_preview(context, body) : show_object(context, body);
@@ -157,6 +186,7 @@ Outcome<int> reload(Context& context, const ReloadOptions& options) {
     JsonObject(text)
         .text("status", "accepted")
         .integer("seq", (**seq).value)
+        .integer("epoch", engine->engine().journal().epoch().value)
         .text("policy", digest)
         .close();
     show_object(context, text);
@@ -201,14 +231,22 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
         SE_TRY(body, body_of(door->post(fmt::format("/v1/operator/rebuild?swap={}", !options.dry_run),
                                         body_of(why))));
         shown = body;
+        SE_TRY(said, damage_at(*door));
+        damage = said;
     } else if (options.dry_run) {
         SE_TRY(preview, preview_rebuild(context));
         if (const auto* const untrusted = std::get_if<std::string>(&preview)) {
+            std::string nothing;
+            JsonObject(nothing).null("equal").boolean("swapped", false).text("projection", *untrusted).close();
+            show_object(context, nothing);
             remark("the projection is not to be trusted, and the next writer grows it anew: " +
                    *untrusted);
             return kOk;
         }
         shown = to_json(std::get<Rebuild::Report>(preview));
+        // Behind the projection's watermark there may be damage, too, that a rebuild would stop at.
+        SE_TRY(met, damage_in_files(context));
+        damage = met;
     } else {
         SE_TRY(engine, open_waiting(context, std::nullopt, Pace::bulk, [] { return false; }));
         if (engine->engine().damage()) damage = se::to_text(engine->engine().damage()->fault);
@@ -223,7 +261,6 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
     }
     show_object(context, shown);
     const auto json = parse_json(shown, 1000);
-    if (json && json->find("damage") != nullptr) damage = to_text(*json->find("damage"));
     if (!damage.empty()) {
         complain(fmt::format("acknowledged history is damaged ({}): only what lies before could be folded. "
                              "See `statectl journal verify`",
@@ -242,11 +279,48 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
 
 void add_why_flags(CLI::App* command, WhyFlags& flags) {
     command->add_option("--reason", flags.reason, "Why, for the record")->type_name("TEXT");
-    command->add_option("--id", flags.id, "A name for this act, for the record")->type_name("TEXT");
+    command->add_option("--id", flags.id, "A name for this act, for the record")
+        ->check(not_empty)
+        ->type_name("TEXT");
 }
 
 Why why_of(const WhyFlags& flags, std::string_view command) {
     return {flags.id, flags.reason.empty() ? fmt::format("statectl {}", command) : flags.reason};
+}
+
+void add_letter_flags(CLI::App* command, LetterOrder& order, bool drops) {
+    command->add_option("ID", order.id, "Its id, as ls shows it")->required();
+    command->add_option("--reason", order.reason, "Why, for the record")->type_name("TEXT");
+    command->add_flag("--dry-run", order.dry_run, "Say what would be asked; change nothing");
+    if (drops) command->add_flag("--yes", order.yes, "Do not ask");
+}
+
+Outcome<int> order_letter(Door& door, const std::string& route, std::string_view command, bool drops,
+                          const LetterOrder& order) {
+    if (order.dry_run) {
+        std::string text;
+        JsonObject(text)
+            .text("status", "accepted")
+            .text("id", order.id)
+            .boolean("dryRun", true)
+            .close();
+        print(text + "\n");
+        return kOk;
+    }
+    if (drops) {
+        remark("Will give up the dead letter " + order.id);
+        SE_TRY(sure, confirm("It is never delivered then. Go on?", order.yes));
+        if (!sure) return kError;
+    }
+    std::string body;
+    JsonObject(body)
+        .text("action", drops ? "drop" : "retry")
+        .text("id", order.id)
+        .text("reason", why_of({.id = {}, .reason = order.reason}, command).reason)
+        .close();
+    SE_TRY(said, body_of(door.post(route, body)));
+    print(said + "\n");
+    return kOk;
 }
 
 std::string body_of(const Why& why) {

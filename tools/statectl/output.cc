@@ -123,6 +123,10 @@ void Items::print_page() {
     page_.clear();
 }
 
+void Items::flush() {
+    if (form_ == Form::table && !page_.empty()) print_page();
+}
+
 void Items::finish() {
     if (form_ == Form::table) print_page();
     if (form_ == Form::json) print(count_ == 0 ? "[]\n" : "\n]\n");

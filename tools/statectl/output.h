@@ -34,6 +34,8 @@ public:
     Items(Form form, Cells headings, Row row);
 
     void add(std::string_view json);
+    /// A table's rows so far are printed, not only whole pages.
+    void flush();
     /// Needed at the end: closes the array, prints the last page.
     void finish();
     std::uint64_t count() const { return count_; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/intake/proposal.h"
+#include "engine/intake/utf8.h"
 #include "tools/statectl/commands.h"
 #include "tools/statectl/reads.h"
 #include "tools/statectl/record_rows.h"
@@ -38,6 +39,13 @@ Outcome<int> get(Context& context, const GetOptions& options) {
         for (const auto& one : found) items.add(one.json);
         items.finish();
     }
+    bool denied = false;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!found[i].denied) continue;
+        denied = true;
+        complain(fmt::format("{}: you may not read it", options.keys[i]));
+    }
+    if (denied) return kDenied;
     return any ? kOk : kNotFound;
 }
 
@@ -46,6 +54,7 @@ struct ListOptions {
 };
 
 Outcome<int> list(Context& context, const ListOptions& options) {
+    if (!is_utf8(options.prefix)) return Failure(kUsage, "PREFIX is no UTF-8, and every key is");
     SE_TRY(reads, Reads::open(context));
     Items items = entry_items(context.form());
     SE_TRY_OK(reads->list(options.prefix, [&](std::string_view entry) { items.add(entry); }));
@@ -65,8 +74,8 @@ Outcome<int> history(Context& context, const HistoryOptions& options) {
     Items items = history_items(context.form(), options.key);
     for (const std::string& line : lines) items.add(line);
     items.finish();
-    if (!lines.empty()) return kOk;
     SE_TRY(damaged, reads->ends_at_damage());
+    if (!lines.empty()) return kOk;
     if (!damaged) return kNotFound;
     complain(fmt::format("the journal is damaged, and nothing before that changed {}: what is behind it "
                          "nobody knows. See `statectl journal verify`",
@@ -83,7 +92,7 @@ void add_reading(CommandLine& line) {
                                      "  statectl get stream.state\n"
                                      "  statectl get stream.state obs.scene -o json\n"
                                      "An absent key is shown with value null; the exit code is 5 "
-                                     "only if all are absent.");
+                                     "only if all are absent,\nand 3 if you may not read one.");
         command->add_option("KEY", options->keys, "Keys, in the order to show them")->required();
         line.on(command, options, get);
     }
@@ -123,7 +132,9 @@ void add_reading(CommandLine& line) {
         command->add_option("PREFIX", options->prefix, "Only keys that begin so");
         command->add_option("--since", options->since, "Changes behind this place; default: from now")
             ->type_name("EPOCH.SEQ");
-        command->add_option("-n,--count", options->count, "End after so many changes")->type_name("N");
+        command->add_option("-n,--count", options->count, "End after so many changes")
+            ->check(at_least_one)
+            ->type_name("N");
         line.on(command, options, watch);
     }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/api/target.h"
 #include "projection/state_reader.h"
@@ -29,10 +30,14 @@ public:
             } while (next < keys.size() && target.size() < kTargetBytes);
             SE_TRY(body, body_of(door_.get(target)));
             SE_TRY(objects, objects_in(body));
+            const auto rest = behind(objects, body);
+            if (rest && rest->find("stale") != nullptr) SE_TRY_OK(say_stale());
             for (const std::string_view object : objects) {
                 const auto json = parse_json(object, 1000);
-                const bool absent = json && json->find("code") != nullptr;
-                found.push_back({std::string(object), !absent});
+                const std::string code = json ? cell(*json, "code") : "-";
+                found.push_back({.json = std::string(object),
+                                 .live = code == "-",
+                                 .denied = code == se::to_text(Code::actor_not_permitted)});
             }
         }
         if (found.size() != keys.size())
@@ -50,18 +55,9 @@ public:
             SE_TRY(objects, objects_in(body));
             for (const std::string_view object : objects) visit(object);
 
-            // What follows the entries: {"next":…,"asOf":…,"stale":…}
-            const std::size_t end = objects.empty()
-                                        ? body.find(']')
-                                        : static_cast<std::size_t>(objects.back().data() -
-                                                                   body.data()) +
-                                              objects.back().size();
-            std::string tail = body.substr(std::min(body.find(']', end), body.size() - 1) + 1);
-            if (tail.starts_with(',')) tail[0] = '{';
-            const auto json = parse_json(tail);
+            const auto json = behind(objects, body);
             const Json* const as_of = json ? json->find("asOf") : nullptr;
-            if (json && json->find("stale") != nullptr && !seen_at)
-                complain("stale: the daemon serves the state as of the last record it can read");
+            if (json && json->find("stale") != nullptr) SE_TRY_OK(say_stale());
             if (as_of != nullptr) {
                 const std::string at = to_text(*as_of);
                 if (seen_at && *seen_at != at && !moved_) {
@@ -99,15 +95,38 @@ public:
     }
 
     Outcome<bool> ends_at_damage() override {
-        SE_TRY(reply, door_.get("/readyz"));
-        const auto json = parse_json(reply.body);
-        const Json* const status = json ? json->find("status") : nullptr;
-        return status != nullptr && status->is_string() && status->string() == "damaged";
+        SE_TRY(damage, damage_at(door_));
+        if (damage.empty()) return false;
+        if (!std::exchange(said_, true))
+            complain("damage: " + damage + "; what is shown is the state before it. See "
+                     "`statectl journal verify`");
+        return true;
     }
 
 private:
+    /// What follows the entries: {"next":…,"asOf":…,"stale":…}
+    static Result<Json> behind(const std::vector<std::string_view>& objects, const std::string& body) {
+        const std::size_t end =
+            objects.empty() ? body.find(']')
+                            : static_cast<std::size_t>(objects.back().data() - body.data()) +
+                                  objects.back().size();
+        std::string tail = body.substr(std::min(body.find(']', end), body.size() - 1) + 1);
+        if (tail.starts_with(',')) tail[0] = '{';
+        return parse_json(tail);
+    }
+
+    /// Why is told once.
+    Outcome<Ok> say_stale() {
+        if (said_) return Ok{};
+        SE_TRY(damaged, ends_at_damage());
+        if (!damaged) complain("stale: the daemon serves the state as of the last record it can read");
+        said_ = true;
+        return Ok{};
+    }
+
     Door door_;
     bool moved_ = false;
+    bool said_ = false;  // that it is stale
 };
 
 class FileReads final : public Reads {

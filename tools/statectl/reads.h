@@ -20,6 +20,7 @@ public:
     struct Found {
         std::string json;  ///< the entry, or what the door says of an absent key
         bool live = false;
+        bool denied = false;  ///< the caller may not read it, whether there is one or not
     };
     /// In the order of `keys`, all as of one seq (for hundreds of keys: of several).
     virtual Outcome<std::vector<Found>> get(const std::vector<std::string>& keys) = 0;

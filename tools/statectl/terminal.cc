@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
 
 namespace se::statectl {
@@ -18,7 +19,25 @@ constexpr std::size_t kBarColumns = 24;
 
 volatile std::sig_atomic_t interrupt_seen = 0;
 
-extern "C" void note_interrupt(int) { interrupt_seen = 1; }
+constexpr time_t kOneWishSeconds = 1;
+timespec interrupted_at{};
+
+/// The first one asks for a good end. `timeout` and a shell may signal both the process and its group: what
+/// comes close behind the first is the same wish. Who says it again later does not want to wait.
+extern "C" void note_interrupt(int signal) {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    if (interrupt_seen == 0) {
+        interrupted_at = now;
+        interrupt_seen = 1;
+    } else if (now.tv_sec - interrupted_at.tv_sec > kOneWishSeconds) {
+        ::signal(signal, SIG_DFL);
+        ::raise(signal);
+    }
+}
+
+/// A stderr that takes nothing (a full disk, a closed one) is no reason to end: the exit code still tells.
+void say(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 }  // namespace
 
@@ -30,9 +49,9 @@ std::size_t terminal_columns() {
     return size.ws_col;
 }
 
-void complain(std::string_view text) { fmt::print(stderr, "statectl: {}\n", text); }
+void complain(std::string_view text) { say(fmt::format("statectl: {}\n", text)); }
 
-void remark(std::string_view text) { fmt::print(stderr, "{}\n", text); }
+void remark(std::string_view text) { say(fmt::format("{}\n", text)); }
 
 Outcome<bool> confirm(std::string_view question, bool yes) {
     if (yes) return true;
@@ -41,7 +60,7 @@ Outcome<bool> confirm(std::string_view question, bool yes) {
                        "this changes what cannot be changed back, and there is no terminal to ask "
                        "at: look at it with --dry-run, then say --yes");
     }
-    fmt::print(stderr, "{} [y/N] ", question);
+    say(fmt::format("{} [y/N] ", question));
     std::string answer;
     std::getline(std::cin, answer);
     return answer == "y" || answer == "Y" || answer == "yes";
@@ -50,7 +69,6 @@ Outcome<bool> confirm(std::string_view question, bool yes) {
 void catch_interrupts() {
     struct sigaction action = {};
     action.sa_handler = note_interrupt;  // no SA_RESTART: whoever waits is woken
-    action.sa_flags = SA_RESETHAND;      // and who does not want to wait says it twice
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
 }
@@ -85,16 +103,16 @@ void Progress::at(std::uint64_t done, std::string_view note) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - started_).count();
     line += fmt::format("  {} s", seconds);
     if (terminal_) {
-        fmt::print(stderr, "\r\x1b[K{}", line);
+        say("\r\x1b[K" + line);
         drawn_ = true;
     } else {
-        fmt::print(stderr, "{}\n", line);
+        say(line + "\n");
     }
     std::fflush(stderr);
 }
 
 void Progress::clear() {
-    if (drawn_) fmt::print(stderr, "\r\x1b[K");
+    if (drawn_) say("\r\x1b[K");
     drawn_ = false;
     std::fflush(stderr);
 }

@@ -52,6 +52,7 @@ public:
             lost = true;
             pause(kReconnect);
         }
+        if (context_.form() == Form::json) changes_.finish();
         if (cursor_) complain("to go on from here: --since " + to_text(*cursor_));
         return kOk;
     }
@@ -67,8 +68,7 @@ private:
         if (over()) return;
         ++shown_;
         if (context_.form() != Form::table) {
-            print(change);
-            print("\n");
+            changes_.add(change);
         } else if (const auto json = parse_json(change, 1000)) {
             const Json* const entry = json->find("entry");
             const bool live = entry != nullptr && entry->is_object();
@@ -153,6 +153,7 @@ private:
     Context& context_;
     const WatchOptions& options_;
     std::optional<Cursor> cursor_;
+    Items changes_{context_.form(), {}, {}};  // as JSON; a table's rows are printed one by one
     std::uint64_t shown_ = 0;
 };
 

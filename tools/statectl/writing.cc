@@ -116,11 +116,13 @@ void add_flags_of(CLI::App* command, WriteFlags& flags, bool keeps_ttl) {
     command->add_option("--reason", flags.reason, "Why, for the record")->type_name("TEXT");
     command->add_option("--id", flags.id,
                         "The proposal's id: the same one again changes nothing a second time")
+        ->check(not_empty)
         ->type_name("TEXT");
     command->add_option("--actor", flags.actor, "Whom the change is attributed to; default: you")
         ->type_name("NAME");
     command->add_option("--expected-version", flags.expected_version,
                         "Only if this version stands now; 0: only if the key is absent")
+        ->check(not_negative)
         ->type_name("N");
     if (keeps_ttl) {
         command->add_option("--ttl", flags.ttl, "Expires after this time; 0: never")
