@@ -179,7 +179,8 @@ TEST_CASE("a dead letter gives way to what a bootstrap wrote of its key, or left
     const DeadLetters& letters = *follower.dead_letters();
     REQUIRE(letters.find("state/changed") != nullptr);
     REQUIRE(letters.find("state/deleted") != nullptr);
-    for (const auto& [path, document] : life.documents.documents()) life.documents.remove(path);
+    const auto documents = life.documents.documents();
+    for (const auto& [path, document] : documents) life.documents.remove(path);
     life.documents.poisoned.clear();
     life.world.write(1);
     why_it_stops(life.world);
