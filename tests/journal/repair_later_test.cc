@@ -204,19 +204,7 @@ TEST_CASE("a repair cut short anywhere never forgets that LMDB had seen what is 
         CHECK_FALSE(plan_repair(world.disk, world.paths, lost, lost));
         const auto plan = plan_repair(world.disk, world.paths, lost, lost, {seen});
         REQUIRE_MESSAGE(plan, plan.error().text);
-        std::uint64_t left = calls;
-        bool struck = false;
-        {
-            const auto hold = hold_store(world.disk, world.random, world.paths);
-            REQUIRE(hold);
-            world.disk.on_call([&](const SimFileSystem::Call&) {
-                if (struck || left-- > 0) return;
-                struck = true;
-                world.disk.power_cut();
-            });
-            reached_end = static_cast<bool>(carry_out(world.disk, world.paths, *hold, *plan));
-        }
-        world.disk.on_call({});
+        reached_end = carried_out(world, *plan, calls, [&] { world.disk.power_cut(); });
         world.power_cut();
         // Without STAMP nobody believes LMDB: what it had seen is then known otherwise.
         const bool trusted = world.disk.content(stamp).has_value();
@@ -577,19 +565,7 @@ TEST_CASE("a repair that was cut short with a good record in its range is finish
                 world.disk.flip_bit(world.paths.segment(Seq{1}), (positions[bad].end - 40) * 8);
             const auto plan = plan_repair(world.disk, world.paths, from, to);
             REQUIRE_MESSAGE(plan, plan.error().text);
-            std::uint64_t left = calls;
-            bool struck = false;
-            {
-                const auto hold = hold_store(world.disk, world.random, world.paths);
-                REQUIRE(hold);
-                world.disk.on_call([&](const SimFileSystem::Call&) {
-                    if (struck || left-- > 0) return;
-                    struck = true;
-                    world.disk.crash();
-                });
-                reached_end = static_cast<bool>(carry_out(world.disk, world.paths, *hold, *plan));
-            }
-            world.disk.on_call({});
+            reached_end = carried_out(world, *plan, calls, [&] { world.disk.crash(); });
             world.crash();
             std::vector<bool> given_up(first.appended.size() + 1);
             for (int repairs = 0;; ++repairs) {

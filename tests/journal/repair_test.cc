@@ -277,19 +277,7 @@ TEST_CASE("a repair that is interrupted anywhere can be done again, and loses no
             const Image before = world.all_files();
             const auto plan = plan_repair(world.disk, world.paths, from, to);
             REQUIRE_MESSAGE(plan, plan.error().text);
-            std::uint64_t left = calls;
-            bool struck = false;
-            {
-                const auto hold = hold_store(world.disk, world.random, world.paths);
-                REQUIRE(hold);
-                world.disk.on_call([&](const SimFileSystem::Call&) {
-                    if (struck || left-- > 0) return;
-                    struck = true;
-                    power ? world.disk.power_cut() : world.disk.crash();
-                });
-                reached_end = static_cast<bool>(carry_out(world.disk, world.paths, *hold, *plan));
-            }
-            world.disk.on_call({});
+            reached_end = carried_out(world, *plan, calls, [&] { power ? world.disk.power_cut() : world.disk.crash(); });
             // Once carried out, it outlives a power cut as well.
             reached_end ? world.power_cut() : world.crash();
             // Where the log has changed, nobody takes LMDB for its fold any more.

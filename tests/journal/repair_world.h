@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -35,6 +36,22 @@ inline Status repair(World& world, Seq from, Seq to) {
     SE_TRY(plan, plan_repair(world.disk, world.paths, from, to));
     SE_TRY(hold, hold_store(world.disk, world.random, world.paths));
     return carry_out(world.disk, world.paths, hold, plan);
+}
+
+/// Carries the plan out, but for `strike` after so many calls. True: its end came first.
+inline bool carried_out(World& world, const RepairPlan& plan, std::uint64_t calls,
+                        const std::function<void()>& strike) {
+    const auto hold = hold_store(world.disk, world.random, world.paths);
+    REQUIRE(hold);
+    bool struck = false;
+    world.disk.on_call([&](const SimFileSystem::Call&) {
+        if (struck || calls-- > 0) return;
+        struck = true;
+        strike();
+    });
+    const Status done = carry_out(world.disk, world.paths, *hold, plan);
+    world.disk.on_call({});
+    return static_cast<bool>(done);
 }
 
 inline std::vector<std::string> faults(World& world) {
