@@ -169,13 +169,18 @@ TEST_CASE("of a stream that was made anew under its name everything is taken") {
 
 namespace {
 
-/// The server was cut off before its own sync.
-void lose_all_behind(IntakeWorld& world, std::uint64_t last) {
+/// The server is cut off before its own sync.
+void cut_off(IntakeWorld& world, std::uint64_t last) {
     auto& stream = *world.broker.find("BITBRAT");
     stream.messages.resize(last);
     stream.info.last = last;
     stream.consumers.clear();
     world.bus->break_connection("the server was cut off");
+}
+
+/// And is there again.
+void lose_all_behind(IntakeWorld& world, std::uint64_t last) {
+    cut_off(world, last);
     REQUIRE(world.run([&] { return !world.link->up(); }));
     REQUIRE(world.run([&] { return world.link->up(); }));
 }
@@ -205,11 +210,7 @@ TEST_CASE("what is in hand when a stream loses its end is decided, and not mista
         world.engine_world.clock.advance(1ms);
     }
     REQUIRE(world.intake->facts().in_hand == 8);
-    auto& stream = *world.broker.find("BITBRAT");
-    stream.messages.resize(5);
-    stream.info.last = 5;
-    stream.consumers.clear();
-    world.bus->break_connection("the server was cut off");
+    cut_off(world, 5);
     for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) {
         world.turn();
         world.engine_world.clock.advance(1ms);
