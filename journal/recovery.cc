@@ -102,7 +102,8 @@ Result<bool> Recovery::is_there(const File& segment, std::uint64_t size) {
         std::string bytes(static_cast<std::size_t>(in_.from.end - begin), '\0');
         SE_TRY(got, segment.read(begin, std::span(bytes)));
         bytes.resize(got);
-        if (bytes.ends_with('\n')) bytes.pop_back();
+        const bool ended = bytes.ends_with('\n');
+        if (ended) bytes.pop_back();
         if (bytes.ends_with('\n')) return false;
         const std::size_t before = bytes.rfind('\n');
         if (before == std::string::npos && begin > 0 && window < 2 * kRecordBytesMax) continue;
@@ -117,6 +118,8 @@ Result<bool> Recovery::is_there(const File& segment, std::uint64_t size) {
             SE_TRY_OK(check_epochs_below_from());
         } else if (frame->seq != in_.from.seq || frame->epoch != in_.from.epoch) {
             return other_history("another record ends there");
+        } else if (!ended) {
+            return false;  // it landed a byte behind its place: what is cut from here on is its newline
         }
         return true;
     }

@@ -262,27 +262,31 @@ TEST_CASE(
 }
 
 TEST_CASE("a line that landed beside its place is not cut in two by an open from behind it") {
-    World world;
-    world.open_and_tell();
-    for (int i = 0; i < 3; ++i) REQUIRE(world.write());
-    const Seq segment = world.segments().back();
-    bool armed = true;
-    world.disk.on_call([&](const Call& call) {
-        if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
-            world.disk.misdirect_next_write(50);
-        }
-    });
-    REQUIRE(world.write());
-    world.disk.on_call({});
-    const Position behind = world.journal->position();
-    const std::string bytes = world.content(segment);
-    const std::size_t records = world.appended.size();
-    // All of it is there, between blanks: nothing is lost. But not where the position says.
-    const Status opened = world.open(behind);
-    REQUIRE_FALSE(opened);
-    CHECK(opened.error().code == Errc::malformed);
-    CHECK(world.content(segment) == bytes);
-    REQUIRE(world.open());
-    CHECK_FALSE(world.journal->read_only());
-    CHECK(world.shown.size() == records);
+    // By one byte: what would be cut from there on is only its newline.
+    for (std::int64_t aside = 1; aside <= 400; ++aside) {
+        CAPTURE(aside);
+        World world;
+        world.open_and_tell();
+        for (int i = 0; i < 3; ++i) REQUIRE(world.write());
+        const Seq segment = world.segments().back();
+        bool armed = true;
+        world.disk.on_call([&](const Call& call) {
+            if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
+                world.disk.misdirect_next_write(aside);
+            }
+        });
+        REQUIRE(world.write());
+        world.disk.on_call({});
+        const Position behind = world.journal->position();
+        const std::string bytes = world.content(segment);
+        const std::size_t records = world.appended.size();
+        // All of it is there, between blanks: nothing is lost. But not where the position says.
+        const Status opened = world.open(behind);
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().code == Errc::malformed);
+        CHECK(world.content(segment) == bytes);
+        REQUIRE(world.open());
+        CHECK_FALSE(world.journal->read_only());
+        CHECK(world.shown.size() == records);
+    }
 }
