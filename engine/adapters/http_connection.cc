@@ -125,7 +125,10 @@ void HttpConnection::on_input() {
     } else {
         in_.append(fresh);
     }
-    pump();
+    // A client alone is answered at once. Where several speak, all are read first: a client that is woken
+    // by each answer for itself costs more than the answer.
+    if (std::exchange(core_.last_to_speak, id_) == id_) return pump();
+    core_.mark(id_);
 }
 
 std::size_t HttpConnection::consume(std::string_view bytes) {

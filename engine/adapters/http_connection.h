@@ -36,6 +36,7 @@ struct HttpServerCore : std::enable_shared_from_this<HttpServerCore> {
 
     std::unordered_map<std::uint32_t, std::shared_ptr<HttpConnection>> connections;
     std::uint32_t next_id = 0;
+    std::uint32_t last_to_speak = 0;   ///< whose bytes were read last
     std::vector<std::uint32_t> dirty;  ///< have something to write
     bool in_batch = false;
     bool flush_posted = false;
