@@ -119,6 +119,11 @@ Status Engine::State::apply(std::size_t count) {
 void Engine::State::answer(Group& group) {
     visible = Cursor{journal->epoch(), group.last()};
     for (Item& item : group.items) answer_item(item);
+    for (Unrecorded& one : std::exchange(group.unrecorded, {})) {
+        unanswered_bytes -= one.bytes;
+        meters.refused();
+        outbox.emplace_back(std::move(one.done), std::move(one.answer));
+    }
 }
 
 void Engine::State::answer_item(Item& item) {
@@ -190,10 +195,8 @@ void Engine::State::fail(const std::string& why) {
     // on it any more, and no read goes above `visible`.
     const Seq durable = journal->durable();
     const auto lost = std::ranges::upper_bound(groups.waiting, durable, {}, &Group::last);
-    for (auto group = lost; group != groups.waiting.end(); ++group) {
-        for (Item& item : group->items) answer_unknown(item);
-    }
-    for (Item& item : building.items) answer_unknown(item);
+    for (auto group = lost; group != groups.waiting.end(); ++group) answer_unknown(*group);
+    answer_unknown(building);
     building = Group{};
     derived.clear();  // the next open finds in the journal what follows from what is there
     groups.waiting.erase(lost, groups.waiting.end());
@@ -204,6 +207,18 @@ void Engine::State::fail(const std::string& why) {
     }
     if (visible.seq > durable) visible.seq = durable;  // FsyncMode::never: shown, and now unknown
     refuse_queue("draining", "the journal failed and has to be reopened: " + why);
+}
+
+void Engine::State::answer_unknown(Group& group) {
+    for (Item& item : group.items) answer_unknown(item);
+    // These have changed nothing, whatever the disk has; but what they say may not be so.
+    for (Unrecorded& one : std::exchange(group.unrecorded, {})) {
+        unanswered_bytes -= one.bytes;
+        meters.refused();
+        outbox.emplace_back(std::move(one.done),
+                            unavailable(std::move(one.answer.id), "draining",
+                                        "the journal failed and has to be reopened: " + why_not_ready));
+    }
 }
 
 void Engine::State::answer_unknown(Item& item) {

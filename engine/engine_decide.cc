@@ -240,6 +240,8 @@ Engine::State::Taken Engine::State::take_again(Waiting& waiting, const Identity&
 /// For a dry run: the answer that a proposal has already, if it has one.
 std::optional<Answer> Engine::State::known_answer(const Proposal& proposal, const Caller& caller) {
     const Identity identity = identity_for(proposal, caller);
+    const auto under_way = identities.find(identity.key);
+    if (under_way != identities.end() && under_way->second.seq > visible.seq) return std::nullopt;
     const auto known = look_up(identity);
     if (!known) return unavailable(proposal.id, "damaged", known.error().text);
     if (*known == Known::other_content) {
@@ -287,7 +289,7 @@ Engine::State::Taken Engine::State::take_refusal(Waiting& waiting, Time now) {
 /// Says no without binding an id: journaled while the caller's budget lasts, then only counted.
 Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, Time now) {
     if (waiting.caller.imported) {
-        answer_now(waiting, answer_of(std::move(refusal)));
+        answer_behind(waiting, answer_of(std::move(refusal)));
         return Taken::yes;
     }
     // Of a message nobody waits for the answer: without a record it would vanish.
@@ -316,7 +318,7 @@ Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, 
             return taken;
         }
     }
-    answer_now(waiting, answer_of(std::move(refusal)));
+    answer_behind(waiting, answer_of(std::move(refusal)));
     return Taken::yes;
 }
 
@@ -475,6 +477,17 @@ void Engine::State::answer_now(Waiting& waiting, Answer&& answer) {
     if (!waiting.done) return;
     meters.refused();
     outbox.emplace_back(std::move(waiting.done), std::move(answer));
+}
+
+/// Says what rests on all that was decided before, when that is durable (J3).
+void Engine::State::answer_behind(Waiting& waiting, Answer&& answer) {
+    Group* before = nullptr;
+    if (groups.answered < groups.waiting.size()) before = &groups.waiting.back();
+    if (!building.items.empty()) before = &building;
+    if (before == nullptr) return answer_now(waiting, std::move(answer));
+    if (!waiting.done) return;
+    unanswered_bytes += waiting.bytes;
+    before->unrecorded.push_back({std::move(waiting.done), std::move(answer), waiting.bytes});
 }
 
 /// Empties the queue, all but what an open has to journal first.

@@ -37,7 +37,7 @@ Engine::State::Taken Engine::State::leave_out(Waiting& waiting, const Decision& 
     answer.message = decision.message;
     if (decision.code == Code::version_conflict)
         add_current(answer, waiting.caller, decision.key, Seq{UINT64_MAX});
-    answer_now(waiting, std::move(answer));
+    answer_behind(waiting, std::move(answer));
     return Taken::yes;
 }
 

@@ -157,6 +157,7 @@ struct Engine::State {
     bool has_room();
     bool may_journal_refusal(const std::string& principal, Time now);
     void answer_now(Waiting& waiting, Answer&& answer);
+    void answer_behind(Waiting& waiting, Answer&& answer);
     void refuse_queue(std::string_view reason, const std::string& message);
 
     // --- engine_derive.cc
@@ -174,6 +175,7 @@ struct Engine::State {
     Status apply(std::size_t count);
     void answer(Group& group);
     void answer_item(Item& item);
+    void answer_unknown(Group& group);
     void answer_unknown(Item& item);
     void tell_feed(Group& group);
     void forget(const Group& group);

@@ -47,9 +47,17 @@ struct Item {
     Status view(Epoch epoch, RecordView* out) const;
 };
 
+/// An answer that has no record, and rests on some that are not durable yet.
+struct Unrecorded {
+    Engine::Done done;
+    Answer answer;
+    std::uint64_t bytes = 0;  ///< counted against in_flight_bytes
+};
+
 /// Records that share one write and one sync.
 struct Group {
     std::deque<Item> items;  // a deque, so that views into an item stay good while more come
+    std::vector<Unrecorded> unrecorded;  ///< given behind those of the items
     Position behind;
     std::uint64_t bytes = 0;
     std::chrono::nanoseconds submitted{};

@@ -1,5 +1,6 @@
 // The engine's promises about proposals: order, answers, versions, failures.
 
+#include "engine/intake/imported.h"
 #include "tests/engine/engine_world.h"
 
 using namespace se;
@@ -278,6 +279,78 @@ TEST_CASE("refusals that bind no id are journaled within their budget a minute, 
     world.clock.advance(1min);
     CHECK(world.ask(bad).seq != Seq{});
     CHECK(world.count("rejected/malformed") == 5);
+}
+
+TEST_CASE("an answer without a record waits for what it rests on, and is not given when that is lost") {
+    for (const bool lost : {false, true}) {
+        CAPTURE(lost);
+        EngineWorld world;
+        world.policy.limits.refusals_journaled_per_minute = 0;
+        world.open();
+        const std::string id = R"(,"id":"the-one")";
+        const auto first = world.submit(EngineWorld::set_text("k", "1", id));
+        const auto beside = world.submit(EngineWorld::set_text("l", "1"));  // one alone is written at once
+        const auto other = world.submit(EngineWorld::set_text("k", "2", id));
+        const auto bad = world.submit(R"({"op":"set","reason":"no key"})");
+        world.engine->step();
+        const auto later = world.submit(EngineWorld::set_text("k", "3", id));  // behind a group that was handed over
+        world.engine->step();
+        for (const auto& asked : {first, beside, other, bad, later}) CHECK_FALSE(asked->answered());
+        Proposal dry = *parse_proposal(EngineWorld::set_text("k", "2", id), world.engine->policy().limits).proposal;
+        CHECK(world.engine->dry_run(dry, EngineWorld::alice()).status == Answer::Status::accepted);
+        CHECK(world.engine->stats().in_flight_bytes > 0);
+        if (!lost) {
+            world.settle();
+            CHECK(first->answer().status == Answer::Status::accepted);
+            CHECK(other->answer().code == Code::id_reused);
+            CHECK(bad->answer().code == Code::malformed);
+            CHECK(later->answer().code == Code::id_reused);
+            CHECK(world.engine->dry_run(dry, EngineWorld::alice()).code == Code::id_reused);
+        } else {
+            world.disk.fail_after(0, DiskFault::hiccup);
+            world.commits.run();
+            world.engine->step();
+            CHECK(first->answer().code == Code::outcome_unknown);
+            for (const auto& asked : {other, bad, later}) {
+                CHECK(asked->answer().code == Code::unavailable);
+                CHECK(asked->answer().reason == "draining");
+            }
+        }
+        CHECK(world.engine->stats().in_flight_bytes == 0);
+    }
+}
+
+TEST_CASE("what an import leaves out names an entry only when that is durable") {
+    for (const bool lost : {false, true}) {
+        CAPTURE(lost);
+        EngineWorld world;
+        world.open();
+        const auto set = world.submit(EngineWorld::set_text("k", R"("ours")"));
+        const auto beside = world.submit(EngineWorld::set_text("l", "1"));  // one alone is written at once
+        ParsedImport line = parse_import(
+            R"({"from":"projects/p","document":"state/k","at":"2026-01-01T00:00:00Z","version":4,)"
+            R"("proposal":{"op":"set","key":"k","value":"theirs","reason":"import"}})",
+            world.engine->policy().limits);
+        REQUIRE_MESSAGE(line.proposal, line.refusal.message);
+        Asked left_out;
+        Caller importer = caller_of_import(line, EngineWorld::alice());
+        world.engine->submit(*std::move(line.proposal), std::move(importer),
+                             [&](Answer&& answer) { left_out.answers.push_back(std::move(answer)); });
+        world.engine->step();
+        CHECK_FALSE(left_out.answered());
+        if (lost) {
+            world.disk.fail_after(0, DiskFault::hiccup);
+            world.commits.run();
+            world.engine->step();
+            CHECK(left_out.answer().code == Code::unavailable);
+            CHECK_FALSE(left_out.answer().current);
+        } else {
+            world.settle();
+            CHECK(left_out.answer().code == Code::version_conflict);
+            REQUIRE(left_out.answer().current);
+            CHECK(left_out.answer().current->find("ours") != std::string::npos);
+        }
+    }
 }
 
 TEST_CASE("a failed sync leaves the outcome unknown, and a retry by id settles it exactly once") {
