@@ -1,0 +1,161 @@
+// What an operator does with the real program: policies, rebuilds, looking after a store.
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "journal/base/json.h"
+#include "tests/json_of.h"
+#include "tests/statectl/worlds.h"
+
+namespace {
+
+using namespace se;
+using se::test::json_of;
+
+TEST_CASE("what an operator does stands in the journal, with name and reason") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        spill(world.config(), "allowedKeys: [\"a.*\", \"c\"]\n");
+        const Words file = world.daemon ? Words{} : Words{"--config", world.config()};
+        const auto with = [](Words words, const Words& more) {
+            words.insert(words.end(), more.begin(), more.end());
+            return words;
+        };
+        const std::string preview = statectl.must(with(file, {"reload", "--dry-run", "-o", "json"}));
+        CHECK(member(preview, "changes") ==
+              R"([{"from":["a.*","b.*","n.*"],"name":"allowedKeys","to":["a.*","c"]}])");
+        CHECK(statectl({"set", "c", "1"}).exit == 3);
+        statectl.must(with(file, {"reload", "--id", "reload-1", "--reason", "c is wanted"}));
+        CHECK(statectl({"set", "c", "1"}).exit == 0);
+        CHECK(member(statectl.must(with(file, {"reload", "--dry-run", "-o", "json"})), "changes") == "[]");
+
+        statectl.must({"rebuild", "--dry-run"});
+        statectl.must({"rebuild", "--id", "rebuild-1", "--reason", "to be sure"});
+        spill(world.folder.path() + "/in", "{\"op\":\"set\",\"key\":\"c\",\"value\":2,\"reason\":\"r\"}\n");
+        statectl.must({"import", world.folder.path() + "/in", "--id", "import-1", "--reason", "all of it"});
+
+        const auto one = [&](const char* kind, const char* id) {
+            const auto found = lines_of(statectl.must({"journal", "grep", "--kind", kind, "--id", id}));
+            REQUIRE(found.size() == 1);
+            CHECK(member(found[0], "actor").starts_with("\"local:"));
+            const Json record = json_of(found[0]);
+            const Json* const reason = record.find("body")->find("reason");
+            return reason == nullptr ? "none" : reason->string();
+        };
+        CHECK(one("config", "reload-1") == "c is wanted");
+        CHECK(one("rebuilt", "rebuild-1") == "to be sure");
+        CHECK(one("imported", "import-1") == "all of it");
+        CHECK(statectl({"journal", "grep", "--kind", "rebuilt"}).exit == 0);
+        CHECK(lines_of(statectl.must({"journal", "grep", "--kind", "rebuilt"})).size() == 1);
+    });
+}
+
+TEST_CASE("a dry rebuild without a daemon finds what differs, and a rebuild mends it") {
+    World world(false);
+    const Tool& statectl = world.statectl;
+    for (const char* number : {"1", "2", "3"})
+        statectl.must({"set", "a.x" + std::string(number), "\"good" + std::string(number) + "\""});
+    const auto dry = [&] { return statectl({"rebuild", "--dry-run", "-o", "json"}); };
+    CHECK(member(dry().out, "equal") == "true");
+    CHECK(member(dry().out, "keys") == "3");
+
+    // One byte of one value in LMDB, which has no checksums, on each page that still has it.
+    int changed = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(statectl.data + "/projection")) {
+        if (entry.path().filename() != "data.mdb") continue;
+        const std::string bytes = slurp(entry.path());
+        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+        for (std::size_t at = 0; (at = bytes.find("good2", at)) != bytes.npos; ++at) {
+            file.seekp(static_cast<std::streamoff>(at));
+            file << 'f';
+            ++changed;
+        }
+        REQUIRE(file.good());
+    }
+    REQUIRE(changed > 0);
+    const Ran differs = dry();
+    CHECK(differs.exit == 4);
+    CHECK(member(differs.out, "equal") == "false");
+    CHECK(member(differs.out, "differentKeys") == R"(["a.x2"])");
+    CHECK(member(differs.out, "rootLive") != member(differs.out, "rootRebuilt"));
+    CHECK(statectl({"rebuild"}).exit == 4);  // says that they differed
+    CHECK(member(dry().out, "equal") == "true");
+    CHECK(count_lines(statectl.must({"list"}), "good") == 3);
+
+    std::filesystem::remove_all(statectl.data + "/projection");
+    const Ran nothing = dry();
+    CHECK(nothing.exit == 0);
+    CHECK(member(nothing.out, "equal") == "null");
+    CHECK(member(nothing.out, "projection") == "\"there is none yet\"");
+}
+
+TEST_CASE("reload puts a policy in force, journals it, and a bad file changes nothing") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        CHECK(statectl({"set", "c.x", "1"}).exit == 3);
+        spill(world.config(), "allowedKeys: [\"c.*\"]\n");
+        const Words reload = world.daemon ? Words{"reload"} : Words{"--config", world.config(), "reload"};
+        statectl.must(reload);
+        statectl.must({"set", "c.x", "1"});
+        CHECK(statectl({"set", "a.x", "1"}).exit == 3);
+        const std::size_t configs = lines_of(statectl.must({"journal", "grep", "--kind", "config"})).size();
+        CHECK(configs >= 2);
+
+        spill(world.config(), "allowedKeys:\n  - ok\nallowedKey: [x]\n");
+        const Ran bad = statectl(reload);
+        INFO(bad.err);
+        CHECK(bad.exit == 1);
+        CHECK(bad.err.find("3") != std::string::npos);             // the line
+        CHECK(bad.err.find("allowedKeys") != std::string::npos);  // and what was meant
+        CHECK(lines_of(statectl.must({"journal", "grep", "--kind", "config"})).size() == configs);
+        statectl.must({"set", "c.x", "2"});
+    });
+}
+
+TEST_CASE("with a daemon --config is refused and the refusal names reload") {
+    World world(true);
+    for (const Words& words :
+         {Words{"set", "a.x", "1"}, Words{"reload"}, Words{"set", "a.x", "1", "--dry-run"}, Words{"list"},
+          Words{"get", "a.x"}, Words{"watch"}, Words{"status"}}) {
+        Words all{"--config", world.config()};
+        all.insert(all.end(), words.begin(), words.end());
+        const Ran ran = world.statectl(all);
+        CHECK(ran.exit == 64);
+        CHECK(ran.err.find("statectl reload") != std::string::npos);
+    }
+}
+
+TEST_CASE("a --config that is not there is a mistake for every command") {
+    World world(false);
+    world.statectl.must({"--config", world.config(), "list"});
+    for (const Words& words : {Words{"list"}, Words{"set", "a.x", "1"}, Words{"journal", "cat"}}) {
+        Words all{"--config", "/nope"};
+        all.insert(all.end(), words.begin(), words.end());
+        const Ran ran = world.statectl(all);
+        CHECK(ran.exit == 64);
+        CHECK(ran.err.find("/nope") != std::string::npos);
+    }
+}
+
+TEST_CASE("status and doctor tell of a store, whoever runs") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        statectl.must({"set", "a.x", "1"});
+        const std::string status = statectl.must({"status", "-o", "json"});
+        for (const char* name : {"store", "epoch", "durable", "policy", "fsync", "applied", "liveKeys"}) {
+            INFO(name, " in ", status);
+            CHECK(member(status, name) != "absent");
+        }
+        CHECK(member(status, "liveKeys") == "1");
+
+        const std::string doctor = statectl.must({"doctor", "-o", "json"});
+        for (const char* check : {"sync cost", "file system", "clock", "space", "writer", "projection",
+                                  "quarantine", "damage"})
+            CHECK(doctor.find("\"check\":\"" + std::string(check) + "\"") != std::string::npos);
+    });
+}
+
+}  // namespace

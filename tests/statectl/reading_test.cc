@@ -1,0 +1,122 @@
+// The past by the real program: history, the journal's records, what changes.
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <thread>
+#include <chrono>
+#include <vector>
+
+#include "tests/json_of.h"
+#include "tests/statectl/worlds.h"
+
+namespace {
+
+using namespace se;
+using se::test::json_of;
+
+TEST_CASE("history shows the records of a key as they stand, oldest first") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        for (const char* value : {"1", "2", "3"}) statectl.must({"set", "a.x", value});
+        statectl.must({"set", "a.y", "9"});
+        statectl.must({"delete", "a.x"});
+        const auto lines = lines_of(statectl.must({"history", "a.x", "-o", "jsonl"}));
+        REQUIRE(lines.size() == 4);
+        const std::string all = statectl.must({"journal", "cat"});
+        for (const std::string& line : lines) CHECK(all.find(line + "\n") != std::string::npos);
+        const auto newest = lines_of(statectl.must({"history", "a.x", "-n", "2", "-o", "jsonl"}));
+        REQUIRE(newest.size() == 2);
+        CHECK(newest[0] == lines[2]);
+        CHECK(newest[1] == lines[3]);
+    });
+}
+
+TEST_CASE("cat tail grep pick records, and replay goes back in time") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        statectl.must({"set", "a.x", "1", "--actor", "ann", "--id", "first"});
+        statectl.must({"set", "b.x", "2", "--actor", "bob", "--reason", "needle"});
+        (void)statectl({"set", "c.x", "3", "--actor", "bob"});
+        const auto all = lines_of(statectl.must({"journal", "cat"}));
+        for (std::size_t i = 0; i < all.size(); ++i)
+            CHECK(all[i].starts_with("{\"seq\":" + std::to_string(i + 1) + ","));
+        CHECK(lines_of(statectl.must({"journal", "cat", "--from", "2", "--to", "3"})) ==
+              std::vector<std::string>(all.begin() + 1, all.begin() + 3));
+        CHECK(lines_of(statectl.must({"journal", "tail", "-n", "2"})) ==
+              std::vector<std::string>(all.end() - 2, all.end()));
+        CHECK(statectl.must({"tail", "-n", "2"}) == statectl.must({"journal", "tail", "-n", "2"}));
+        CHECK(statectl.must({"journal", "tail", "-n", "0"}).empty());
+
+        const auto found = [&](const Words& words) {
+            Words all_words{"journal", "grep"};
+            all_words.insert(all_words.end(), words.begin(), words.end());
+            return lines_of(statectl.must(all_words)).size();
+        };
+        CHECK(found({"--id", "first"}) == 1);
+        CHECK(found({"--actor", "bob"}) == 2);
+        CHECK(found({"--actor", "b*", "--kind", "rejected"}) == 1);
+        CHECK(found({"--code", "key_not_allowed"}) == 1);
+        CHECK(found({"--key", "b.*"}) == 1);
+        CHECK(found({"needle"}) == 1);
+        CHECK(found({"--kind", "opened"}) >= 1);
+        CHECK(found({"--kind", "accepted", "--since", "1h"}) == 2);
+        CHECK(statectl({"journal", "grep", "--until", "1h"}).exit == 5);
+
+        const std::string head = statectl.must({"journal", "replay", "-o", "jsonl"});
+        CHECK(head == statectl.must({"list", "-o", "jsonl"}));
+        CHECK(statectl.must({"journal", "replay", "b."}) == statectl.must({"list", "b."}));
+        const std::string first = statectl.must({"journal", "grep", "--id", "first"});
+        const std::string seq = member(first, "seq");
+        CHECK(lines_of(statectl.must({"journal", "replay", "--to-seq", seq})).size() == 1);
+        CHECK(statectl.must({"journal", "replay", "--to-time", "1h"}).empty());
+
+        const std::string segment = statectl.must({"journal", "ls", "-o", "jsonl"});
+        CHECK(member(segment, "first") == "1");
+        CHECK(member(segment, "active") == "true");
+    });
+}
+
+TEST_CASE("watch shows what changes, and goes on from where it was told") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        statectl.must({"set", "a.x", "1"});
+        statectl.must({"set", "b.x", "2"});
+        statectl.must({"set", "a.x", "3"});
+        const std::string all = statectl.must({"watch", "--since", "0.0", "-n", "3", "-o", "jsonl"});
+        REQUIRE(lines_of(all).size() == 3);
+        CHECK(member(lines_of(all)[2], "previousVersion") == "1");
+        const Ran some = statectl({"watch", "a.", "--since", "0.0", "-n", "1", "-o", "jsonl"});
+        CHECK(lines_of(some.out).size() == 1);
+        const std::size_t at = some.err.find("--since ");
+        REQUIRE(at != std::string::npos);
+        const std::string since = lines_of(some.err.substr(at + 8)).front();
+        const std::string rest =
+            statectl.must({"watch", "a.", "--since", since, "-n", "1", "-o", "jsonl"});
+        CHECK(rest == lines_of(all)[2] + "\n");
+
+        // From now on: what is there already is not shown.
+        const std::string output = world.folder.path() + "/watched";
+        Running watcher(statectl.command({"watch", "a.", "-n", "1", "-o", "jsonl"}), output);
+        for (int i = 0; slurp(output).empty(); ++i) {
+            statectl.must({"set", "a.later", std::to_string(i)});
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+        CHECK(watcher.wait() == 0);
+        CHECK(member(lines_of(slurp(output)).front(), "key") == "\"a.later\"");
+    });
+}
+
+TEST_CASE("watch -o json is one array, however many changes it shows") {
+    in_both_worlds([](World& world) {
+        const Tool& statectl = world.statectl;
+        for (const char* value : {"1", "2"}) statectl.must({"set", "a.x", value});
+        const auto shown = [&](const char* count) {
+            return json_of(statectl.must({"watch", "--since", "0.0", "-n", count, "-o", "json"}));
+        };
+        CHECK(shown("1").array().size() == 1);
+        CHECK(shown("2").array().size() == 2);
+    });
+}
+
+}  // namespace
