@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
 #include <thread>
-#include <chrono>
 #include <vector>
 
+#include "engine/adapters/posix_filesystem.h"
+#include "journal/head.h"
+#include "journal/paths.h"
 #include "tests/json_of.h"
 #include "tests/statectl/worlds.h"
 
@@ -105,6 +108,28 @@ TEST_CASE("watch shows what changes, and goes on from where it was told") {
         CHECK(watcher.wait() == 0);
         CHECK(member(lines_of(slurp(output)).front(), "key") == "\"a.later\"");
     });
+}
+
+TEST_CASE("watch from now on shows nothing old when a run has begun and has no record yet") {
+    World world(false);
+    const Tool& statectl = world.statectl;
+    statectl.must({"set", "a.x", "1"});
+    PosixFileSystem files;
+    const StorePaths paths{statectl.data};
+    auto head_file = HeadFile::open(files, paths.root, paths.head());
+    REQUIRE(head_file);
+    REQUIRE(head_file->current());
+    Head head = *head_file->current();
+    ++head.epoch.value;  // as an open leaves it before it journals
+    REQUIRE(head_file->write(head));
+    const std::string output = world.folder.path() + "/watched";
+    Running watcher(statectl.command({"watch", "-n", "1", "-o", "jsonl"}), output);
+    for (int i = 0; slurp(output).empty(); ++i) {
+        statectl.must({"set", "a.later", std::to_string(i)});
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    CHECK(watcher.wait() == 0);
+    CHECK(member(lines_of(slurp(output)).front(), "key") == "\"a.later\"");
 }
 
 TEST_CASE("watch -o json is one array, however many changes it shows") {

@@ -123,11 +123,20 @@ private:
 
     // --- the files
 
+    /// The newest record's place. A run that has just begun is in HEAD before it has a record: HEAD's epoch may
+    /// be none of any record yet.
+    static Result<Cursor> newest_of(JournalReader& reader) {
+        SE_TRY(durable, reader.durable());
+        if (durable == Seq{}) return Cursor{};
+        SE_TRY(record, reader.at(durable));
+        return Cursor{record->epoch, record->seq};
+    }
+
     Outcome<Ok> follow_files() {
         SE_TRY(reader, JournalReader::open(context_.files, context_.paths()));
         if (!cursor_) {
-            SE_TRY(head, reader.head());
-            cursor_ = head ? Cursor{head->epoch, head->durable} : Cursor{};
+            SE_TRY(newest, newest_of(reader));
+            cursor_ = newest;
         }
         for (int polls = 0; !over(); ++polls) {
             SE_TRY(durable, reader.durable());
