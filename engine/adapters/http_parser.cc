@@ -66,8 +66,8 @@ private:
         if (field == http::field::expect)
             expects_continue = beast::iequals(value, "100-continue") && !http_1_0;
         auto& [own_name, own_value] = request.headers.emplace_back();
-        own_name.reserve(name.size());
-        for (const char c : name) own_name += (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
+        own_name.assign(name.data(), name.size());
+        for (char& c : own_name) c = (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
         own_value.assign(value.data(), value.size());
     }
 
