@@ -77,28 +77,48 @@ std::optional<Changes> ChangeFeed::after(Cursor* cursor, std::string_view prefix
     return changes;
 }
 
+namespace {
+
+/// Where a follower stands that has all below the record: behind the one before it, in the epoch of that one.
+Result<Cursor> place_before(JournalReader& reader, const RecordView& record) {
+    const Cursor begin{record.epoch, Seq{record.seq.value - 1}};
+    if (begin.seq == Seq{}) return begin;
+    const auto before = reader.at(begin.seq);
+    if (before) return Cursor{(*before)->epoch, begin.seq};
+    if (before.error().code == Errc::io) return before.error();
+    return begin;  // given up
+}
+
+}  // namespace
+
 Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq end,
                                      std::string_view prefix, std::size_t limit) {
     Changes changes;
     SE_TRY(rewound, reader.resume(*cursor));
     Folder folder;
-    std::size_t bytes = 0;
+    std::size_t bytes = 0;  // read, whatever is told of them
     for (std::size_t records = 0; records < limit && bytes < kChangesBytes; ++records) {
-        SE_TRY(record, reader.next());
+        // Behind the end there may be what cannot be read.
+        if (!rewound && cursor->seq >= end) return changes;
+        const auto next = reader.next();
+        if (!next && changes.events.empty()) return next.error();
+        if (!next) break;  // what came before it first
+        const RecordView* const record = *next;
         if (record == nullptr || record->seq > end) return changes;
         if (rewound) {
             // Only where to go on from: whoever follows has to throw away what it had first.
-            *cursor = Cursor{record->epoch, Seq{record->seq.value - 1}};
+            SE_TRY(place, place_before(reader, *record));
+            *cursor = place;
             changes.resync = true;
             changes.more = true;
             return changes;
         }
+        bytes += record->line.size();
         SE_TRY_OK(folder.fold(*record, [&](std::string_view key, const EntryView& entry) -> Status {
             if (!key.starts_with(prefix)) return Ok{};
             changes.events.push_back(std::make_shared<const ChangeEvent>(
                 ChangeEvent{record->epoch, record->seq, std::string(key),
                             change_text(key, entry, record->cause, record->id)}));
-            bytes += changes.events.back()->text.size();
             return Ok{};
         }));
         *cursor = Cursor{record->epoch, record->seq};

@@ -315,6 +315,7 @@ void Engine::step() {
 }
 
 void Engine::State::deliver() {
+    said_bytes = 0;
     // Whoever is called may submit again, and be answered at once.
     while (!outbox.empty() || !told_outbox.empty()) {
         for (auto& [told, seq] : std::exchange(told_outbox, {})) told(std::move(seq));
@@ -357,13 +358,17 @@ void Engine::State::step_rebuild() {
     next_deadline.reset();
     const auto told = std::exchange(rebuild_told, nullptr);
     if (!report) return told(std::move(report).error());
-    if ((*report)->swapped && writable()) {
-        enqueue({.what = note_draft("rebuilt", rebuilt_body(**report), rebuild_caller, rebuild_why),
-                 .caller = {},
-                 .done = {},
-                 .told = {}});
-    }
-    told(**std::move(report));
+    if (!(*report)->swapped) return told(**std::move(report));
+    std::string body = rebuilt_body(**report);
+    auto recorded = [told, report = **std::move(report)](Result<Seq> seq) {
+        if (seq) return told(report);
+        told(Error{seq.error().code,
+                   "the projection is swapped; that it was has no record: " + seq.error().text});
+    };
+    enqueue({.what = note_draft("rebuilt", std::move(body), rebuild_caller, rebuild_why),
+             .caller = {},
+             .done = {},
+             .told = std::move(recorded)});
 }
 
 bool Engine::work_waits() const {
@@ -376,7 +381,7 @@ bool Engine::work_waits() const {
         // Blocked: when the group at the disk is back, or by the time of the journal's next upkeep.
         return !s.blocked || (!s.journal->group_running() && s.doors.clock.monotonic() >= s.tick_at);
     }
-    return s.opening_left == 0 && s.groups.waiting.empty() && s.building.items.empty() &&
+    return s.opening_left == 0 && !s.draining && s.groups.waiting.empty() && s.building.items.empty() &&
            s.next_expiry_in() == std::chrono::nanoseconds{0};
 }
 

@@ -118,6 +118,7 @@ Status Engine::State::apply(std::size_t count) {
 
 void Engine::State::answer(Group& group) {
     visible = Cursor{journal->epoch(), group.last()};
+    while (!outgoing.empty() && outgoing.front().first <= visible.seq) outgoing.pop_front();
     for (Item& item : group.items) answer_item(item);
     for (Unrecorded& one : std::exchange(group.unrecorded, {})) {
         unanswered_bytes -= one.bytes;

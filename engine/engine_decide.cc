@@ -71,7 +71,14 @@ void Engine::State::decide_waiting() {
     if (!writable()) return;
     // Time may stand still or go back; a record's never does.
     const Time now = std::max(doors.clock.wall(), journal->last_ts());
-    if (opening_left == 0 && derived.empty()) expire(now);
+    bool expired = false;
+    const auto expire_once = [&] {
+        // A close waits for what was asked, and nobody asks for an expiry.
+        if (expired || opening_left != 0 || draining || !derived.empty()) return;
+        expired = true;
+        expire(now);
+    };
+    expire_once();
     while ((derives_next() || !queue.empty()) && has_room()) {
         if (derives_next()) {
             if (doors.clock.monotonic() < derive_again) return;
@@ -81,6 +88,7 @@ void Engine::State::decide_waiting() {
                 return refuse_queue("disk_full", "the disk is full; reads go on, try again later");
             }
             wanted_bytes = 0;
+            expire_once();  // where each proposal has something follow, this is the one place for it
             continue;
         }
         const Taken taken = take(queue.front(), now);
@@ -98,6 +106,8 @@ void Engine::State::decide_waiting() {
 /// False: what is first in the queue cannot get in now, whatever it turns out to be.
 bool Engine::State::has_room() {
     if (building.items.size() >= settings.engine.group_records) return false;
+    // Answers that are large, however small what was asked: these first.
+    if (building.says_bytes > kSaidPerStep || said_bytes > kSaidPerStep) return false;
     if (unprojected_bytes > settings.engine.overlay_bytes) {
         // LMDB is behind. Slow, it catches up; failing, we have taken all that the overlay may hold.
         if (project_backoff.count() != 0) {
@@ -161,6 +171,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     }
 
     if (caller.imported && !decision->accepted) return leave_out(waiting, *decision);
+    if (outgrows_record(*decision)) return refuse_too_large(waiting, now);
     Item item;
     const RecordPlace place = next_place();
     item.draft = to_draft(proposal, caller, *decision, to_hex(identity.content), decided, now, place);
@@ -172,9 +183,11 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
         item.tombstone = std::move(answer.tombstone);
     }
     item.bytes = waiting.bytes;
+    const std::size_t says = item.current ? item.current->size() : 0;
     const Taken taken = append(item, std::move(decision->changes));
     if (taken == Taken::too_large) return refuse_too_large(waiting, now);
     if (taken != Taken::yes) return taken;
+    building.says_bytes += says;
     building.items.back().done = std::move(waiting.done);
     if (!decision->fired.empty()) {
         tell_warnings(decision->fired, place.seq);
@@ -190,14 +203,7 @@ Engine::State::Taken Engine::State::refuse_too_large(Waiting& waiting, Time now)
         JsonObject(waiting.caller.claim)
             .text("original", cut_to(proposal.canonical, kOriginalBytes))
             .close();
-    return refuse(waiting,
-                  Refusal{.code = Code::too_large,
-                          .message = "its record would be longer than " +
-                                     std::to_string(kRecordBytesMax) + " bytes",
-                          .pointer = "",
-                          .id = proposal.id,
-                          .key = proposal.ops[0].key},
-                  now);
+    return refuse(waiting, too_large(proposal), now);
 }
 
 Identity Engine::State::identity_for(const Proposal& proposal, const Caller& caller) const {
@@ -233,6 +239,7 @@ Engine::State::Taken Engine::State::take_again(Waiting& waiting, const Identity&
         return Taken::yes;
     }
     meters.duplicate();
+    said_bytes += answer->current ? answer->current->size() : 0;
     outbox.emplace_back(std::move(waiting.done), *std::move(answer));
     return Taken::yes;
 }
@@ -368,9 +375,9 @@ Engine::State::Taken Engine::State::take_policy(Waiting& waiting, Time now) {
     item.draft.id = waiting.why.id;
     const Taken taken = append(item, {});
     if (taken == Taken::yes) {
-        policy = std::move(next);
-        decided = digest;
         config_seq = building.items.back().seq;
+        outgoing.emplace_back(config_seq, std::exchange(policy, std::move(next)));
+        decided = digest;
         building.items.back().told = std::move(waiting.told);
     }
     if (taken != Taken::too_large) return taken;
@@ -463,6 +470,20 @@ Engine::State::Taken Engine::State::append(Item& item, std::vector<Decision::Cha
 }
 
 // --- answers that need no record
+
+bool outgrows_record(const Decision& decision) {
+    std::size_t bytes = 0;
+    for (const Decision::Change& change : decision.changes) bytes += change.entry.value.size();
+    return bytes > kRecordBytesMax;
+}
+
+Refusal too_large(const Proposal& proposal) {
+    return {.code = Code::too_large,
+            .message = "its record would be longer than " + std::to_string(kRecordBytesMax) + " bytes",
+            .pointer = "",
+            .id = proposal.id,
+            .key = proposal.ops[0].key};
+}
 
 Answer answer_of(Refusal&& refusal) {
     Answer answer;

@@ -127,11 +127,16 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
             return *std::move(known);
         }
     }
-    auto decision = decide(proposal, caller, view, s.policy, now);
+    auto decision = decide(proposal, caller, view, s.told_policy(), now);
     if (!decision) return s.unavailable(proposal.id, "damaged", decision.error().text);
     Answer answer;
     answer.id = proposal.id;
     answer.dry_run = true;
+    if (outgrows_record(*decision)) {
+        answer = answer_of(too_large(proposal));
+        answer.dry_run = true;
+        return answer;
+    }
     if (!decision->accepted) {
         answer.code = decision->code;
         answer.message = decision->message;
@@ -155,7 +160,7 @@ Answer Engine::dry_run(const Proposal& proposal, const Caller& caller_given) {
     // What a rule resolved may hold values of any key.
     if (decision->fired.empty() || !caller.reads_everything()) return answer;
     answer.fired = fired_text(decision->fired, {});
-    answer.derived = preview_derived(*decision, view, s.policy, caller.trace, now).json;
+    answer.derived = preview_derived(*decision, view, s.told_policy(), caller.trace, now).json;
     return answer;
 }
 

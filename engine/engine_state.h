@@ -21,6 +21,7 @@
 namespace se {
 
 inline constexpr std::size_t kProjectedPerStep = 16'384;      ///< records; more wait for the next step
+inline constexpr std::uint64_t kSaidPerStep = 8u << 20;       ///< bytes of entries in answers, of a group and of duplicates
 inline constexpr std::uint64_t kRebuiltPerStep = 2'048;       ///< records of a rebuild's slice
 inline constexpr std::chrono::milliseconds kRetryFirst{10};   ///< after LMDB failed; doubled up to…
 inline constexpr std::chrono::milliseconds kRetryMax{1'000};
@@ -42,6 +43,9 @@ void complete(Caller& caller);
 
 /// What a refusal says when it gets no record.
 Answer answer_of(Refusal&& refusal);
+/// The entries alone are longer than a record may be: nobody needs to put it together to know.
+bool outgrows_record(const Decision& decision);
+Refusal too_large(const Proposal& proposal);
 
 /// A proposal's way, in the order of the files:
 ///   engine.cc          submit() puts it into `queue`
@@ -66,6 +70,7 @@ struct Engine::State {
     Policy policy;          ///< in force for the next decision
     std::string decided;    ///< its digest
     Seq config_seq;         ///< of the record that says so; 0: none yet
+    std::deque<std::pair<Seq, Policy>> outgoing;  ///< those before it, each with the record that ends it and is not answered yet
 
     // --- on the way
     std::deque<Waiting> queue;
@@ -82,6 +87,7 @@ struct Engine::State {
     PendingDerived derived;              ///< comes before all of the queue but the notes of an open
     std::chrono::nanoseconds derive_again{};  ///< not before this, after a failed read
     std::vector<std::pair<Done, Answer>> outbox;
+    std::uint64_t said_bytes = 0;  ///< of entries in it that duplicates are told
     std::vector<std::pair<std::function<void(Result<Seq>)>, Result<Seq>>> told_outbox;
 
     // --- how far
@@ -115,6 +121,8 @@ struct Engine::State {
     std::vector<const RecordView*> view_pointers_;
 
     // --- engine.cc
+    /// In force as far as can be told: what comes may yet not have happened.
+    const Policy& told_policy() const { return outgoing.empty() ? policy : outgoing.front().second; }
     bool writable() const { return !failed && !journal->read_only(); }
     EngineState state() const;
     Answer unavailable(std::string id, std::string_view reason, std::string message) const;

@@ -60,6 +60,7 @@ struct Group {
     std::vector<Unrecorded> unrecorded;  ///< given behind those of the items
     Position behind;
     std::uint64_t bytes = 0;
+    std::uint64_t says_bytes = 0;  ///< of the entries that its answers carry
     std::chrono::nanoseconds submitted{};
 
     Seq last() const { return items.back().seq; }

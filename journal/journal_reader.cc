@@ -98,11 +98,16 @@ Result<bool> JournalReader::resume(Cursor cursor) {
         SE_TRY_OK(seek(last.next()));
         return true;
     }
-    auto record = at(cursor.seq);
+    const auto record = at(cursor.seq);
+    if (!record && record.error().code == Errc::io) return record.error();
     if (record && (*record)->epoch < cursor.epoch) {
-        // This seq was never written in that epoch here: the cursor is of another history.
-        SE_TRY_OK(seek({1}));
-        return true;
+        // This seq was never written in that epoch here: the cursor is of another history. Unless it stands just
+        // before its epoch's first record, as whoever was told to go on from there has it.
+        SE_TRY(begin, state_->begin_of_epoch_after(Epoch{cursor.epoch.value - 1}));
+        if (begin != cursor.seq.next()) {
+            SE_TRY_OK(seek({1}));
+            return true;
+        }
     }
     SE_TRY_OK(seek(cursor.seq.next()));
     return false;

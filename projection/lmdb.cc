@@ -417,10 +417,9 @@ Status Env::commit(WriteTxn txn, std::optional<CommitNote> note) {
     const std::uint64_t id = mdb_txn_id(txn.txn_.get());
     // mdb_txn_commit frees the handle even when it fails, so we let go of it first.
     SE_TRY_OK(check(mdb_txn_commit(txn.txn_.release()), "commit"));
-    if (!note) return Ok{};
     const std::lock_guard lock(mutex_);
-    noted_commit_ = id;
-    note_ = *note;
+    noted_commit_ = note ? id : 0;
+    note_ = note.value_or(CommitNote{});
     return Ok{};
 }
 

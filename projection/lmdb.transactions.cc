@@ -27,11 +27,14 @@ Result<std::optional<std::string_view>> get_from(MDB_txn* txn, MDB_dbi handle,
 // --- reading -----------------------------------------------------------------------------------
 
 ReadTxn::ReadTxn(ReadTxn&& other) noexcept
-    : env_(std::move(other.env_)), slots_(std::exchange(other.slots_, {})) {}
+    : env_(std::move(other.env_)),
+      slots_(std::exchange(other.slots_, {})),
+      note_(std::exchange(other.note_, {})) {}
 
 ReadTxn& ReadTxn::operator=(ReadTxn&& other) noexcept {
     std::swap(env_, other.env_);
     std::swap(slots_, other.slots_);
+    std::swap(note_, other.note_);
     return *this;
 }
 

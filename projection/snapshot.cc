@@ -20,7 +20,7 @@ Error damaged(std::string_view what) {
 
 Result<Snapshot> Snapshot::of(lmdb::Env& env) {
     SE_TRY(txn, env.read());
-    if (const auto& note = txn.note())
+    if (const std::optional<lmdb::CommitNote> note = txn.note())  // a copy: the transaction is moved
         return Snapshot(std::make_unique<State>(std::move(txn), note->seq, note->epoch));
     SE_TRY(row, txn.get(Database::meta, layout::kWatermarkRow));
     const auto watermark = row ? layout::cursor_of_watermark(*row) : std::nullopt;

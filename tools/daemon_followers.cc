@@ -1,6 +1,7 @@
 #include "tools/daemon_followers.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 namespace se {
@@ -55,9 +56,20 @@ void DaemonFollowers::begin() {
         return;
     }
     loop_.post([this] {
+        paused_ = false;
         for (const Running& one : followers_) one.follower->restart();
         step();
     });
+}
+
+void DaemonFollowers::pause() {
+    if (!thread_.joinable()) return;
+    std::promise<void> paused;
+    loop_.post([&] {
+        paused_ = true;
+        paused.set_value();
+    });
+    paused.get_future().wait();
 }
 
 void DaemonFollowers::wake() {
@@ -66,6 +78,7 @@ void DaemonFollowers::wake() {
 
 void DaemonFollowers::step() {
     step_posted_ = false;
+    if (paused_) return;
     std::chrono::nanoseconds wait = 1s;
     for (const Running& one : followers_) wait = std::min(wait, one.follower->step());
     tell();
@@ -104,7 +117,7 @@ void DaemonFollowers::ask(const std::string& follower, Job job,
     if (found == followers_.end() || !thread_.joinable())
         return done(Error{Errc::not_found, "no follower is called " + follower});
     loop_.post([this, &asked = *found->follower, job = std::move(job), done = std::move(done)] {
-        auto answer = job(asked);
+        auto answer = paused_ ? Result<std::string>(Error{Errc::unavailable, "the store is not open"}) : job(asked);
         step();
         doors_.home.post([done, answer = std::move(answer)] { done(answer); });
     });

@@ -48,6 +48,8 @@ public:
     /// time, each has its watermark on the disk, unless the disk said no or a note has to come
     /// first.
     void begin();
+    /// The store is let go of and may be another's: from the return on until begin() nothing is delivered or kept.
+    void pause();
     /// There are more durable records. Any thread.
     void wake();
     /// Keeps the watermarks and ends the thread.
@@ -64,6 +66,8 @@ private:
     };
     void step();
     void tell();
+
+    bool paused_ = false;  // their thread's
 
     const Doors doors_;
     const StorePaths paths_;

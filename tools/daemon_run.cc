@@ -325,6 +325,7 @@ Daemon::Ended Daemon::wait(std::chrono::nanoseconds time) {
 
 /// Whoever waits for an answer gets one: what nobody can know is `outcome_unknown`.
 void Daemon::let_go_of_engine(const std::string& why) {
+    followers_.pause();
     server_.batch([&] {
         if (const Status closed = engine_->close(); !closed) {
             log_.write({Severity::error, "state-engine.close_failed", {{"error", closed.error().text}}});

@@ -2,10 +2,12 @@
 // engine had, a line each.
 
 #include <charconv>
+#include <cstdint>
 #include <deque>
 
 #include "engine/api/core.h"
 #include "journal/base/json.h"
+#include "journal/base/json_depth.h"
 
 namespace se {
 namespace {
@@ -46,7 +48,7 @@ Result<std::optional<std::uint64_t>> precondition(const Request& request) {
         match = match.substr(1, match.size() - 2);
     std::uint64_t version = 0;
     const auto [end, problem] = std::from_chars(match.data(), match.data() + match.size(), version);
-    if (problem != std::errc() || end != match.data() + match.size())
+    if (problem != std::errc() || end != match.data() + match.size() || version > INT64_MAX)
         return Error{Errc::malformed, "If-Match takes one version in quotes, as ETag shows it"};
     return std::optional(version);
 }
@@ -61,6 +63,12 @@ Status apply_precondition(Proposal& proposal, std::optional<std::uint64_t> versi
         return Error{Errc::malformed, "expectedVersion and If-Match or If-None-Match disagree",
                      "/expectedVersion"};
     expected = version;
+    if (!proposal.single) {  // its ops are kept as a text: what was asked is to be had back from the record
+        auto ops = parse_json(proposal.ops_text, kJsonDepthTrusted);
+        SE_ASSERT(ops && ops->is_array() && ops->array().size() == 1);
+        ops->array().front().set("expectedVersion", static_cast<std::int64_t>(*version));
+        proposal.ops_text = to_text(*ops);
+    }
     return Ok{};
 }
 

@@ -46,12 +46,12 @@ void get_history(ApiCore& core, Exchange&& exchange) {
     std::vector<std::string> lines;
     std::size_t bytes = 0;
     for (const Seq seq : *seqs) {
-        if (bytes >= kPageBytes) break;
+        if (bytes >= kPageBytes) break;  // read, whatever is shown of them
         const auto record = (*reader)->at(seq);
         if (!record && record.error().code == Errc::not_found) continue;  // not durable yet, or given up
         if (!record) return reply_problem(exchange.reply, unavailable(record.error()));
+        bytes += (*record)->line.size();
         lines.push_back(shown(exchange.caller, **record));
-        bytes += lines.back().size();
     }
     std::string body = "[";
     for (auto line = lines.rbegin(); line != lines.rend(); ++line) append_line(body, *line);
@@ -73,7 +73,8 @@ void get_records(ApiCore& core, Exchange&& exchange) {
     if (from <= core.engine->durable().value) {
         if (auto there = (*reader)->seek(Seq{from}); !there)
             return reply_problem(exchange.reply, unavailable(there.error()));
-        for (std::uint64_t count = 0; count < limit && body.size() < kPageBytes; ++count) {
+        std::size_t bytes = 0;  // read, whatever is shown of them
+        for (std::uint64_t count = 0; count < limit && bytes < kPageBytes; ++count) {
             const auto record = (*reader)->next();
             if (!record) {
                 // What stands before the damage is shown; asking from there on says what is wrong.
@@ -81,6 +82,7 @@ void get_records(ApiCore& core, Exchange&& exchange) {
                 return reply_problem(exchange.reply, unavailable(record.error()));
             }
             if (*record == nullptr) break;
+            bytes += (*record)->line.size();
             append_line(body, shown(exchange.caller, **record));
         }
     }

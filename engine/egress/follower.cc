@@ -41,9 +41,8 @@ std::chrono::nanoseconds Follower::step() {
     take_outcomes(now);
     bury_refused(now);
     pass();
-    if (!aligned_ && !begin(now)) return next_step(now, false);
-    const bool more = read_more(now);
-    hand_over(now);
+    const bool more = (aligned_ || begin(now)) && read_more(now);
+    if (mark_ && letters_) hand_over(now);  // what was read, also while no more can be
     // What a sink settles at once makes room for more at once.
     take_outcomes(now);
     bury_refused(now);
@@ -54,6 +53,7 @@ std::chrono::nanoseconds Follower::step() {
 
 void Follower::restart() {
     reader_.reset();
+    letters_.reset();  // somebody may have dropped some meanwhile
     aligned_ = false;
     window_.clear();
     under_way_.clear();

@@ -19,6 +19,10 @@ void Follower::hand_over_letters(std::chrono::nanoseconds now) {
             letters_under_way_, [&](const auto& one) { return one.second == letter->id; });
         if (on_its_way || !may_begin(now)) continue;
         const auto message = message_of(*letter);
+        if (!message && message.error().code == Errc::io) {
+            bury_again_ = now + disk_backoff_.next();
+            return trouble("state-engine.follower.cannot_read", message.error().text);
+        }
         if (!message) {
             refuse_again(*letter, message.error().text, now);
             return;  // what all() returned is over

@@ -43,6 +43,7 @@ void Follower::restart() {
     ++generation_;
     us_.reset();
     reader_.reset();
+    letters_.reset();  // somebody may have dropped some meanwhile
     empty_window();
     probe_.reset();
     begin_again_ = read_again_ = {};
@@ -186,6 +187,11 @@ void Follower::read_more() {
         }
         if (*next == nullptr) return;
         const RecordView& record = **next;
+        if (us_ && record.epoch > us_->epoch) {
+            // Of a later run, while ours is not open: the documents are to say whose they are. restart() comes.
+            read_again_ = now() + disk_backoff_.next();
+            return;
+        }
         window_.push_back({record.seq, record.epoch, record.ts, std::string(record.line), false});
         window_bytes_ += record.line.size();
     }

@@ -346,8 +346,12 @@ bool Follower::send_letter() {
             trouble("journal", reader.error().text);
             return false;
         }
-        if (const auto record = reader->at(asked.at.seq);
-            record && (*record)->epoch == asked.at.epoch) {
+        const auto record = reader->at(asked.at.seq);
+        if (!record && record.error().code == Errc::io) {
+            trouble("journal", record.error().text);
+            return false;
+        }
+        if (record && (*record)->epoch == asked.at.epoch) {
             if (log_path(**record) == asked.id) {
                 auto fields = log_fields(**record);
                 why_not = fields ? why_not_storable(asked.id, *fields) : fields.error().text;
