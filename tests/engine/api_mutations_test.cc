@@ -68,6 +68,34 @@ TEST_CASE("If-Match and If-None-Match are an expected version") {
     CHECK(!w.world.get("b"));
 }
 
+TEST_CASE("If-Match over a list of one op is kept in its record") {
+    ApiWorld w;
+    const std::string list = R"({"ops":[{"op":"set","key":"a","value":1}],"reason":"r"})";
+    CHECK(w.post(list, {{"if-none-match", "*"}}).status == 200);
+    CHECK(w.post(list, {{"if-match", "\"7\""}}).status == 409);
+    std::vector<std::string> kept;
+    w.world.each_record([&](const RecordView& record) {
+        if (record.kind != Kind::accepted && record.kind != Kind::rejected) return;
+        const auto body = parse_body(record.body);
+        REQUIRE(body);
+        kept.push_back(std::string(body->ops));
+    });
+    REQUIRE(kept.size() == 2);
+    CHECK(kept[0].find(R"("expectedVersion":0)") != std::string::npos);
+    CHECK(kept[1].find(R"("expectedVersion":7)") != std::string::npos);
+}
+
+TEST_CASE("a dry run says of what is too large for a record what a submit says") {
+    ApiWorld w;
+    std::string list = R"({"ops":[)";
+    for (const char* key : {"a", "b", "c"})
+        list += std::string(key[0] == 'a' ? "" : ",") + R"({"op":"set","key":")" + key + R"(","value":")" +
+                std::string(900u << 10, 'x') + "\"}";
+    list += R"(],"reason":"r"})";
+    CHECK(code_of(w.ask("POST", "/v1/mutations?dryRun=true", list)) == "too_large");
+    CHECK(w.post(list).status == 413);
+}
+
 TEST_CASE("a dry run says what would be and leaves no trace") {
     ApiWorld w;
     const auto records = w.world.kinds().size();

@@ -320,6 +320,26 @@ TEST_CASE("an answer without a record waits for what it rests on, and is not giv
     }
 }
 
+TEST_CASE("a dry run decides under the policy that was told, not under one that is on its way") {
+    EngineWorld world;
+    world.open();
+    Policy strict = world.policy;
+    strict.allowed_keys = {"other"};
+    std::optional<Seq> told;
+    world.engine->reload(strict, EngineWorld::alice(), [&](Result<Seq> seq) { told = *seq; });
+    const auto beside = world.submit(EngineWorld::set_text("other", "1"));  // one alone is written at once
+    world.engine->step();
+    const auto dry = [&] {
+        auto parsed = parse_proposal(EngineWorld::set_text("k", "1"), world.engine->policy().limits);
+        return world.engine->dry_run(*parsed.proposal, EngineWorld::alice()).code;
+    };
+    CHECK_FALSE(told);
+    CHECK(dry() == Code::none);
+    world.settle();
+    CHECK(told);
+    CHECK(dry() == Code::key_not_allowed);
+}
+
 TEST_CASE("what an import leaves out names an entry only when that is durable") {
     for (const bool lost : {false, true}) {
         CAPTURE(lost);

@@ -186,3 +186,23 @@ TEST_CASE("a cursor past the point where a later epoch began is rewound to it, w
     CHECK(follower.texts[0].find("\"key\":\"b\"") != std::string::npos);
     CHECK(follower.cursor == now(world));
 }
+
+TEST_CASE("where a resync says to go on is taken later, too: from the journal, and after more restarts") {
+    EngineWorld world;
+    world.open();
+    world.set("a", "1");
+    const Cursor early = now(world);
+    world.reopen();
+    world.set("b", "2");
+    world.reopen();  // so that memory knows neither of the two runs
+    FeedReader follower{.cursor = {early.epoch, Seq{early.seq.value + 3}}, .texts = {}, .seqs = {}};
+    const auto first = world.engine->changes_since(&follower.cursor, "", 7);
+    REQUIRE(first);
+    CHECK(first->resync);
+    CHECK(first->events.empty());
+    world.reopen();
+    follower.catch_up(*world.engine);
+    CHECK(follower.resyncs == 0);
+    REQUIRE(follower.texts.size() == 1);
+    CHECK(follower.texts[0].find("\"key\":\"b\"") != std::string::npos);
+}

@@ -140,6 +140,19 @@ TEST_CASE("records that name a key that may not be read are withheld, and stay c
     CHECK(w.get("/v1/records", as("admin")).body.find("withheld") == std::string::npos);
 }
 
+TEST_CASE("a record that holds all that was sent is for who reads every key") {
+    TeamWorld w;
+    Caller bus{.principal = "system:nats", .actor = "system:nats", .door = "nats"};
+    bus.claim = R"({"original":"{\"mutations\":[{\"key\":\"secret.a\",\"value\":\"treasure\"}]}"})";
+    w.world.engine->refuse(Refusal{.code = Code::malformed, .message = "no", .pointer = "/ttl", .id = "m", .key = "user.told"},
+                           std::move(bus), [](Answer&&) {});
+    w.world.settle();
+    for (const char* target : {"/v1/records", "/v1/history/user.told"}) {
+        CHECK(w.get(target, as("user")).body.find("treasure") == std::string::npos);
+    }
+    CHECK(w.get("/v1/records", as("admin")).body.find("treasure") != std::string::npos);
+}
+
 TEST_CASE("a record on which rules fired is for who reads every key") {
     TeamWorld w;
     const auto rules = parse_config(

@@ -419,6 +419,8 @@ TEST_CASE("a follower goes on behind its cursor, or where a later epoch began") 
              {{{14}, {12}}, true, 10},  // more than there is: a copy was restored
              {{{15}, {12}}, true, 10},
              {{{12}, {2}}, true, 1},  // 2 was never written in 12 here
+             {{{12}, {3}}, false, 4},  // just before its first: where a resync says to go on
+             {{{14}, {6}}, false, 7},
          }) {
         CAPTURE(to_text(row.cursor));
         JournalReader reader = open(small);
