@@ -13,7 +13,8 @@ constexpr std::string_view kResync =
 std::shared_ptr<EventConnection> EventStream::connect(std::optional<std::uint64_t> after, bool* gap) {
     const std::uint64_t from = std::min(after ? *after + 1 : first_unsent_, next_);
     const std::uint64_t oldest = events_.empty() ? next_ : events_.front().number;
-    *gap = std::exchange(gap_, false) || from < oldest;
+    // Who says nothing of what was sent before may not have got it.
+    *gap = std::exchange(gap_, false) || from < oldest || (!after && first_unsent_ > 1);
     if (connection_ != nullptr) {
         connection_->over_ = true;
         connection_->wake();

@@ -84,11 +84,7 @@ void StdioDoor::feed(std::string_view bytes) {
 
 void StdioDoor::end_of_input() {
     line_.clear();  // half a message is none
-    // Subscriptions have no end of their own.
-    const auto modern = modern_;
-    for (const auto& [id, weak] : modern) {
-        if (const auto outlet = weak.lock(); outlet != nullptr && server_.listens() != 0) outlet->cancel();
-    }
+    server_.drain();  // subscriptions have no end of their own; calls have, and get their answers
 }
 
 void StdioDoor::take_line(std::string_view line) {

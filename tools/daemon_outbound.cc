@@ -40,10 +40,14 @@ std::unique_ptr<DaemonBus> Daemon::make_bus() {
 /// Whoever looks after followers, as at /v1/operator/…; else why not.
 std::optional<Problem> Daemon::admit_operator(const Request& request, Caller* caller) const {
     if (auto problem = api_.admit(request, caller)) return problem;
-    if (caller->has_scope(kScopeOperate)) return std::nullopt;
-    return Problem{.status = 403,
-                   .code = Code::actor_not_permitted,
-                   .message = request.target + " is for whoever has the scope operate"};
+    if (!caller->has_scope(kScopeOperate))
+        return Problem{.status = 403,
+                       .code = Code::actor_not_permitted,
+                       .message = request.target + " is for whoever has the scope operate"};
+    // Its body is not here: what it asks for is not known.
+    if (!request.too_large.empty())
+        return Problem{.status = 413, .code = Code::too_large, .message = request.too_large};
+    return std::nullopt;
 }
 
 Problem Daemon::problem_of(const Error& error) {

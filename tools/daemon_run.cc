@@ -309,6 +309,7 @@ Daemon::Ended Daemon::serve() {
     if (firestore_ != nullptr) firestore_->engine_opened();
     loop_.set_alarm(api_.tick());
     schedule_step();
+    if (std::exchange(reload_wanted_, false)) reload();
     loop_.run();
     serving_ = false;
     return ended_;
@@ -421,6 +422,7 @@ void Daemon::step() {
 
 void Daemon::on_signal(int signal) {
     if (signal == SIGHUP) return reload();
+    restarts_ = false;  // whoever ends us now does not mean another one
     stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -440,7 +442,10 @@ void Daemon::stop(std::string_view why) {
 }
 
 void Daemon::reload() {
-    if (!serving_) return;
+    if (!serving_) {
+        reload_wanted_ = true;  // once the engine is open
+        return;
+    }
     const Caller caller{.principal = "system:signal", .actor = "system:signal", .door = "signal"};
     api_.reload(caller, [this](Result<Seq> seq) {
         if (seq) {

@@ -134,6 +134,7 @@ private:
     bool stopping_ = false;
     bool restarts_ = false;
     bool serving_ = false;  ///< there is an engine, and the loop runs on our thread
+    bool reload_wanted_ = false;  ///< asked for while there was none
     bool waiting_ = false;
     std::chrono::nanoseconds wait_until_{0};
     std::chrono::nanoseconds drain_until_{0};

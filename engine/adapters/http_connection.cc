@@ -89,7 +89,9 @@ bool HttpConnection::may_take_more() const {
 
 void HttpConnection::await_input() {
     if (awaiting_input_ || end_of_input_) return;
-    if (phase_ != Phase::lingering && !may_take_more()) return;
+    // Requests that are here already come first; the others wait in the socket.
+    const bool has_requests = !in_.empty() && !hungry_;
+    if (phase_ != Phase::lingering && (!may_take_more() || has_requests)) return;
     awaiting_input_ = true;
     socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](error_code error) {
         self->awaiting_input_ = false;
@@ -133,6 +135,7 @@ void HttpConnection::on_input() {
 
 std::size_t HttpConnection::consume(std::string_view bytes) {
     std::size_t used = 0;
+    hungry_ = false;
     while (used < bytes.size() && may_take_more()) {
         if (parser_.state() == HttpParser::State::idle) request_begun_ = last_read_;
         used += parser_.feed(bytes.substr(used));
@@ -143,7 +146,8 @@ std::size_t HttpConnection::consume(std::string_view bytes) {
         } else if (state == HttpParser::State::failed) {
             parser_.problem().status == 413 ? on_oversize() : refuse(parser_.problem());
         } else {
-            break;  // needs more
+            hungry_ = true;
+            break;
         }
     }
     return used;

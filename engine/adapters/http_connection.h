@@ -116,6 +116,7 @@ private:
     Phase phase_ = Phase::open;
 
     std::string in_;            // read, and not understood or not wanted yet
+    bool hungry_ = false;       // it is part of a request, of which more is needed
     bool awaiting_input_ = false;
     bool end_of_input_ = false;
     bool continue_due_ = false;

@@ -114,7 +114,8 @@ struct HttpServer::State : HttpServerCore {
           tcp_door(context()),
           local_door(context()),
           sweep(context()),
-          accept_again(context()) {}
+          tcp_again(context()),
+          local_again(context()) {}
 
     asio::io_context& context() { return loop.state().context; }
     std::shared_ptr<State> me() { return std::static_pointer_cast<State>(shared_from_this()); }
@@ -149,7 +150,7 @@ struct HttpServer::State : HttpServerCore {
     void accept_tcp() {
         tcp_door.async_accept([self = me()](error_code error, tcp::socket socket) {
             if (error == asio::error::operation_aborted || self->stopping) return;
-            if (error) return self->accept_later(error, [self] { self->accept_tcp(); });
+            if (error) return self->accept_later(self->tcp_again, error, [self] { self->accept_tcp(); });
             error_code ignored;
             socket.set_option(tcp::no_delay(true), ignored);
             const auto remote = socket.remote_endpoint(ignored);
@@ -166,7 +167,7 @@ struct HttpServer::State : HttpServerCore {
         local_door.async_accept(
             [self = me()](error_code error, stream_protocol::socket socket) {
                 if (error == asio::error::operation_aborted || self->stopping) return;
-                if (error) return self->accept_later(error, [self] { self->accept_local(); });
+                if (error) return self->accept_later(self->local_again, error, [self] { self->accept_local(); });
                 ucred peer{};
                 socklen_t size = sizeof peer;
                 const bool known = ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED,
@@ -180,11 +181,11 @@ struct HttpServer::State : HttpServerCore {
             });
     }
 
-    void accept_later(const error_code& error, std::function<void()> again) {
+    void accept_later(asio::steady_timer& timer, const error_code& error, std::function<void()> again) {
         if (error == asio::error::connection_aborted) return again();
         log.write({Severity::error, "state-engine.http.accept_error", {{"error", error.message()}}});
-        accept_again.expires_after(kAcceptAgain);
-        accept_again.async_wait([self = me(), again = std::move(again)](error_code failed) {
+        timer.expires_after(kAcceptAgain);
+        timer.async_wait([self = me(), again = std::move(again)](error_code failed) {
             if (!failed && !self->stopping) again();
         });
     }
@@ -205,7 +206,7 @@ struct HttpServer::State : HttpServerCore {
     tcp::acceptor tcp_door;
     stream_protocol::acceptor local_door;
     asio::steady_timer sweep;
-    asio::steady_timer accept_again;
+    asio::steady_timer tcp_again, local_again;  ///< one a door: to set one anew takes back its wait
     std::string socket_path;
     bool serves_tcp = false, serves_local = false, sweeps = false;
 };
@@ -284,7 +285,8 @@ void HttpServer::stop_serving() {
     error_code ignored;
     state_->tcp_door.close(ignored);
     state_->local_door.close(ignored);
-    state_->accept_again.cancel();
+    state_->tcp_again.cancel();
+    state_->local_again.cancel();
     if (!state_->socket_path.empty()) ::unlink(state_->socket_path.c_str());
 }
 

@@ -188,6 +188,7 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     void take_answer() {
         const auto& head = connection->answer->get();
         const unsigned status = head.result_int();
+        if (status / 100 == 1 && status != 101) return receive();  // RFC 9110 15.2: the answer is yet to come
         Delivery delivery{.outcome = outcome_of_status(status)};
         if (delivery.outcome != Delivery::Outcome::acknowledged)
             delivery.reason = "it answered " + std::to_string(status);
@@ -195,7 +196,8 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
             const auto after = head[http::field::retry_after];
             delivery.retry_after = retry_after_of({after.data(), after.size()}, clock.wall());
         }
-        if (!connection->answer->keep_alive()) drop_connection();
+        // What stands behind the answer is nobody's: the next one must not be taken for it.
+        if (!connection->answer->keep_alive() || connection->buffer.size() != 0) drop_connection();
         finish(std::move(delivery));
     }
 

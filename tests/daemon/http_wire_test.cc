@@ -136,6 +136,25 @@ TEST_CASE("a chunked body, a half-closed client, HTTP/1.0 and HEAD are understoo
     CHECK(head.header("etag") == full.header("etag"));
 }
 
+TEST_CASE("a client that has shut its side gets all of its answers, however large they are") {
+    Plain served;
+    HttpClient client = served.daemon.tcp();
+    const std::string large = "\"" + std::string(500'000, 'x') + "\"";
+    REQUIRE(answered(client.post("/v1/mutations", set_text("large", large))).status == 200);
+    constexpr std::size_t kRequests = 60;
+    std::string text;
+    for (std::size_t i = 0; i < kRequests; ++i)
+        text += "GET /v1/state/large HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    REQUIRE(client.write_raw(text));
+    client.shut_write();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until no more can be sent
+    const auto all = client.read_raw_to_end();
+    REQUIRE(all);
+    std::size_t answers = 0;
+    for (std::size_t at = 0; (at = all->find("HTTP/1.1 200", at)) != all->npos; ++at) ++answers;
+    CHECK(answers == kRequests);
+}
+
 TEST_CASE("Expect: 100-continue is answered before the body") {
     Plain served;
     HttpClient client = served.daemon.tcp();
