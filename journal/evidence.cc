@@ -105,6 +105,8 @@ Result<std::vector<Evidence>> read_follower_watermarks(FileSystem& files, const 
     if (!names) return std::move(names).error();
     for (const std::string& name : *names) {
         const auto text = read_file(files, paths.followers() + "/" + name, kWatermarkFileBytes);
+        // One that is not there proves nothing; one that cannot be read may.
+        if (!text && text.error().code == Errc::io) return text.error();
         if (!text) continue;
         const auto mark = parse_follower_mark(*text);
         if (!mark || mark->store != store) continue;

@@ -70,6 +70,8 @@ struct JournalReader::State {
         head = std::move(now);
         shown_by_lines = {};
         looked_behind_head = false;
+        // Read ahead without a bound: what a writer has put there since is not in it.
+        if (lines_to == UINT64_MAX) lines.reset();
         return Ok{};
     }
 
@@ -145,7 +147,7 @@ struct JournalReader::State {
     }
 
     void stand(Seq in_segment, std::uint64_t at, Seq seq, Epoch behind_epoch) {
-        if (in_segment != segment) file.reset();
+        if (in_segment != segment || fault) file.reset();  // another one may have taken its name: a backup's
         segment = in_segment;
         offset = at;
         expected = seq;

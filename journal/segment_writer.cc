@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "journal/base/canary.h"
+#include "journal/segment.h"
 
 namespace se {
 
@@ -71,11 +72,20 @@ Status SegmentWriter::sync_active() {
     return Ok{};
 }
 
+/// What is cut at a roll is blank, or a write landed beside its place: then the next open looks at all there is.
+Status SegmentWriter::check_end(std::uint64_t end) const {
+    LineReader lines(*active_, end - 1);
+    SE_TRY(line, lines.next());
+    if (!line) return Ok{};
+    return Error{Errc::io, "at " + std::to_string(line->offset) + " stands what was not written there"};
+}
+
 /// DESIGN 3.1. HEAD vouches for all of the old segment before the new one can be seen: an open rewrites
 /// what HEAD does not know in the highest segment only.
 Status SegmentWriter::roll(GroupWrite::Roll& roll) {
     if (durable_ != written_.durable) SE_TRY_OK(sync_active());
     if (!head_synced_ && !canary(Canary::roll_without_head_sync)) SE_TRY_OK(head_file_.sync());
+    SE_TRY_OK(check_end(roll.old_end));
     SE_TRY_OK(active_->truncate(roll.old_end));
     SE_TRY_OK(active_->sync());
     SE_TRY_OK(name_segment(files_, paths_, *roll.next, roll.first, roll.header));

@@ -61,6 +61,7 @@ private:
     Status guarded(Step step);
     Status sync_active();
     Status roll(GroupWrite::Roll& roll);
+    Status check_end(std::uint64_t end) const;
 
     FileSystem& files_;
     StorePaths paths_;

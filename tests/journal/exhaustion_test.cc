@@ -290,3 +290,29 @@ TEST_CASE("a line that landed beside its place is not cut in two by an open from
         CHECK(world.shown.size() == records);
     }
 }
+
+TEST_CASE("a roll cuts nothing off but blanks: what landed beside its place is found by the open behind it") {
+    for (const std::int64_t aside : {1, 2, 50, 400}) {
+        CAPTURE(aside);
+        World world;
+        world.open_and_tell();
+        for (int i = 0; i < 3; ++i) REQUIRE(world.write());
+        bool armed = true;
+        world.disk.on_call([&](const Call& call) {
+            if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
+                world.disk.misdirect_next_write(aside);
+            }
+        });
+        REQUIRE(world.write());
+        world.disk.on_call({});
+        const std::size_t acknowledged = world.appended.size();
+        const Seq segment = world.segments().back();
+        CHECK_FALSE(world.write(static_cast<std::size_t>(world.options.segment_bytes)));  // does not fit beside it
+        CHECK(world.segments().back() == segment);
+        const Status opened = world.open();
+        REQUIRE_MESSAGE(opened, opened.error().text);
+        CHECK_FALSE(world.journal->read_only());
+        REQUIRE(world.shown.size() >= acknowledged);
+        for (std::size_t i = 0; i < acknowledged; ++i) CHECK(world.shown[i] == world.appended[i]);
+    }
+}

@@ -131,10 +131,13 @@ TEST_CASE("without a writer the durable members of later lines show what HEAD fo
     CHECK(*reader.durable() == Seq{5});
     small.write_head();
     CHECK(rest(reader) == range(6, 6));
+    small.add_many(1);  // where it had read blanks ahead
+    small.write_head();
+    CHECK(rest(reader) == range(7, 7));
 
     small.files.content.erase(small.paths.head());
     JournalReader again = open(small);
-    CHECK(rest(again) == range(1, 5));
+    CHECK(rest(again) == range(1, 6));
 }
 
 TEST_CASE("without HEAD later lines prove damage, and a torn tail stays not yet") {
