@@ -261,6 +261,18 @@ TEST_CASE(
     CHECK(damaged > 5);
 }
 
+/// One record, acknowledged, that lands so many bytes behind its place.
+static void write_aside(World& world, std::int64_t aside) {
+    bool armed = true;
+    world.disk.on_call([&](const Call& call) {
+        if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
+            world.disk.misdirect_next_write(aside);
+        }
+    });
+    REQUIRE(world.write());
+    world.disk.on_call({});
+}
+
 TEST_CASE("a line that landed beside its place is not cut in two by an open from behind it") {
     // By one byte: what would be cut from there on is only its newline.
     for (std::int64_t aside = 1; aside <= 400; ++aside) {
@@ -269,14 +281,7 @@ TEST_CASE("a line that landed beside its place is not cut in two by an open from
         world.open_and_tell();
         for (int i = 0; i < 3; ++i) REQUIRE(world.write());
         const Seq segment = world.segments().back();
-        bool armed = true;
-        world.disk.on_call([&](const Call& call) {
-            if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
-                world.disk.misdirect_next_write(aside);
-            }
-        });
-        REQUIRE(world.write());
-        world.disk.on_call({});
+        write_aside(world, aside);
         const Position behind = world.journal->position();
         const std::string bytes = world.content(segment);
         const std::size_t records = world.appended.size();
@@ -297,14 +302,7 @@ TEST_CASE("a roll cuts nothing off but blanks: what landed beside its place is f
         World world;
         world.open_and_tell();
         for (int i = 0; i < 3; ++i) REQUIRE(world.write());
-        bool armed = true;
-        world.disk.on_call([&](const Call& call) {
-            if (call.operation == SimFileSystem::Operation::write && std::exchange(armed, false)) {
-                world.disk.misdirect_next_write(aside);
-            }
-        });
-        REQUIRE(world.write());
-        world.disk.on_call({});
+        write_aside(world, aside);
         const std::size_t acknowledged = world.appended.size();
         const Seq segment = world.segments().back();
         CHECK_FALSE(world.write(static_cast<std::size_t>(world.options.segment_bytes)));  // does not fit beside it

@@ -200,7 +200,7 @@ TEST_CASE("every flipped bit is met as damage, and behind it the rest can be rea
         const std::string whole = bytes;
         const std::uint64_t used = segment == small.segment ? small.used : whole.size();
         for (std::size_t bit = 0; bit < used * 8; ++bit) {
-            if (left_to_release(bit)) continue;
+            if (test::left_to_release(bit)) continue;
             CAPTURE(bit);
             bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
             JournalReader reader = open(small);
