@@ -1,11 +1,14 @@
 // HTTP over real sockets, against the real program.
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include "tests/adapters/temporary_directory.h"
@@ -424,6 +427,30 @@ TEST_CASE("however many come by TCP, the operator comes in at the socket") {
     CHECK(answered(turned_away.front().read()).status == 503);
     HttpClient socket = served.daemon.socket();
     CHECK(answered(socket.get("/v1/operator/status")).status == 200);
+}
+
+TEST_CASE("out of descriptors neither door is lost: both go on when there are some again") {
+    Plain served;
+    answered(served.daemon.tcp().get("/livez"));
+    const std::filesystem::directory_iterator open_now("/proc/" + std::to_string(served.daemon.process()) + "/fd");
+    const auto count = static_cast<rlim_t>(std::distance(begin(open_now), end(open_now)));
+    rlimit before{};
+    REQUIRE(::prlimit(served.daemon.process(), RLIMIT_NOFILE, nullptr, &before) == 0);
+    const rlimit tight{.rlim_cur = std::min<rlim_t>(count, before.rlim_max), .rlim_max = before.rlim_max};
+    REQUIRE(::prlimit(served.daemon.process(), RLIMIT_NOFILE, &tight, nullptr) == 0);
+    // Until no place is free: what the daemon had closed a moment ago may be one.
+    std::vector<HttpClient> tcp, local;
+    while (served.daemon.log().find("accept_error") == std::string::npos) {
+        tcp.push_back(served.daemon.tcp());
+        local.push_back(served.daemon.socket());
+        std::this_thread::sleep_for(20ms);
+    }
+    tcp.push_back(served.daemon.tcp());
+    local.push_back(served.daemon.socket());
+    std::this_thread::sleep_for(250ms);  // both doors have tried, each more than once
+    REQUIRE(::prlimit(served.daemon.process(), RLIMIT_NOFILE, &before, nullptr) == 0);
+    CHECK(answered(tcp.back().get("/livez")).status == 200);
+    CHECK(answered(local.back().get("/livez")).status == 200);
 }
 
 TEST_CASE("promtool takes the metrics") {

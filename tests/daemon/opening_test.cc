@@ -78,5 +78,41 @@ TEST_CASE("requests while the engine opens are answered, and the first ones behi
     CHECK(daemon.stop() == 0);
 }
 
+TEST_CASE("SIGHUP while the engine opens reads the policy once it is open") {
+    TemporaryDirectory folder;
+    const std::uint16_t port = free_port();
+    DaemonProcess daemon({.data = folder.path() + "/data",
+                          .arguments = {"--set", "http.port=" + std::to_string(port)},
+                          .policy = "allowedKeys: [\"k*\"]\n"});
+    daemon.start();
+    {
+        HttpClient client = daemon.tcp();
+        const std::string value = "\"" + std::string(2000, 'x') + "\"";
+        for (int i = 0; i < 300; ++i)
+            REQUIRE(client.post("/v1/mutations", set_text("k" + std::to_string(i), value)));
+    }
+    CHECK(daemon.stop() == 0);
+    std::filesystem::remove_all(daemon.data() + "/projection");  // so that opening takes a while
+    std::atomic<int> while_opening = 0;
+    std::thread operator_of_it([&] {
+        for (;;) {
+            auto client = HttpClient::connect({.host = "127.0.0.1", .port = port}, 60s);
+            if (!client) continue;  // not bound yet
+            const auto answer = client->get("/readyz");
+            while_opening = answer && answer->status == 503;
+            write_text(daemon.config_path(), "allowedKeys: [\"k*\", b]\n");
+            return daemon.signal(SIGHUP);
+        }
+    });
+    daemon.start();
+    operator_of_it.join();
+    REQUIRE(daemon.log_says("state-engine.policy.reloaded"));
+    const auto taken = daemon.tcp().post("/v1/mutations", set_text("b", "1"));
+    REQUIRE(taken);
+    CHECK(taken->status == 200);
+    MESSAGE("it was still opening: " << while_opening.load());
+    CHECK(daemon.stop() == 0);
+}
+
 }  // namespace
 }  // namespace se::test

@@ -2,6 +2,12 @@
 
 #include "engine/adapters/http_webhook.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
 #include "engine/adapters/posix_clock.h"
 #include "tests/daemon/receiver.h"
 
@@ -61,6 +67,56 @@ TEST_CASE("a message is a POST with its id, its trace and its body, in order ove
     CHECK(requests[2].header("traceparent") == "");
     for (std::size_t i = 0; i < 50; ++i)
         CHECK(requests[i].body == R"({"n":)" + std::to_string(i + 1) + "}");
+}
+
+/// A peer that takes one connection and says the same to whatever comes in, in bytes.
+class Parrot {
+public:
+    explicit Parrot(std::string says) : says_(std::move(says)) {
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const where = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(door_, where, size) == 0);
+        REQUIRE(::listen(door_, 1) == 0);
+        REQUIRE(::getsockname(door_, where, &size) == 0);
+        url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+        thread_ = std::thread([this] {
+            const int peer = ::accept4(door_, nullptr, nullptr, SOCK_CLOEXEC);
+            std::array<char, 4096> heard{};
+            while (::recv(peer, heard.data(), heard.size(), 0) > 0)
+                if (::send(peer, says_.data(), says_.size(), MSG_NOSIGNAL) < 0) break;
+            ::close(peer);
+        });
+    }
+    /// Whoever it talks to hangs up first.
+    ~Parrot() {
+        thread_.join();
+        ::close(door_);
+    }
+    Parrot(const Parrot&) = delete;
+    Parrot& operator=(const Parrot&) = delete;
+
+    const std::string& url() const { return url_; }
+
+private:
+    const std::string says_;
+    const int door_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::string url_;
+    std::thread thread_;
+};
+
+TEST_CASE("an interim answer is none: the one behind it counts") {
+    for (const std::string interim :
+         {"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"}) {
+        CAPTURE(interim);
+        Parrot peer(interim + interim + "HTTP/1.1 204 No Content\r\n\r\n");
+        Hook hook(peer.url());
+        hook.deliver(1);
+        hook.deliver(2);
+        for (const Delivery& told : hook.run(2)) CHECK(told.outcome == Outcome::acknowledged);
+    }
 }
 
 TEST_CASE("what an answer means") {

@@ -420,6 +420,28 @@ TEST_CASE(
     CHECK(life.world.mark()->run != before->run);
 }
 
+TEST_CASE("what a later run writes waits until the follower is told that its engine was opened again") {
+    Life life;
+    life.world.write(30);
+    life.world.converge();
+    const auto before = life.world.mark();
+    life.world.store.crash();
+    life.world.open();
+    life.world.write(10);
+    for (int i = 0; i < 50; ++i) {
+        life.world.step();
+        life.world.run_lanes();
+        life.world.store.clock.advance(std::chrono::milliseconds{100});
+    }
+    CHECK(life.world.mark()->seq == before->seq);
+    CHECK(life.world.mark()->run == before->run);
+    CHECK(life.world.follower->state().phase == Phase::following);
+    life.world.follower->restart();
+    life.world.converge();
+    CHECK(life.world.mark()->epoch > before->epoch);
+    life.world.check_logs();
+}
+
 TEST_CASE(
     "whatever goes wrong, the documents are the fold at the watermark, and in the end at the "
     "head") {

@@ -94,6 +94,21 @@ TEST_CASE("what was read and lost on the way is told again from Last-Event-ID on
     CHECK(seq_of(again.front()) == Json(3));
 }
 
+TEST_CASE("whoever comes back without having seen an id is told to read all again, if anything was sent") {
+    McpWorld world;
+    const std::string session = world.open_session();
+    world.post(session, kSubscribe);
+    CHECK(pull(world.listen(session)).empty());
+    {
+        const Response stream = world.listen(session);
+        update(world, 1);
+        CHECK(messages_in(pull(stream)).size() == 1);  // and lost on the way, for all that we know
+    }
+    const auto told = messages_in(pull(world.listen(session)));
+    REQUIRE(told.size() == 1);
+    CHECK(at(told[0], {"params", "_meta", "resync"}) == Json(true));
+}
+
 TEST_CASE("a newer connection to the same stream takes the older one's place") {
     McpWorld world;
     const std::string session = world.open_session();
