@@ -255,7 +255,11 @@ private:
         // What rules fire must never be what makes a record too long.
         const std::uint64_t room = bytes < kRecordBytesMax ? kRecordBytesMax - bytes : 0;
         StateAfter state(view_, decision_.changes);
-        SE_TRY(fired, fire(rules, seen, state, {.id = proposal_.id, .trace = caller_.trace},
+        SE_TRY(fired, fire(rules, seen, state,
+                           {.id = proposal_.id,
+                            .trace = caller_.trace,
+                            .cause = caller_.cause,
+                            .as_decider_2 = policy_.decider < 3},
                            {.steps = policy_.limits.rule_steps,
                             .record_steps = policy_.limits.record_rule_steps,
                             .bytes = std::min(policy_.limits.fired_bytes, room)}));

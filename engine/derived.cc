@@ -78,6 +78,7 @@ std::string Derived::cause(bool end) const {
     JsonObject object(out);
     object.text("type", kRuleCause).text("rule", rule).integer("epoch", epoch.value);
     object.integer("seq", seq.value).integer("n", n).integer("depth", depth);
+    if (!correlation_id.empty()) object.text("correlationId", correlation_id);
     if (end) object.boolean("end", true);
     object.close();
     return out;
@@ -147,7 +148,8 @@ void PendingDerived::add(std::span<const Fired> fired, const RecordPlace& place,
                                 .id = action_id(place, one.rule, at),
                                 .proposal = *action.find("proposal"),
                                 .depth = depth,
-                                .trace = trace});
+                                .trace = trace,
+                                .correlation_id = text(action, "correlationId")});
         }
     }
 }
@@ -191,7 +193,8 @@ Status PendingDerived::follow(const RecordView& record) {
                                 .id = text(action, "id"),
                                 .proposal = *proposal,
                                 .depth = depth,
-                                .trace = std::string(record.trace)});
+                                .trace = std::string(record.trace),
+                                .correlation_id = text(action, "correlationId")});
         }
     }
     return Ok{};

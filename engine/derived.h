@@ -24,9 +24,10 @@ struct Derived {
     Json proposal;            ///< as the rule resolved it
     std::uint64_t depth = 1;  ///< 1: fired by what no rule derived
     std::string trace;
+    std::string correlation_id;  ///< of the message that it all began with, or empty
 
-    /// {"type":"rule","rule":…,"epoch":…,"seq":…,"n":…,"depth":…}; with "end":true what still
-    /// waited was given up.
+    /// {"type":"rule","rule":…,"epoch":…,"seq":…,"n":…,"depth":…,"correlationId"?:…}; with
+    /// "end":true what still waited was given up.
     std::string cause(bool end = false) const;
     Caller caller() const;
     /// Shape and limits are checked as of any proposal; a refusal is journaled, too.

@@ -105,6 +105,11 @@ std::string damage_text(const Damage& damage) {
 
 }  // namespace
 
+void append_word(std::string& words, std::string_view word) {
+    if (!words.empty()) words += ' ';
+    words += word;
+}
+
 void complete(Caller& caller) {
     if (caller.actor.empty()) caller.actor = caller.principal;
     if (caller.principal.empty()) caller.principal = caller.actor;
@@ -219,9 +224,24 @@ void Engine::submit(Proposal&& proposal, Caller&& caller, Done done) {
         inside.id = make_uuid(s.doors.random);
         waiting.named_by_client = false;
     }
+    s.tell_received(inside, waiting.caller);
     // Once as sent, and about once more as parsed.
     waiting.bytes = 2 * inside.canonical.size() + kQueuedOverheadBytes;
     s.enqueue(std::move(waiting));
+}
+
+/// Nothing is put together for nobody: a line costs more than the mutation.
+void Engine::State::tell_received(const Proposal& proposal, const Caller& caller) const {
+    if (!doors.log.takes(Severity::debug)) return;
+    std::string keys, ops;
+    for (const Op& op : proposal.ops) {
+        append_word(keys, op.key);
+        append_word(ops, to_text(op.kind));
+    }
+    doors.log.write({Severity::debug,
+                     "state-engine.mutation.received",
+                     {{"id", proposal.id}, {"key", keys}, {"op", ops}, {"actor", caller.actor}},
+                     caller.trace});
 }
 
 void Engine::refuse(Refusal&& refusal, Caller&& caller, Done done) {

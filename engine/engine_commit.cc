@@ -131,6 +131,7 @@ void Engine::State::answer_item(Item& item) {
     unanswered_bytes -= std::exchange(item.bytes, 0);
     if (item.draft.kind == Kind::accepted) {
         item.draft.door == kExpiryDoor ? meters.expired() : meters.accepted();
+        tell_committed(item);
     } else if (item.draft.kind == Kind::rejected) {
         meters.rejected(code_from_text(item.draft.code).value_or(Code::none));
     }
@@ -162,6 +163,20 @@ void Engine::State::answer_item(Item& item) {
         meters.duplicate();
         outbox.emplace_back(std::move(waiter.done), again);
     }
+}
+
+/// As tell_received(): nothing is put together for nobody.
+void Engine::State::tell_committed(const Item& item) const {
+    if (!doors.log.takes(Severity::debug)) return;
+    std::string keys;
+    for (const HeadChange& change : item.draft.changes) append_word(keys, change.key);
+    doors.log.write({Severity::debug,
+                     "state-engine.mutation.committed",
+                     {{"id", item.draft.id},
+                      {"key", keys},
+                      {"seq", std::to_string(item.seq.value)},
+                      {"actor", item.draft.actor}},
+                     item.draft.trace});
 }
 
 void Engine::State::tell_feed(Group& group) {

@@ -190,7 +190,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
     building.says_bytes += says;
     building.items.back().done = std::move(waiting.done);
     if (!decision->fired.empty()) {
-        tell_warnings(decision->fired, place.seq);
+        tell_warnings(decision->fired, place.seq, caller.trace);
         derived.begin(decision->fired, place, caller.trace);
     }
     return taken;
@@ -429,7 +429,7 @@ void Engine::State::expire(Time now) {
         item.identity = identity;
         if (append(item, std::move(decision->changes)) != Taken::yes) return expire_later();
         if (decision->fired.empty()) continue;
-        tell_warnings(decision->fired, place.seq);
+        tell_warnings(decision->fired, place.seq, caller.trace);
         derived.begin(decision->fired, place, caller.trace);
         if (!derived.empty()) return;  // these come first
     }

@@ -36,7 +36,8 @@ bool Engine::State::derives_next() const {
     return !derived.empty() && !note_first;
 }
 
-void Engine::State::tell_warnings(const std::vector<Fired>& fired, Seq seq) {
+void Engine::State::tell_warnings(const std::vector<Fired>& fired, Seq seq,
+                                  const std::string& trace) {
     for (const Fired& one : fired) {
         if (one.warning.empty()) continue;
         doors.log.write({Severity::warning,
@@ -44,7 +45,8 @@ void Engine::State::tell_warnings(const std::vector<Fired>& fired, Seq seq) {
                          {{"rule", one.rule},
                           {"error", one.warning},
                           {"at", one.pointer},
-                          {"seq", std::to_string(seq.value)}}});
+                          {"seq", std::to_string(seq.value)}},
+                         trace});
     }
 }
 
@@ -53,7 +55,8 @@ Engine::State::Taken Engine::State::take_derived(Time now) {
     const auto later = [this, &next](const Error& why) {
         doors.log.write({Severity::error,
                          "state-engine.rule.derive_failed",
-                         {{"rule", next.rule}, {"id", next.id}, {"error", why.text}}});
+                         {{"rule", next.rule}, {"id", next.id}, {"error", why.text}},
+                         next.trace});
         derive_again = doors.clock.monotonic() + kDeriveRetry;
         return Taken::no_room;
     };
@@ -89,7 +92,7 @@ Engine::State::Taken Engine::State::take_derived(Time now) {
             now);
     }
     if (taken != Taken::yes) return taken;
-    tell_warnings(decision->fired, place.seq);
+    tell_warnings(decision->fired, place.seq, caller.trace);
     derived.advance(decision->fired, place);
     return taken;
 }
@@ -122,7 +125,8 @@ Engine::State::Taken Engine::State::refuse_derived(const Derived& next, Code cod
                      {{"rule", next.rule},
                       {"id", next.id},
                       {"code", std::string(to_text(code))},
-                      {"error", body.message}}});
+                      {"error", body.message}},
+                     next.trace});
     const RecordPlace place{.epoch = journal->epoch(), .seq = journal->last()};
     derived.advance({}, place);
     if (end) derived.clear();

@@ -41,6 +41,9 @@ inline constexpr std::string_view kIdReused = "this id belongs to another propos
 /// Who only says one of the two is both.
 void complete(Caller& caller);
 
+/// Words with blanks between them, as a key has none.
+void append_word(std::string& words, std::string_view word);
+
 /// What a refusal says when it gets no record.
 Answer answer_of(Refusal&& refusal);
 /// The entries alone are longer than a record may be: nobody needs to put it together to know.
@@ -134,6 +137,8 @@ struct Engine::State {
     Status adopt_unprojected(const std::vector<std::string>& lines, const Position& behind);
     std::chrono::nanoseconds next_expiry_in() const;
 
+    void tell_received(const Proposal& proposal, const Caller& caller) const;
+
     // --- engine_decide.cc
     enum class Taken : std::uint8_t {
         yes,
@@ -174,7 +179,7 @@ struct Engine::State {
     Taken take_derived(Time now);
     Taken refuse_derived(const Derived& next, Code code, std::string message, bool end, Time now);
     RecordPlace next_place() const;
-    void tell_warnings(const std::vector<Fired>& fired, Seq seq);
+    void tell_warnings(const std::vector<Fired>& fired, Seq seq, const std::string& trace);
 
     // --- engine_commit.cc
     void hand_over();
@@ -185,6 +190,7 @@ struct Engine::State {
     void answer_item(Item& item);
     void answer_unknown(Group& group);
     void answer_unknown(Item& item);
+    void tell_committed(const Item& item) const;
     void tell_feed(Group& group);
     void forget(const Group& group);
     void fail(const std::string& why);

@@ -15,6 +15,10 @@ bool is_traceparent(std::string_view text) {
     return !zero(3, 32) && !zero(36, 16);
 }
 
+std::string_view trace_id_of(std::string_view traceparent) { return traceparent.substr(3, 32); }
+
+std::string_view span_id_of(std::string_view traceparent) { return traceparent.substr(36, 16); }
+
 std::optional<OpenSpan> OpenSpan::begin(Tracer* tracer, const Clock& clock, Random& random,
                                         std::string_view traceparent, std::string name,
                                         Span::Kind kind) {
@@ -26,8 +30,8 @@ std::optional<OpenSpan> OpenSpan::begin(Tracer* tracer, const Clock& clock, Rand
             ((traceparent[54] <= '9' ? traceparent[54] - '0' : traceparent[54] - 'a' + 10) & 1) !=
             0;
         if (!sampled) return std::nullopt;
-        span.trace_id = traceparent.substr(3, 32);
-        span.parent_id = traceparent.substr(36, 16);
+        span.trace_id = trace_id_of(traceparent);
+        span.parent_id = span_id_of(traceparent);
     } else {
         span.trace_id = make_hex(random, 16);
     }

@@ -62,5 +62,7 @@ private:
 /// 55 characters, `00-<trace id>-<parent id>-<flags>`, in lower-case hex: W3C Trace Context. Ids
 /// that are all zero and version ff are no trace.
 bool is_traceparent(std::string_view text);
+std::string_view trace_id_of(std::string_view traceparent);  ///< needs a traceparent
+std::string_view span_id_of(std::string_view traceparent);   ///< the caller's; likewise
 
 }  // namespace se

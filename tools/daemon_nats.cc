@@ -125,7 +125,12 @@ std::string DaemonBus::problem(const NatsSettings& nats) {
 }
 
 std::unique_ptr<DaemonBus> DaemonBus::make(const NatsSettings& nats, World world) {
-    if (nats.url.empty()) return nullptr;
+    if (nats.url.empty()) {
+        world.log.write({Severity::info,
+                         "state-engine.nats.off",
+                         {{"why", "NATS_URL (nats.url) names no server: there is no bus"}}});
+        return nullptr;
+    }
     auto bus = make_message_bus(nats, world);
     SE_ASSERT(bus != nullptr);
     return std::unique_ptr<DaemonBus>(new DaemonBus(nats, std::move(world), std::move(bus)));

@@ -40,7 +40,7 @@ public:
     /// What of the settings cannot be meant; empty when all can. Built without the library it
     /// knows no bus.
     static std::string problem(const NatsSettings& nats);
-    /// Null: the settings name no server.
+    /// Null: the settings name no server, and the log says so.
     static std::unique_ptr<DaemonBus> make(const NatsSettings& nats, World world);
     ~DaemonBus();
 

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "engine/adapters/posix_unix_address.h"
+#include "engine/policy/shown_url.h"
 
 namespace se {
 namespace {
@@ -90,13 +91,15 @@ std::string_view HttpAnswer::header(std::string_view lower_name) const {
 }
 
 Result<HttpClient::Address> HttpClient::address_of_url(std::string_view url) {
-    const std::string whole(url);
+    const std::string shown = "'" + shown_url(url) + "'";
     constexpr std::string_view kScheme = "http://";
     if (!url.starts_with(kScheme)) {
-        return Error{Errc::malformed, "'" + whole + "' is no address: http://host:port"};
+        return Error{Errc::malformed, shown + " is no address: http://host:port"};
     }
     url.remove_prefix(kScheme.size());
     url = url.substr(0, url.find('/'));
+    if (url.find_first_of("@?#") != url.npos)
+        return Error{Errc::malformed, shown + " must be http://host:port, without a user, ? or #"};
     Address address;
     const std::size_t bracket = url.find(']');
     const std::size_t colon = url.find(':', bracket == url.npos ? 0 : bracket);
@@ -107,9 +110,9 @@ Result<HttpClient::Address> HttpClient::address_of_url(std::string_view url) {
         const std::string_view port = url.substr(colon + 1);
         const auto [end, bad] = std::from_chars(port.data(), port.data() + port.size(), address.port);
         if (bad != std::errc() || end != port.data() + port.size() || address.port == 0)
-            return Error{Errc::malformed, "'" + whole + "' has no valid port"};
+            return Error{Errc::malformed, shown + " has no valid port"};
     }
-    if (address.host.empty()) return Error{Errc::malformed, "'" + whole + "' names no host"};
+    if (address.host.empty()) return Error{Errc::malformed, shown + " names no host"};
     return address;
 }
 

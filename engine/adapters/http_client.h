@@ -33,7 +33,8 @@ public:
         std::string socket_name;
         std::string token;           ///< sent as Authorization: Bearer; empty: none
     };
-    /// "http://host[:port]"; Errc::malformed for anything else (no TLS here).
+    /// "http://host[:port]", whatever path is behind it; Errc::malformed for anything else (no TLS
+    /// here, no user), whose text quotes nothing that may be a secret.
     static Result<Address> address_of_url(std::string_view url);
     static Address address_of_socket(const std::string& data_folder);  ///< <data>/engine.sock
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/policy/shown_url.h"
 #include "journal/base/assert.h"
 #include "journal/base/json.h"
 
@@ -135,7 +136,7 @@ bool OtlpExporter::send(const std::vector<Span>& spans) {
     if (std::exchange(reachable_, error.empty()) != error.empty()) {
         log_.write({error.empty() ? Severity::info : Severity::warning,
                     error.empty() ? "state-engine.otlp.sending" : "state-engine.otlp.dropping",
-                    {{"endpoint", options_.endpoint}, {"error", error}}});
+                    {{"endpoint", shown_url(options_.endpoint)}, {"error", error}}});
     }
     return error.empty();
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "engine/tracing.h"
 #include "journal/base/json.h"
 #include "journal/base/time_text.h"
 
@@ -121,7 +122,7 @@ void JsonLog::hide(std::string secret) {
 }
 
 void JsonLog::write(const LogEvent& event) {
-    if (event.severity < severity_min_) return;
+    if (!takes(event.severity)) return;
     const std::lock_guard hold(mutex_);
     const SeverityNames& names = kSeverityNames[static_cast<std::size_t>(event.severity)];
     const auto clean = [&](std::string_view text) { return presentable(redacted(text, secrets_)); };
@@ -134,6 +135,10 @@ void JsonLog::write(const LogEvent& event) {
         .text("severity", names.severity)
         .text("msg", clean(event.name));
     std::vector<std::string> taken(kFixedNames.begin(), kFixedNames.end());
+    if (is_traceparent(event.trace)) {
+        object.text("trace_id", trace_id_of(event.trace)).text("span_id", span_id_of(event.trace));
+        taken.insert(taken.end(), {"trace_id", "span_id"});
+    }
     for (const auto& [given_name, value] : event.context) {
         std::string name = clean(given_name);
         while (std::ranges::find(taken, name) != taken.end()) name.insert(0, "context_");

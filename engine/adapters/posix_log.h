@@ -30,14 +30,16 @@ struct JsonLogOptions {
 /// One JSON object a line:
 ///     {"ts":"2026-11-21T02:00:00.000Z","service":"state-engine","level":"info","severity":"INFO",
 ///      "msg":"state-engine.mutation.committed","key":"stream.state"}
-/// The context follows as members of its own; one whose name is taken gets a `context_` in front. A
-/// line that cannot be written is dropped: a full disk for logs must not stop the engine. Safe to
-/// call from any thread; lines are whole.
+/// An event of a trace has `trace_id` and `span_id`, those of its caller, behind `msg`. The context
+/// follows as members of its own; one whose name is taken gets a `context_` in front. A line that
+/// cannot be written is dropped: a full disk for logs must not stop the engine. Safe to call from
+/// any thread; lines are whole.
 class JsonLog final : public Log {
 public:
     JsonLog(const Clock& clock, JsonLogOptions options);
 
     void write(const LogEvent& event) override;
+    bool takes(Severity severity) const override { return severity >= severity_min_; }
     /// From now on this is a secret too.
     void hide(std::string secret);
     /// From now on events below are dropped. Any thread.

@@ -191,7 +191,7 @@ void Follower::take_outcome(Slot& slot, std::uint64_t number, Delivery& delivery
             break;
         case Delivery::Outcome::outage:
             ++told_.retried;
-            meet_outage(delivery, now);
+            meet_outage(slot.message.id, slot.message.trace, delivery, now);
             if (options_.attempts == 0 || slot.attempts < options_.attempts) {
                 slot.state = Slot::State::waiting;
                 handed_ = std::min(handed_, number);
@@ -205,6 +205,7 @@ void Follower::take_outcome(Slot& slot, std::uint64_t number, Delivery& delivery
     slot.reason = std::move(delivery.reason);
     ++refused_;
     ++told_.refused;
+    tell_publish_error(slot.message.id, slot.message.trace, slot.reason);
 }
 
 /// It answers, whatever it says.
@@ -220,14 +221,26 @@ void Follower::meet_peer() {
 }
 
 /// All that is under way fails together: it counts once.
-void Follower::meet_outage(const Delivery& delivery, std::chrono::nanoseconds now) {
+void Follower::meet_outage(const std::string& id, std::string_view trace, const Delivery& delivery,
+                           std::chrono::nanoseconds now) {
     not_before_ = std::max(not_before_, now + std::min(delivery.retry_after, kRetryAfterMax));
     if (std::exchange(failing_, true)) return;
     breaker_.failed(now);
     not_before_ = std::max(not_before_, now + backoff_.next());
-    if (!std::exchange(peer_away_, true))
+    if (!std::exchange(peer_away_, true)) {
         trouble("state-engine.follower.peer_away", delivery.reason);
+        tell_publish_error(id, trace, delivery.reason);
+    }
     told_.trouble = delivery.reason;
+}
+
+/// Of an outage once, however often it is met.
+void Follower::tell_publish_error(const std::string& id, std::string_view trace,
+                                  const std::string& why) {
+    doors_.log.write({Severity::warning,
+                      "state-engine.egress.publish_error",
+                      {{"follower", options_.name}, {"id", id}, {"error", why}},
+                      trace});
 }
 
 void Follower::settle(Slot& slot) {
@@ -260,7 +273,8 @@ void Follower::bury_refused(std::chrono::nanoseconds now) {
         doors_.log.write(
             {Severity::warning,
              "state-engine.follower.dead_letter",
-             {{"follower", options_.name}, {"id", slot.message.id}, {"reason", slot.reason}}});
+             {{"follower", options_.name}, {"id", slot.message.id}, {"reason", slot.reason}},
+             slot.message.trace});
         settle(slot);
         --refused_;
         if (std::exchange(bury_again_, {}).count() != 0) told_.trouble.clear();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/egress/backoff.h"
 #include "engine/egress/breaker.h"
@@ -117,7 +118,9 @@ private:
     void take_outcome(Slot& slot, std::uint64_t number, Delivery& delivery,
                       std::chrono::nanoseconds now);
     void meet_peer();
-    void meet_outage(const Delivery& delivery, std::chrono::nanoseconds now);
+    void meet_outage(const std::string& id, std::string_view trace, const Delivery& delivery,
+                     std::chrono::nanoseconds now);
+    void tell_publish_error(const std::string& id, std::string_view trace, const std::string& why);
     void settle(Slot& slot);
     void bury_refused(std::chrono::nanoseconds now);
     void pass();

@@ -53,12 +53,13 @@ void Follower::take_letter_outcome(const std::string& id, Delivery& delivery,
     const DeadLetter* const letter = letters_->find(id);
     if (delivery.outcome == Delivery::Outcome::outage) {
         ++told_.retried;
-        return meet_outage(delivery, now);  // and again, when that is over
+        return meet_outage(id, {}, delivery, now);  // and again, when that is over
     }
     meet_peer();
     if (letter == nullptr) return;  // dropped meanwhile
     if (delivery.outcome == Delivery::Outcome::refused) {
         ++told_.refused;
+        tell_publish_error(id, {}, delivery.reason);
         return refuse_again(*letter, std::move(delivery.reason), now);
     }
     ++told_.delivered;

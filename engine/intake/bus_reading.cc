@@ -55,6 +55,12 @@ std::string readable(std::string_view bytes, std::size_t bytes_max) {
     return out;
 }
 
+/// The key that a producer gave a message of its own, as far as it can be an id; else empty.
+std::string idempotency_key(const BusHeaders& headers, const Limits& limits) {
+    const std::string_view key = bus_header(headers, "idempotencykey");
+    return key.size() <= limits.id_bytes && tame(key, key.size()) == key ? std::string(key) : "";
+}
+
 ParsedProposal refused_message(Code code, std::string message, std::string pointer = {}) {
     ParsedProposal parsed;
     parsed.refusal = {.code = code, .message = std::move(message), .pointer = std::move(pointer)};
@@ -234,11 +240,14 @@ BusReading read_bus_message(const BusMessage& message, const BusStream& stream,
     }
 
     const std::size_t count = reading.proposals.size();
+    const std::string key = idempotency_key(message.headers, limits);
     for (std::size_t i = 0; i < count; ++i) {
         ParsedProposal& parsed = reading.proposals[i];
         std::string& id = parsed.proposal ? parsed.proposal->id : parsed.refusal.id;
         if (!batch_id.empty() && id.empty())
             id = tame(batch_id, limits.id_bytes - 12) + ":" + std::to_string(i);
+        if (!key.empty() && id.empty())
+            id = count == 1 ? key : tame(key, limits.id_bytes - 12) + ":" + std::to_string(i);
         // Of a stream made anew under its name the sequences begin again.
         if (id.empty()) {
             id = stream.name + "@" + stream.created + "/" + std::to_string(message.sequence);

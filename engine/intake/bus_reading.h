@@ -42,8 +42,9 @@ std::string bus_subject_of_key(std::string_view key);
 /// What a message on the mutation subject asks for (CONTRACTS 1.1, 1.5).
 struct BusReading {
     /// One, or several independent ones of the documented batch form; each a proposal or why it is
-    /// none. Each has an id: its own, or one that follows from (stream, when the stream was made,
-    /// sequence, index). Empty: the message is to be passed on.
+    /// none. Each has an id: its own, else one that follows from the header `idempotencykey` where
+    /// that can be an id, else from (stream, when the stream was made, sequence), and from its
+    /// index. Empty: the message is to be passed on.
     std::vector<ParsedProposal> proposals;
     /// Each proposal's cause, alike.
     std::vector<std::string> causes;

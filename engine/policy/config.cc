@@ -8,6 +8,7 @@
 #include "engine/policy/firestore_settings.h"
 #include "engine/policy/nats_settings.h"
 #include "engine/policy/settings.h"
+#include "engine/policy/shown_url.h"
 #include "engine/policy/yaml.h"
 
 namespace se {
@@ -135,6 +136,7 @@ private:
     }
 
     Status read_allowed_keys(const Json& value) {
+        if (value.is_null()) return Ok{};
         if (!value.is_array())
             return at("/allowedKeys",
                       "allowedKeys must be a list of patterns ([] allows nothing), not " +
@@ -232,7 +234,10 @@ Status apply_environment(Config* config, const Environment& environment) {
         for (const std::string& variable : setting.environment) {
             const std::optional<std::string> text = environment(variable);
             if (!text || text->empty()) continue;
-            const Status done = setting.set(config, *text);
+            const bool own = variable == setting.environment.front();
+            const Status done = own || !setting.set_as_original
+                                    ? setting.set(config, *text)
+                                    : setting.set_as_original(config, *text);
             if (!done) return Error{Errc::malformed, with_name(variable, done.error().text)};
             break;
         }
@@ -247,7 +252,7 @@ Status set_setting(Config* config, std::string_view dotted_name, std::string_vie
         return Error{Errc::malformed, with_name(dotted_name, done.error().text)};
     }
     std::vector<std::string> names;
-    for (const Setting& setting : settings_table()) names.push_back(setting.info.name);
+    for (const SettingInfo& info : all_settings()) names.push_back(info.name);
     return Error{Errc::malformed, std::string(dotted_name) + " is not known; the nearest is " +
                                       std::string(nearest_name(dotted_name, names))};
 }
@@ -268,6 +273,7 @@ Json redacted(const Config& config) {
     for (const Setting& setting : settings_table()) {
         Json value = setting.get(config);
         if (setting.secret && value != Json("")) value = Json("[redacted]");
+        if (setting.address) value = Json(shown_url(value.string()));
         const std::string& name = setting.info.name;
         const std::size_t dot = name.find('.');
         if (dot == std::string::npos) {

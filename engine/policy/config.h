@@ -92,12 +92,15 @@ struct Config {
     Policy policy;
     Settings settings;
     bool has_policy = false;  ///< the file named allowedKeys or rules
+    /// Variables of BitBrat whose value nobody knows, and whose default counts as it does there.
+    std::vector<std::string> passed_over = {};
 };
 
 /// Reads the YAML text over the defaults. Errors say line, path and remedy; an unknown key names the
-/// nearest known one. A file without allowedKeys leaves the defaults, `allowedKeys: []` allows nothing; so it
-/// is with rules. `keys` are not understood by this version: non-empty ones are an error that says so, since
-/// ignoring a permission would allow what it forbids; so is the section checkpoint.
+/// nearest known one. A file without allowedKeys, or with nothing behind that name, leaves the defaults,
+/// `allowedKeys: []` allows nothing; so it is with rules. `keys` are not understood by this version: non-empty
+/// ones are an error that says so, since ignoring a permission would allow what it forbids; so is the section
+/// checkpoint.
 /// Sizes and durations may have a unit (`64MiB`, `10s`); plain numbers are in the base unit.
 Result<Config> parse_config(std::string_view yaml, const std::string& name);
 
@@ -123,7 +126,7 @@ const std::vector<SettingInfo>& all_settings();
 std::string reload_preview(const Config& in_force, const Config& next);
 
 /// For /_debug/config: every setting by section, and allowedKeys; a secret that is set shows as
-/// "[redacted]".
+/// "[redacted]", an address that may hold one without its path.
 Json redacted(const Config& config);
 
 }  // namespace se

@@ -1,6 +1,9 @@
 #include "engine/policy/firestore_settings.h"
 
+#include <algorithm>
+
 #include "engine/policy/section_table.h"
+#include "engine/policy/yaml.h"
 
 namespace se {
 namespace {
@@ -73,6 +76,23 @@ Status read_firestore_section(FirestoreSettings* settings, const Json& section) 
 
 Status apply_firestore_environment(FirestoreSettings* settings, const Environment& environment) {
     return firestore_table().apply(settings, environment);
+}
+
+Result<FirestoreSettings> firestore_settings_of(std::string_view yaml, const Environment& environment) {
+    FirestoreSettings settings;
+    if (!yaml.empty()) {
+        SE_TRY(document, parse_yaml(yaml));
+        if (const Json* const section = document.root.find(kFirestoreSection))
+            SE_TRY_OK(read_firestore_section(&settings, *section));
+    }
+    SE_TRY_OK(apply_firestore_environment(&settings, environment));
+    return settings;
+}
+
+void leave_room_for_documents(const FirestoreSettings& settings, Limits* limits) {
+    if (!settings.on()) return;
+    limits->value_bytes = std::min(limits->value_bytes, kFirestoreValueBytesMax);
+    limits->json_depth = std::min(limits->json_depth, kFirestoreLevelsMax + 1);
 }
 
 }  // namespace se

@@ -31,6 +31,9 @@ struct FirestoreSettings {
 inline constexpr std::uint64_t kFirestoreValueBytesMax = 900u << 10;
 inline constexpr std::uint64_t kFirestoreLevelsMax = 20;
 
+/// Brings the limits down to that where Firestore follows.
+void leave_room_for_documents(const FirestoreSettings& settings, Limits* limits);
+
 /// The section as it is in force.
 Json redacted(const FirestoreSettings& settings);
 
@@ -46,5 +49,7 @@ Status set_firestore_setting(FirestoreSettings* settings, std::string_view dotte
 /// The section of a file. An Error's pointer is within it.
 Status read_firestore_section(FirestoreSettings* settings, const Json& section);
 Status apply_firestore_environment(FirestoreSettings* settings, const Environment& environment);
+/// That of a configuration file (empty: none), and over it the environment.
+Result<FirestoreSettings> firestore_settings_of(std::string_view yaml, const Environment& environment);
 
 }  // namespace se

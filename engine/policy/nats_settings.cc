@@ -1,12 +1,27 @@
 #include "engine/policy/nats_settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "engine/policy/section_table.h"
+#include "engine/rules/js_number.h"
 
 namespace se {
 namespace {
+
+constexpr std::uint64_t kAckWaitMax = 86'400;
+
+/// NATS_ACK_WAIT_SECONDS as the original reads it: JavaScript's Number, its fraction cut off; what
+/// is none, or less than a second, is its default. No more than the setting takes.
+Status set_ack_wait(NatsSettings& settings, std::string_view text) {
+    const double seconds = std::floor(number_of_text(text));
+    settings.ack_wait = NatsSettings{}.ack_wait;
+    if (std::isfinite(seconds) && seconds >= 1)
+        settings.ack_wait = std::chrono::seconds(
+            static_cast<std::int64_t>(std::min(seconds, static_cast<double>(kAckWaitMax))));
+    return Ok{};
+}
 
 const SectionTable<NatsSettings>& nats_table() {
     using N = NatsSettings;
@@ -38,9 +53,12 @@ const SectionTable<NatsSettings>& nats_table() {
              Table::choice(&N::takeover)},
             {"ack_wait_seconds",
              "1m",
-             "How long the server waits for an answer to a message of our own durable.",
-             Table::number(&N::ack_wait, seconds, 2, 86'400),
-             {"NATS_ACK_WAIT_SECONDS"}},
+             "How long the server waits for an answer to a message of our own durable. "
+             "NATS_ACK_WAIT_SECONDS is a number of seconds, its fraction cut off, and 60 where it "
+             "is none above 0.",
+             Table::number(&N::ack_wait, seconds, 2, kAckWaitMax),
+             {"NATS_ACK_WAIT_SECONDS"},
+             set_ack_wait},
             {"in_flight", "1024", "Messages in hand; more wait at the server.",
              Table::number(&N::in_flight, count, 1, 65'536)},
             {"in_flight_bytes", "8MiB", "Bytes of messages in hand; more wait at the server.",

@@ -5,6 +5,11 @@
 #include "journal/base/hash.h"
 
 namespace se {
+namespace {
+
+constexpr int kDeciderOfRules = 2;  // the first one that knew any
+
+}  // namespace
 
 bool Policy::allows(std::string_view key) const {
     return std::ranges::any_of(allowed_keys, [&](std::string_view pattern) {
@@ -25,7 +30,7 @@ Json Policy::to_json() const {
     if (rules->empty() || limits.record_rule_steps == Limits{}.record_rule_steps)
         shown_limits.erase("record_rule_steps");
     Json json(Json::Object{{"allowedKeys", std::move(keys)},
-                           {"decider", rules->empty() ? 1 : kDeciderVersion},
+                           {"decider", rules->empty() ? 1 : decider},
                            {"limits", std::move(shown_limits)}});
     if (!rules->empty()) json.set("rules", rules->source());
     return json;
@@ -33,19 +38,20 @@ Json Policy::to_json() const {
 
 Result<Policy> Policy::from_json(const Json& json) {
     if (!json.is_object()) return Error{Errc::malformed, "a policy must be an object"};
-    if (const Json* decider = json.find("decider")) {
-        if (!decider->is_integer())
+    Policy policy;
+    policy.rules = RuleSet::none();
+    if (const Json* needed = json.find("decider")) {
+        if (!needed->is_integer())
             return Error{Errc::malformed, "decider must be a whole number", "/decider"};
-        if (decider->integer() > kDeciderVersion) {
+        if (needed->integer() > kDeciderVersion) {
             return Error{Errc::unsupported,
-                         "the policy in force needs decider " + std::to_string(decider->integer()) +
+                         "the policy in force needs decider " + std::to_string(needed->integer()) +
                              ", this program has " + std::to_string(kDeciderVersion),
                          "/decider"};
         }
+        policy.decider = needed->integer() == kDeciderVersion ? kDeciderVersion : kDeciderOfRules;
     }
 
-    Policy policy;
-    policy.rules = RuleSet::none();
     if (const Json* keys = json.find("allowedKeys")) {
         if (!keys->is_array())
             return Error{Errc::malformed, "allowedKeys must be a list", "/allowedKeys"};

@@ -25,6 +25,8 @@ public:
         std::string preset, meaning;
         Set set;
         std::vector<std::string> environment;  ///< beside STATE_ENGINE_<SECTION>_<NAME>
+        /// How those are read, where the original passes over what it does not know.
+        Set set_as_original = {};
     };
 
     SectionTable(std::string_view section, std::vector<Row> rows)
@@ -83,7 +85,9 @@ public:
             for (const std::string& variable : row.environment) {
                 const auto text = environment(variable);
                 if (!text || text->empty()) continue;
-                SE_TRY_OK(named(variable, row.set(*settings, *text)));
+                const bool own = variable == row.environment.front();
+                const Set& set = own || !row.set_as_original ? row.set : row.set_as_original;
+                SE_TRY_OK(named(variable, set(*settings, *text)));
                 break;
             }
         }

@@ -1,6 +1,7 @@
 #include "engine/policy/settings.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -211,6 +212,21 @@ private:
     std::vector<Setting> rows_;
 };
 
+/// LOG_LEVEL as the original reads it: in any case, and what it does not know is `info`.
+Status set_log_level(Config* config, std::string_view text) {
+    constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
+    std::string level(text);
+    for (char& c : level)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (level == "warning") level = "warn";
+    if (std::ranges::find(kLevels, level) == kLevels.end()) {
+        config->passed_over.emplace_back("LOG_LEVEL");
+        level = "info";
+    }
+    config->settings.log_level = level;
+    return Ok{};
+}
+
 // A field: from a Config, const or not, to the member.
 #define SE_FIELD(path)          \
     [](auto& config) -> auto& { \
@@ -228,12 +244,14 @@ void add_start(Table& table) {
         .text("service_name", 1, SE_FIELD(settings.service_name),
               "Who we are, in logs and answers.")
         .environment.push_back("SERVICE_NAME");
-    table
-        .choice<std::string>(
-            "log_level",
-            {{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}},
-            SE_FIELD(settings.log_level), "The least that is logged: debug, info, warn, error.")
-        .environment.push_back("LOG_LEVEL");
+    Setting& level = table.choice<std::string>(
+        "log_level",
+        {{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}},
+        SE_FIELD(settings.log_level),
+        "The least that is logged: debug, info, warn, error. LOG_LEVEL is taken in any case, and "
+        "is info where it is none of them.");
+    level.environment.push_back("LOG_LEVEL");
+    level.set_as_original = set_log_level;
 }
 
 void add_http(Table& table) {
@@ -296,6 +314,7 @@ void add_otlp(Table& table) {
                                    "Collector that spans are sent to (OTLP/HTTP, JSON): "
                                    "http://host:port. Empty: none are made.");
     endpoint.environment.push_back("OTEL_EXPORTER_OTLP_ENDPOINT");
+    endpoint.address = true;
     table.number("otlp.queue", Unit::count, {1, 1u << 20}, SE_FIELD(settings.otlp.queue),
                  "Spans waiting to be sent; more are dropped and counted.");
 }
@@ -304,9 +323,11 @@ void add_egress(Table& table) {
     using enum Unit;
     table.text("egress.file", 0, SE_FIELD(settings.egress.file),
                "What rules fire is appended to this file, a line of JSON each. Empty: it is not.");
-    table.text(
-        "egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
-        "What rules fire is posted to this address: http://host:port/path. Empty: it is not.");
+    table
+        .text("egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
+              "What rules fire is posted to this address: http://host:port/path. Empty: it is not. "
+              "As its path may be a secret, only its host and port are shown.")
+        .address = true;
     table
         .text("egress.webhook_token", 0, SE_FIELD(settings.egress.webhook_token),
               "The bearer token sent with it.")

@@ -24,9 +24,12 @@ struct Setting {
     std::vector<std::string> environment;  ///< the names, the stronger ones first
     Source source = Source::anywhere;
     bool secret = false;
+    bool address = false;  ///< shown as shown_url() has it
     std::function<Json(const Config&)> get;
     /// An Error's text goes behind the name: "must be …".
     std::function<Status(Config*, std::string_view text)> set;
+    /// Of variables that are BitBrat's, where the original passes over what it does not know.
+    std::function<Status(Config*, std::string_view text)> set_as_original;
 };
 
 const std::vector<Setting>& settings_table();

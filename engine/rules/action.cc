@@ -6,6 +6,7 @@
 #include "engine/intake/proposal.h"
 #include "engine/intake/utf8.h"
 #include "engine/rules/rule_error.h"
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 
 namespace se {
@@ -17,6 +18,8 @@ constexpr std::string_view kOurs = "state-engine";
 constexpr std::string_view kDefaultType = "state-engine.rule";
 constexpr std::array<std::string_view, 8> kConnectors = {"twitch",  "discord", "twilio", "slack",
                                                          "webhook", "api",     "system", "obs"};
+/// Lists that an InternalEventV2 has beside its payload.
+constexpr std::array<std::string_view, 2> kBesidePayload = {"annotations", "candidates"};
 
 std::string joined(auto const& names) {
     std::string out;
@@ -143,19 +146,58 @@ Result<Action> connector_action(const std::string& name, const Json& json) {
 }
 
 /// The trace id of a W3C traceparent, 00-<32 hex>-…; empty when it is none.
-std::string_view trace_id_of(std::string_view trace) {
+std::string_view trace_id_in(std::string_view trace) {
     constexpr std::size_t kBegin = 3, kSize = 32;
     const bool fits =
         trace.size() > kBegin + kSize && trace[2] == '-' && trace[kBegin + kSize] == '-';
     return fits ? trace.substr(kBegin, kSize) : std::string_view();
 }
 
+/// What a message says it is. As the original has it, what JavaScript takes for nothing (no type,
+/// an empty one, null, false, 0) is the default, and another scalar is written out. Decider 2 knew
+/// texts alone, and took an empty one as it stood.
+std::string type_of(const Json& payload, bool as_decider_2) {
+    const Json* const type = payload.find("type");
+    if (type == nullptr) return std::string(kDefaultType);
+    if (type->is_string() && (as_decider_2 || !type->string().empty())) return type->string();
+    const bool written =
+        (type->is_number() && *type != Json(0)) || (type->is_bool() && type->boolean());
+    return written && !as_decider_2 ? to_text(*type) : std::string(kDefaultType);
+}
+
+/// That of the message behind all this, or empty.
+std::string correlation_of(const FiringFor& firing) {
+    if (firing.as_decider_2 || firing.cause.empty()) return {};
+    const auto cause = parse_json(firing.cause, kJsonDepthTrusted);
+    const Json* const id = cause ? cause->find("correlationId") : nullptr;
+    return id != nullptr && id->is_string() ? id->string() : std::string();
+}
+
+/// Takes out of a payload what belongs beside it.
+Json::Object take_beside(Json& payload) {
+    Json::Object taken;
+    for (const std::string_view name : kBesidePayload) {
+        const Json* const found = payload.find(name);
+        if (found == nullptr || !found->is_array()) continue;
+        taken.emplace_back(name, *found);
+        payload.erase(name);
+    }
+    return taken;
+}
+
 Json event_of(const Action& action, Json payload, const Moment& moment, const FiringFor& firing) {
     const ChangeSeen& seen = moment.seen();
+    std::string type = action.event_type;
+    Json::Object beside;
+    if (action.name == kPublish && !firing.as_decider_2) {
+        type = type_of(payload, false);
+        beside = take_beside(payload);
+    }
+    const std::string correlation = correlation_of(firing);
     Json event(Json::Object{
         {"v", "2"},
-        {"type", action.event_type},
-        {"correlationId", firing.id},
+        {"type", std::move(type)},
+        {"correlationId", correlation.empty() ? std::string(firing.id) : correlation},
         {"ingress",
          Json::Object{{"ingressAt", to_text(seen.ts)}, {"source", kOurs}, {"connector", "system"}}},
         {"identity",
@@ -166,8 +208,9 @@ Json event_of(const Action& action, Json payload, const Moment& moment, const Fi
         {"routing",
          Json::Object{{"stage", "egress"}, {"slip", Json::Array{}}, {"history", Json::Array{}}}},
     });
-    if (const auto trace = trace_id_of(firing.trace); !trace.empty())
+    if (const auto trace = trace_id_in(firing.trace); !trace.empty())
         event.set("traceId", Json(trace));
+    for (auto& [name, list] : beside) event.set(name, std::move(list));
     return event;
 }
 
@@ -182,11 +225,12 @@ Result<Json> Action::resolve(const Moment& moment, const FiringFor& firing, JsRo
             return Error{Errc::malformed, "the key to be written is no text: " +
                                               (key == nullptr ? "" : std::string(utf8_prefix(to_text(*key), 80)))};
         out.set("proposal", std::move(resolved));
+        if (std::string correlation = correlation_of(firing); !correlation.empty())
+            out.set("correlationId", std::move(correlation));
         return out;
     }
     if (kind == Kind::event) resolved = event_of(*this, std::move(resolved), moment, firing);
-    const Json* const type = resolved.find("type");
-    out.set("header", type != nullptr && type->is_string() ? *type : Json(kDefaultType));
+    out.set("header", type_of(resolved, firing.as_decider_2));
     out.set("payload", std::move(resolved));
     return out;
 }

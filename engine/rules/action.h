@@ -11,6 +11,10 @@ namespace se {
 /// Whom a firing rule answers: the proposal behind the change.
 struct FiringFor {
     std::string_view id, trace;
+    std::string_view cause = {};  ///< JSON object, or empty: its correlationId is told on
+    /// The policy was journaled by an older program: what fires is as that one had it, to the byte
+    /// (policy.h, kDeciderVersion).
+    bool as_decider_2 = false;
 };
 
 /// What a rule does, compiled (CONTRACTS 1.4).
@@ -23,9 +27,11 @@ struct Action {
     Kind kind = Kind::publish;
     std::string name = {};  ///< publishEgress, mutate, obs.setScene
     Template body;
-    std::string connector = {}, destination = {}, event_type = {};
+    std::string connector = {}, destination = {};
+    std::string event_type = {};  ///< as it is written; of a payload it is told by what that comes to
 
-    /// The members of `fired` that say what it is, all but the id: {"type":…, …}.
+    /// The members of `fired` that say what it is, all but the id: {"type":…, …}. A mutation keeps
+    /// the correlation id for what it fires itself.
     Result<Json> resolve(const Moment& moment, const FiringFor& firing, JsRoom& room) const;
     /// For mutate: the key, or as much of it as stands before the first hole.
     struct Target {

@@ -75,13 +75,34 @@ TEST_CASE("an event is one JSON object on a line") {
           "\n");
 }
 
-TEST_CASE("events below the threshold are dropped") {
+TEST_CASE("an event of a trace has its ids, and one of no trace has none") {
+    Fixture fixture;
+    fixture.log->write({Severity::info,
+                        "e",
+                        {{"key", "a"}, {"span_id", "mine"}},
+                        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"});
+    fixture.log->write({Severity::info, "e", {{"span_id", "mine"}}, "00-abc"});
+    const auto lines = fixture.lines();
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].ends_with(
+        R"("msg":"e","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7",)"
+        R"("key":"a","context_span_id":"mine"})"));
+    CHECK(lines[1].ends_with(R"("msg":"e","span_id":"mine"})"));
+}
+
+TEST_CASE("events below the threshold are dropped, and who asks is told before") {
     const Severity all[] = {Severity::debug, Severity::info, Severity::warning, Severity::error};
     for (const Severity threshold : all) {
         Fixture fixture({.service = "s", .severity_min = threshold});
-        for (const Severity severity : all) fixture.log->write({severity, "e"});
+        for (const Severity severity : all) {
+            CHECK(fixture.log->takes(severity) == (severity >= threshold));
+            fixture.log->write({severity, "e"});
+        }
         CHECK(fixture.lines().size() == 4 - static_cast<std::size_t>(threshold));
+        fixture.log->set_severity_min(Severity::debug);
+        CHECK(fixture.log->takes(Severity::debug));
     }
+    CHECK_FALSE(NoLog().takes(Severity::error));
 }
 
 TEST_CASE("each severity has its two names") {

@@ -299,6 +299,30 @@ TEST_CASE("a lost watermark begins at the head, with a note and an alarm in stat
           }) == 1);
 }
 
+TEST_CASE("no secret of an address is told: not of one that is in force, nor of one that cannot be") {
+    TemporaryDirectory folder;
+    int runs = 0;
+    const auto run = [&](const std::string& pair) {
+        DaemonProcess daemon({.data = folder.path() + "/" + std::to_string(++runs),
+                              .arguments = {"--check-config", "--set", pair}});
+        const int code = daemon.run_to_end();
+        CHECK_MESSAGE(daemon.log().find("hush-hush") == std::string::npos, daemon.log());
+        return std::to_string(code) + daemon.log();
+    };
+    for (const std::string name : {"egress.webhook_url", "otlp.endpoint"}) {
+        const std::string good = run(name + "=http://127.0.0.1:9/services/hush-hush");
+        CHECK(good.starts_with("0"));
+        CHECK(good.find("\"http://127.0.0.1:9\"") != std::string::npos);
+        for (const char* bad : {"http://user:hush-hush@x/", "https://x/hush-hush", "http://x:99999/hush-hush",
+                                "http://user:hush-hush/w@x/", "user:hush-hush@x", "http://x?hush-hush"}) {
+            CAPTURE(bad);
+            const std::string said = run(name + "=" + bad);
+            CHECK(said.starts_with("1"));
+            CHECK(said.find(name) != std::string::npos);
+        }
+    }
+}
+
 TEST_CASE("a place that cannot be is said at the start") {
     TemporaryDirectory folder;
     for (const char* pair : {"egress.webhook_url=https://x/", "egress.file=/tmp/",

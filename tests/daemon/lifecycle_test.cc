@@ -179,6 +179,53 @@ TEST_CASE("listening beyond loopback takes a token, or somebody who says that it
     CHECK(!std::filesystem::exists(daemon.data()));
 }
 
+TEST_CASE("what the original passes over in its variables keeps no daemon from starting, and no bus is said") {
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data",
+                          .environment = {"LOG_LEVEL=VERBOSE", "NATS_ACK_WAIT_SECONDS=soon"}});
+    daemon.start();
+    CHECK(daemon.stop() == 0);
+    const std::string log = daemon.log();
+    const auto line = [&](std::string_view event) {
+        const std::size_t found = log.find(event);
+        if (found == log.npos) return std::string();
+        const std::size_t begin = log.rfind('\n', found) + 1;  // 0 in the first line
+        return log.substr(begin, log.find('\n', found) - begin);
+    };
+    CHECK(line("state-engine.settings.passed_over").find("LOG_LEVEL") != std::string::npos);
+    CHECK(line("state-engine.nats.off").find("NATS_URL") != std::string::npos);
+    CHECK(line("state-engine.nats.off").find(R"("level":"info")") != std::string::npos);
+    CHECK(log.find("state-engine.nats.off") == log.rfind("state-engine.nats.off"));
+}
+
+TEST_CASE("at LOG_LEVEL=DEBUG each mutation is told, with the trace of its request; else none is") {
+    TemporaryDirectory folder;
+    for (const char* level : {"LOG_LEVEL=DEBUG", "LOG_LEVEL=INFO"}) {
+        CAPTURE(level);
+        DaemonProcess daemon({.data = folder.path() + "/" + level, .environment = {level}});
+        daemon.start();
+        HttpClient client = daemon.tcp();
+        const auto answer = client.send(
+            {.method = "POST",
+             .target = "/v1/mutations",
+             .headers = {{"Content-Type", "application/json"},
+                         {"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}},
+             .body = set_text("k", "\"hush-hush\"", level)});
+        REQUIRE(answer);
+        CHECK(answer->status == 200);
+        CHECK(daemon.stop() == 0);
+        const std::string log = daemon.log();
+        const bool told = level == std::string_view("LOG_LEVEL=DEBUG");
+        for (const char* event : {"received", "committed"}) {
+            const std::size_t found =
+                log.find("\"msg\":\"state-engine.mutation." + std::string(event) +
+                         R"(","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7")");
+            CHECK((found != log.npos) == told);
+        }
+        CHECK(log.find("hush-hush") == log.npos);
+    }
+}
+
 TEST_CASE("--check-config shows what would be in force, or what is wrong") {
     TemporaryDirectory folder;
     DaemonProcess good({.data = folder.path() + "/good",

@@ -28,8 +28,12 @@ public:
 
     /// How often each event was told.
     struct CountedLog final : Log {
-        void write(const LogEvent& event) override { ++counts[std::string(event.name)]; }
+        void write(const LogEvent& event) override {
+            ++counts[std::string(event.name)];
+            if (!event.trace.empty()) traces[std::string(event.name)] = event.trace;
+        }
         std::map<std::string, int> counts;
+        std::map<std::string, std::string> traces;  ///< the last one
     };
 
     World store;
@@ -48,7 +52,8 @@ public:
         if (record.kind != Kind::event) return Ok{};
         messages->push_back({.id = store + ":" + std::to_string(record.epoch.value) + ":" +
                                    std::to_string(record.seq.value) + ":event",
-                             .body = std::string(record.body)});
+                             .body = std::string(record.body),
+                             .trace = std::string(record.trace)});
         return Ok{};
     }
 

@@ -86,6 +86,38 @@ TEST_CASE("a refused message is a dead letter and blocks nothing") {
     CHECK(letters[0]->id == world.sink.refused[0]);
 }
 
+TEST_CASE("a delivery that fails is told by the name that the original has, an outage once") {
+    EgressWorld world;
+    bool away = false;
+    world.sink.fate = [&](const Message& message) {
+        if (away) return Fate::lost;
+        return message.at.seq == Seq{3} ? Fate::refused : Fate::acknowledged;
+    };
+    world.start();
+    RecordDraft traced = world.store.draft();
+    traced.trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    world.write();
+    REQUIRE(world.store.append(traced));
+    REQUIRE(world.store.commit());
+    world.run();
+    CHECK(world.log.counts["state-engine.egress.publish_error"] == 1);
+    CHECK(world.log.traces["state-engine.egress.publish_error"] == traced.trace);
+    CHECK(world.log.counts["state-engine.follower.dead_letter"] == 1);
+
+    away = true;
+    world.write(3);
+    world.run(50);
+    CHECK(world.log.counts["state-engine.egress.publish_error"] == 2);
+    CHECK(world.log.counts["state-engine.follower.peer_away"] == 1);
+    away = false;
+    world.run(800);
+    CHECK(world.kept()->seq == Seq{6});
+    away = true;
+    world.write();
+    world.run(50);
+    CHECK(world.log.counts["state-engine.egress.publish_error"] == 3);
+}
+
 TEST_CASE("a record of which nothing can be made is a dead letter") {
     EgressWorld world;
     world.start();

@@ -8,6 +8,7 @@
 #include "engine/policy/firestore_settings.h"
 #include "engine/policy/nats_settings.h"
 #include "engine/policy/settings.h"
+#include "engine/policy/shown_url.h"
 
 using namespace se;
 
@@ -47,7 +48,8 @@ std::string other_value(const Setting& setting) {
 
 TEST_CASE("a file that says nothing is the default") {
     for (const char* yaml :
-         {"", "# remark\n", "{}", "http:\n", "http: {}\nkeys: []\nrules:\nnats: {}\n"}) {
+         {"", "# remark\n", "{}", "http:\n", "http: {}\nkeys: []\nrules:\nnats: {}\n",
+          "allowedKeys:\n", "allowedKeys: null\nrules: null\n"}) {
         CAPTURE(yaml);
         const Config config = config_of(yaml);
         CHECK(config.policy == Policy{});
@@ -118,8 +120,8 @@ TEST_CASE("what is wrong in a file is said with line, name and remedy") {
         {"http: {port: 1, port: 2}\n", "line 1: port is there twice"},
         {"allowedKeys: stream.*\n",
          "line 1: allowedKeys must be a list of patterns ([] allows nothing), not a text"},
-        {"allowedKeys:\nhttp: {}\n",
-         "line 1: allowedKeys must be a list of patterns ([] allows nothing), not nothing"},
+        {"allowedKeys: {}\n",
+         "line 1: allowedKeys must be a list of patterns ([] allows nothing), not a map"},
         {"allowedKeys:\n - a\n - 017\n",
          "line 3: allowedKeys[1] must be a text that is not empty, not 17: put it in quotes"},
         {"allowedKeys: ['']\n", "line 1: allowedKeys[0] must be a text that is not empty"},
@@ -258,6 +260,30 @@ TEST_CASE("the environment wins over the file, our own names over the others") {
     CHECK(config.settings.log_level == "debug");
 }
 
+TEST_CASE("LOG_LEVEL is read as the original reads it; our own name, the file and flags are strict") {
+    const std::pair<const char*, const char*> rows[] = {
+        {"INFO", "info"}, {"DEBUG", "debug"},   {"Warn", "warn"},     {"warning", "warn"},
+        {"WARNING", "warn"}, {"error", "error"}, {"verbose", "info"}, {" debug", "info"}};
+    for (const auto& [text, level] : rows) {
+        CAPTURE(text);
+        Config config = config_of("log_level: error\n");
+        REQUIRE(apply_environment(&config, environment({{"LOG_LEVEL", text}})));
+        CHECK(config.settings.log_level == level);
+        const bool known = std::string_view(text) != "verbose" && std::string_view(text) != " debug";
+        CHECK(config.passed_over == (known ? std::vector<std::string>{}
+                                           : std::vector<std::string>{"LOG_LEVEL"}));
+    }
+    Config config;
+    CHECK(!apply_environment(&config, environment({{"STATE_ENGINE_LOG_LEVEL", "INFO"}})));
+    CHECK(!set_setting(&config, "log_level", "INFO"));
+    CHECK(!parse_config("log_level: INFO\n", "c.yaml"));
+    // What our own name says leaves nothing to pass over.
+    REQUIRE(apply_environment(
+        &config, environment({{"STATE_ENGINE_LOG_LEVEL", "warn"}, {"LOG_LEVEL", "verbose"}})));
+    CHECK(config.settings.log_level == "warn");
+    CHECK(config.passed_over.empty());
+}
+
 TEST_CASE("the variables of CONTRACTS 1.7 lead where they say") {
     struct Row {
         const char* variable;
@@ -317,6 +343,29 @@ TEST_CASE("a variable that is no UTF-8 is refused: settings are shown and journa
         REQUIRE(!set);
         CHECK(set.error().text.find("UTF-8") != std::string::npos);
         CHECK(set_setting(&config, name, "\xc3\xa9"));
+    }
+}
+
+TEST_CASE("of an address that may hold a secret, scheme, host and port are shown") {
+    const std::pair<const char*, const char*> rows[] = {
+        {"", ""},
+        {"http://hooks.example/services/T0/s3cret", "http://hooks.example"},
+        {"http://[::1]:8080/s3cret?s3cret", "http://[::1]:8080"},
+        {"http://hooks.example?s3cret", "http://hooks.example"},
+        {"http://user:s3cret@hooks.example/", "http://…"},
+        {"http://user:s3/cret@hooks.example/", "http://…"},
+        {"hooks.example/s3cret", "hooks.example"},
+        {"user:s3cret@hooks.example", "…"},
+    };
+    for (const auto& [url, shown] : rows) {
+        CAPTURE(url);
+        CHECK(shown_url(url) == shown);
+        Config config;
+        config.settings.egress.webhook_url = config.settings.otlp.endpoint = url;
+        const Json all = redacted(config);
+        CHECK(to_text(all).find("s3cret") == std::string::npos);
+        CHECK(*all.find("egress")->find("webhook_url") == Json(shown));
+        CHECK(*all.find("otlp")->find("endpoint") == Json(shown));
     }
 }
 

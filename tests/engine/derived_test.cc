@@ -145,6 +145,46 @@ TEST_CASE("a crash at any moment leaves every derived mutation there once, in it
     CHECK(crashed_between >= 3);
 }
 
+TEST_CASE("the correlation id of a message goes on with all that follows from it, over a crash too") {
+    const std::string rules =
+        kTree + "  - { id: show, when: { key: d }, then: [ { action: obs.show } ] }\n";
+    int crashed_between = 0;
+    for (int steps = 0; steps < 14; ++steps) {
+        CAPTURE(steps);
+        EngineWorld world;
+        world.settings.engine.group_records = 1;
+        world.open(with_rules(rules));
+        Caller caller = EngineWorld::alice();
+        caller.cause = R"({"type":"message","sequence":7,"correlationId":"c1"})";
+        world.submit(world.set_text("a", "1"), caller);
+        for (int i = 0; i < steps; ++i) {
+            world.engine->step();
+            if (i % 2 == 1) world.commits.run();
+        }
+        world.crash();
+        world.open(with_rules(rules));
+        const auto records = told(world);
+        if (records.empty()) continue;
+        REQUIRE(records.size() == 4);
+        crashed_between += records[3].epoch != records[0].epoch ? 1 : 0;
+        for (const Told& one : records)
+            CHECK(at(json_of(one.cause), {"correlationId"}) == Json("c1"));
+        const Json fired = json_of(records[3].fired);
+        const Json& event = *fired.array()[0].find("actions")->array()[0].find("payload");
+        CHECK(*event.find("correlationId") == Json("c1"));
+    }
+    CHECK(crashed_between >= 3);
+    // Where there is none, nothing is told on, and an event names what it answers.
+    EngineWorld world;
+    world.open(with_rules(rules));
+    world.set("a", "1");
+    const auto records = told(world);
+    CHECK(records[3].cause.find("correlationId") == std::string::npos);
+    const Json fired = json_of(records[3].fired);
+    const Json& event = *fired.array()[0].find("actions")->array()[0].find("payload");
+    CHECK(*event.find("correlationId") == Json(records[3].id));
+}
+
 TEST_CASE("a call of the disk that fails while the store is opened forgets no derived mutation") {
     int failed_opens = 0;
     bool any_failed = true;

@@ -97,6 +97,7 @@ public:
     SimRandom random;
     SimClock clock;
     NoLog log;
+    Log* heard = nullptr;  ///< in its place
     SimRunner commits, background;
     TemporaryDirectory cache;
     CacheFiles cache_files;
@@ -124,7 +125,7 @@ public:
         auto opened = Engine::open({.files = disk,
                                     .clock = clock,
                                     .random = random,
-                                    .log = log,
+                                    .log = heard != nullptr ? *heard : static_cast<Log&>(log),
                                     .commits = commits,
                                     .background = background,
                                     .cache_files = cache_files,

@@ -59,9 +59,22 @@ TEST_CASE("a policy comes back from its config record") {
     CHECK(to_text(Policy{}.to_json())
               .starts_with(
                   R"({"allowedKeys":["stream.state","stream.title","stream.category","obs.scene",)"
-                  R"("user.disposition.*","user.fact.*"],"decider":2,"limits":{)"));
+                  R"("user.disposition.*","user.fact.*"],"decider":3,"limits":{)"));
     REQUIRE(policy.to_json().find("rules") != nullptr);
     CHECK(policy.to_json().find("rules")->array()[0].find("id")->string() == "on_stream_start");
+}
+
+TEST_CASE("rules that decider 2 journaled stay its own, and are not those that are loaded now") {
+    const Policy now;
+    Json journaled = now.to_json();
+    journaled.set("decider", 2);
+    const auto before = Policy::from_json(journaled);
+    REQUIRE(before);
+    CHECK(before->decider == 2);
+    CHECK(before->to_json() == journaled);
+    CHECK(*before != now);
+    CHECK(before->digest() != now.digest());
+    CHECK(Policy::from_json(now.to_json())->decider == 3);
 }
 
 TEST_CASE("a policy without rules is journaled as it was before there were any") {
@@ -114,7 +127,7 @@ TEST_CASE("what a config record lacks is the default, what it has wrong is named
         {R"({"allowedKeys":["a",1]})", Errc::malformed, "/allowedKeys/1"},
         {R"({"allowedKeys":[""]})", Errc::malformed, "/allowedKeys/0"},
         {R"({"decider":"1"})", Errc::malformed, "/decider"},
-        {R"({"decider":3})", Errc::unsupported, "/decider"},
+        {R"({"decider":4})", Errc::unsupported, "/decider"},
         {R"({"rules":[{"id":"a","do":[]}]})", Errc::malformed, "/rules/0"},
         {R"({"limits":[]})", Errc::malformed, "/limits"},
         {R"({"limits":{"key_bytes":-1}})", Errc::malformed, "/limits/key_bytes"},

@@ -101,6 +101,60 @@ TEST_CASE(
     CHECK(result.counts.derived > 12);
 }
 
+TEST_CASE("what an older decider journaled comes out as it was, also behind what is decided now (E1)") {
+    const Policy now = with_rules(R"(
+  - id: all
+    when: { key: a }
+    then:
+      - { action: obs.go }
+      - { action: publishEgress, args: { envelope: true, payload: { type: "", annotations: [ 1 ] } } }
+      - { action: mutate, args: { key: b, value: 1 } }
+)");
+    Json journaled = now.to_json();
+    journaled.set("decider", 2);
+    Caller caller = EngineWorld::alice();
+    caller.cause = R"({"type":"message","sequence":7,"correlationId":"c1"})";
+
+    EngineWorld world;
+    world.settings.engine.group_records = 1;
+    world.open(*Policy::from_json(journaled));
+    world.ask(world.set_text("a", "1", R"(,"id":"before")"), caller);
+    std::size_t old_ones = 0;
+    for (const std::string& line : lines_of(world)) {
+        if (line.find("\"fired\"") != line.npos) {
+            ++old_ones;
+            CHECK(line.find(R"("correlationId":"before")") != line.npos);
+            CHECK(line.find(R"("header":"")") != line.npos);
+            CHECK(line.find(R"("payload":{"annotations":[1],"type":""})") != line.npos);
+        }
+        if (line.find("rule:all") != line.npos) CHECK(line.find("correlationId") == line.npos);
+    }
+    CHECK(old_ones == 1);
+
+    // A crash with a mutation that waits: it is decided as it was meant, the new policy comes behind.
+    world.submit(world.set_text("a", "2", R"(,"id":"between")"), caller);
+    world.engine->step();
+    world.commits.run();
+    world.crash();
+    world.open(now);
+    world.ask(world.set_text("a", "3", R"(,"id":"after")"), caller);
+    const auto lines = lines_of(world);
+    const Replayed result = replayed(lines, world.engine->store().store);
+    if (result.first)
+        FAIL_CHECK(result.first->seq.value << " " << result.first->what << "\n"
+                                           << result.first->recorded << "\n"
+                                           << result.first->recomputed);
+    CHECK(result.counts.derived == 3);
+    const auto after = std::ranges::find_if(lines, [](const std::string& line) {
+        return line.find(R"("id":"after")") != line.npos;
+    });
+    REQUIRE(after != lines.end());
+    CHECK(after->find(R"("correlationId":"after")") == after->npos);
+    CHECK(after->find(R"("header":"state-engine.rule")") != after->npos);
+    CHECK(lines.back().find("rule:all") != lines.back().npos);
+    CHECK(lines.back().find(R"("correlationId":"c1")") != lines.back().npos);
+}
+
 TEST_CASE(
     "one decision, one computed value or one fired action that was changed is found at its seq") {
     EngineWorld world;

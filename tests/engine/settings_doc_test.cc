@@ -32,8 +32,8 @@ journal:
 ```
 
 `allowedKeys` is policy: journaled, and read again by SIGHUP or `statectl reload`; a bad file then changes
-nothing. A file without it has the default (`stream.state`, `stream.title`, `stream.category`, `obs.scene`,
-`user.disposition.*`, `user.fact.*`); `allowedKeys: []` allows nothing. `rules` is policy, too: what follows
+nothing. A file without it, or with nothing behind it, has the default (`stream.state`, `stream.title`,
+`stream.category`, `obs.scene`, `user.disposition.*`, `user.fact.*`); `allowedKeys: []` allows nothing. `rules` is policy, too: what follows
 from a change ([rules.md](rules.md)); without it there is the one default rule, `rules: []` is none. `keys`, and the
 section `checkpoint`, are not in this version: non-empty ones are an error.
 
@@ -43,9 +43,11 @@ docs/schemas/config.json is the JSON Schema of the file, for editors: a first li
 Sizes take `KiB MiB GiB TiB`, durations `ms s m h d`; a plain number is in bytes, milliseconds or, where a
 name ends in `seconds`, seconds. Of several variables the first one that is set counts; an empty one counts
 as not set. A dotted name is a section and a key of it. `data` and `config` cannot stand in the file.
+A value that cannot be is an error, save in `LOG_LEVEL` and `NATS_ACK_WAIT_SECONDS`, where the default counts.
 
 `auth` is read again with the policy: its principals (docs/http.md has an example) come in from then on,
-and those that are gone do not. All other settings hold from the start to the end of a process.
+and those that are gone do not. So do the limits that a decision reads, which are part of the policy. All other
+settings hold from the start to the end of a process.
 
 The limits that a decision reads (`engine.ttl`, and from `engine.key_bytes` on) are journaled with the
 policy: what was decided under a limit stays decided under it.

@@ -29,6 +29,22 @@ TEST_CASE("a mutation from the stream is applied, and its record says where it c
     CHECK(world.intake->facts().acknowledged == 1);
 }
 
+TEST_CASE("a message that comes twice under one idempotencykey is applied once, another content too") {
+    IntakeWorld world;
+    world.make_stream();
+    const std::string more = R"({"op":"increment","key":"n","value":1,"reason":"r"})";
+    for (int i = 0; i < 2; ++i) world.publish(more, {{"idempotencyKey", "k1"}});
+    world.publish(R"({"op":"increment","key":"n","value":10,"reason":"r"})", {{"IdempotencyKey", "k1"}});
+    world.publish(more);
+    world.connect();
+    world.run_dry();
+    CHECK(world.engine_world.value_of("n") == "12");
+    const auto records = world.records();
+    REQUIRE(records.size() == 3);
+    CHECK(text_at(records[0], "id") == "k1");
+    CHECK(world.intake->facts().acknowledged == 4);
+}
+
 TEST_CASE("a message is acknowledged when its record is on the disk, and not before") {
     for (const FsyncMode mode : {FsyncMode::group, FsyncMode::never})
         acknowledged_when_durable(mode);

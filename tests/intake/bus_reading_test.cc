@@ -75,6 +75,32 @@ TEST_CASE("a message without an id gets one that its place alone makes") {
     CHECK(one(other).id != id);  // another stream, though its name is the same
 }
 
+TEST_CASE("where a message has no id, the header idempotencykey is one, if it can be") {
+    const std::string text = R"({"op":"increment","key":"a","value":1,"reason":"r"})";
+    const std::string place = "BITBRAT@2026-11-21T00:02:43.1Z/7";
+    const std::string longest(512, 'k');
+    const std::pair<std::string, std::string> rows[] = {
+        {"k1", "k1"},       {longest, longest},       {longest + "k", place},
+        {"", place},        {"k\x01", place},         {"k\xff", place}};
+    for (const auto& [key, id] : rows) {
+        CAPTURE(key);
+        CHECK(one(read(text, {{"idempotencyKey", key}})).id == id);
+    }
+    CHECK(one(read(text, {{"IDEMPOTENCYKEY", "k1"}})).id == "k1");
+    // What it has itself is stronger, and says the same wherever it lies.
+    CHECK(one(read(R"({"id":"m1","op":"delete","key":"a","reason":"r"})", {{"idempotencykey", "k1"}}))
+              .id == "m1");
+    CHECK(refusal(read("no json", {{"idempotencykey", "k1"}})).id == "k1");
+
+    const std::string list = R"("mutations":[{"type":"delete","key":"a"},5],"source":"s"})";
+    const BusReading batch = read("{" + list, {{"idempotencykey", "k1"}});
+    CHECK(batch.proposals[0].proposal->id == "k1:0");
+    CHECK(batch.proposals[1].refusal.id == "k1:1");
+    CHECK(read(R"({"id":"b",)" + list, {{"idempotencykey", "k1"}}).proposals[0].proposal->id == "b:0");
+    const BusReading cut = read("{" + list, {{"idempotencykey", longest}});
+    CHECK(cut.proposals[0].proposal->id == std::string(500, 'k') + ":0");
+}
+
 TEST_CASE("the batch form is independent proposals: one that is wrong costs no other") {
     const BusReading reading = read(
         R"({"v":"1","source":"svc","correlationId":"c1","mutations":[

@@ -62,6 +62,34 @@ TEST_CASE(
     CHECK(settings.url == "nats://b:2");  // our own name is the stronger one
 }
 
+TEST_CASE("NATS_ACK_WAIT_SECONDS is read as the original reads it; the setting itself is strict") {
+    const auto wait = [](const char* variable, const char* text) {
+        NatsSettings settings;
+        settings.ack_wait = std::chrono::seconds(7);  // of a file
+        const Environment environment =
+            [&](std::string_view name) -> std::optional<std::string> {
+            return name == variable ? std::optional<std::string>(text) : std::nullopt;
+        };
+        const Status applied = apply_nats_environment(&settings, environment);
+        return applied ? std::to_string(settings.ack_wait.count()) : applied.error().text;
+    };
+    const std::pair<const char*, const char*> rows[] = {
+        {"90", "90"},    {"1", "1"},      {"2.9", "2"},       {" 30 ", "30"},   {"1e2", "100"},
+        {"0x10", "16"},  {"0", "60"},     {"0.9", "60"},      {"-5", "60"},     {"soon", "60"},
+        {"90s", "60"},   {"NaN", "60"},   {"Infinity", "60"}, {"1e300", "86400"}, {"", "7"}};
+    for (const auto& [text, seconds] : rows) {
+        CAPTURE(text);
+        CHECK(wait("NATS_ACK_WAIT_SECONDS", text) == seconds);
+    }
+    CHECK(wait("STATE_ENGINE_NATS_ACK_WAIT_SECONDS", "90s") == "90");
+    CHECK(wait("STATE_ENGINE_NATS_ACK_WAIT_SECONDS", "1") ==
+          "STATE_ENGINE_NATS_ACK_WAIT_SECONDS must be between 2s and 1d");
+    CHECK(wait("STATE_ENGINE_NATS_ACK_WAIT_SECONDS", "soon").find("must be a duration") !=
+          std::string::npos);
+    CHECK(trouble("nats.ack_wait_seconds", "1") != "");
+    CHECK(section(R"({"ack_wait_seconds":"soon"})").find("must be a duration") != std::string::npos);
+}
+
 TEST_CASE("what may be a secret is neither shown nor logged") {
     NatsSettings settings;
     settings.url = "nats://user:secret1@a:4222,tls://secret2@b:4222,nats://c:4222";

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <tuple>
 
 #include "engine/intake/utf8.h"
 #include "engine/policy/config.h"
@@ -54,8 +55,10 @@ struct Scene {
                       .metadata = R"({"m":1})",
                       .ts = Time{}};
 
+    FiringFor firing{.id = "p1", .trace = ""};
+
     std::vector<Fired> fire(const RuleSet& rules, std::uint64_t record_steps = 1'000'000) {
-        auto fired = se::fire(rules, std::span(&change, 1), state, {.id = "p1", .trace = ""},
+        auto fired = se::fire(rules, std::span(&change, 1), state, firing,
                               {.steps = 10'000, .record_steps = record_steps, .bytes = 128u << 10});
         REQUIRE(fired);
         return std::move(*fired);
@@ -310,6 +313,94 @@ TEST_CASE("a connector action is a full InternalEventV2, and so is a payload tha
         fired[0].actions[2] ==
         json_of(
             R"({"type":"publishEgress","header":"state-engine.rule","payload":{"x":"{ key }"}})"));
+}
+
+TEST_CASE("the header type is payload.type as the original writes it, else state-engine.rule") {
+    const std::tuple<const char*, const char*, const char*> rows[] = {
+        // payload.type, now, and as decider 2 had it
+        {R"("t.v1")", "t.v1", "t.v1"},
+        {R"("")", "state-engine.rule", ""},
+        {"7", "7", "state-engine.rule"},
+        {"1.5", "1.5", "state-engine.rule"},
+        {"true", "true", "state-engine.rule"},
+        {"0", "state-engine.rule", "state-engine.rule"},
+        {"false", "state-engine.rule", "state-engine.rule"},
+        {"null", "state-engine.rule", "state-engine.rule"},
+        {"[]", "state-engine.rule", "state-engine.rule"},
+    };
+    for (const auto& [type, now, before] : rows) {
+        CAPTURE(type);
+        for (const bool envelope : {false, true}) {
+            CAPTURE(envelope);
+            const std::string payload = R"({"type":)" + std::string(type) + R"(,"x":1})";
+            const auto rules = compiled(R"([{"id":"r","when":true,"actions":[{"type":"publishEgress","payload":)" +
+                                        payload + R"(,"envelope":)" + (envelope ? "true" : "false") + "}]}]");
+            for (const bool old : {false, true}) {
+                Scene scene;
+                scene.firing.as_decider_2 = old;
+                const Json action = scene.fire(*rules)[0].actions[0];
+                CHECK(*action.find("header") == Json(old ? before : now));
+                const Json& message = *action.find("payload");
+                if (envelope) CHECK(*message.find("type") == Json(old ? before : now));
+                // What is published is what was written.
+                CHECK(*(envelope ? message.find("payload") : &message) == json_of(payload));
+            }
+        }
+    }
+    const auto rules = compiled(
+        R"([{"id":"r","when":{},"then":[{"action":"publishEgress","args":{"payload":{"type":"{ key }"},
+        "templates":true,"envelope":true}}]}])");
+    Scene scene;
+    CHECK(*scene.fire(*rules)[0].actions[0].find("header") == Json("obs.scene"));
+    scene.firing.as_decider_2 = true;
+    CHECK(*scene.fire(*rules)[0].actions[0].find("header") == Json("{ key }"));
+}
+
+TEST_CASE("annotations and candidates of an enveloped payload stand beside it") {
+    const auto rules = compiled(R"([{"id":"r","when":true,"actions":[
+        {"type":"publishEgress","envelope":true,"payload":{"type":"t","message":"m",
+            "annotations":[{"id":"a"}],"candidates":[]}},
+        {"type":"publishEgress","envelope":true,"payload":{"annotations":"none","x":1}},
+        {"type":"publishEgress","payload":{"annotations":[1]}}]}])");
+    Scene scene;
+    const auto actions = scene.fire(*rules)[0].actions;
+    const Json& event = *actions[0].find("payload");
+    REQUIRE(event.find("annotations") != nullptr);
+    CHECK(*event.find("annotations") == json_of(R"([{"id":"a"}])"));
+    REQUIRE(event.find("candidates") != nullptr);
+    CHECK(*event.find("candidates") == json_of("[]"));
+    CHECK(*event.find("payload") == json_of(R"({"type":"t","message":"m"})"));
+    // What is no list is none of the envelope's, and what has no envelope goes out as it stands.
+    CHECK(*actions[1].find("payload")->find("payload") == json_of(R"({"annotations":"none","x":1})"));
+    CHECK(actions[1].find("payload")->find("annotations") == nullptr);
+    CHECK(*actions[2].find("payload") == json_of(R"({"annotations":[1]})"));
+
+    scene.firing.as_decider_2 = true;
+    const Json before = *scene.fire(*rules)[0].actions[0].find("payload");
+    CHECK(before.find("annotations") == nullptr);
+    CHECK(*before.find("payload")->find("annotations") == json_of(R"([{"id":"a"}])"));
+}
+
+TEST_CASE("an event names the correlation id of the message behind it, a mutation keeps it") {
+    const auto rules = compiled(R"([{"id":"r","when":{"key":"obs.scene"},"then":[{"action":"obs.go"},
+        {"action":"publishEgress","args":{"payload":{"x":1}}},
+        {"action":"mutate","args":{"key":"k","value":1}}]}])");
+    Scene scene;
+    const auto told = [&](std::string_view cause) {
+        scene.firing.cause = cause;
+        const auto actions = scene.fire(*rules)[0].actions;
+        const Json* const kept = actions[2].find("correlationId");
+        CHECK(*actions[1].find("payload") == json_of(R"({"x":1})"));
+        return actions[0].find("payload")->find("correlationId")->string() + " " +
+               (kept == nullptr ? "-" : kept->string());
+    };
+    const char* const cause = R"({"type":"message","sequence":7,"correlationId":"c1"})";
+    CHECK(told(cause) == "c1 c1");
+    CHECK(told("") == "p1 -");
+    CHECK(told(R"({"type":"message","sequence":7})") == "p1 -");
+    CHECK(told(R"({"correlationId":7})") == "p1 -");
+    scene.firing.as_decider_2 = true;
+    CHECK(told(cause) == "p1 -");
 }
 
 TEST_CASE("only rules whose trigger can match are looked at") {

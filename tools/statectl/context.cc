@@ -13,7 +13,7 @@
 namespace se::statectl {
 
 void TerminalLog::write(const LogEvent& event) {
-    if (event.severity < Severity::warning) return;
+    if (!takes(event.severity)) return;
     std::string line(event.name);
     for (const auto& [name, value] : event.context) line += fmt::format(" {}={}", name, value);
     complain(line);

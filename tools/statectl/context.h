@@ -19,6 +19,7 @@ namespace se::statectl {
 class TerminalLog final : public Log {
 public:
     void write(const LogEvent& event) override;
+    bool takes(Severity severity) const override { return severity >= Severity::warning; }
 };
 
 /// What every command is handed: where the store is, how to show things, and the real world.
