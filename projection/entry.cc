@@ -72,6 +72,12 @@ struct Decoder {
     }
 };
 
+void append_quoted(std::string& out, Time time) {
+    out += '"';
+    append_time(out, time);
+    out += '"';
+}
+
 }  // namespace
 
 EntryView::EntryView(const Entry& entry)
@@ -124,17 +130,17 @@ void encode_entry(std::string& out, const EntryView& entry) {
 }
 
 Result<EntryView> decode_entry(std::string_view bytes) {
-    const Error damaged{Errc::corruption, "projection: an entry is damaged"};
-    if (bytes.empty()) return damaged;
+    const auto damaged = [] { return Error{Errc::corruption, "projection: an entry is damaged"}; };
+    if (bytes.empty()) return damaged();
     const auto flags = static_cast<std::uint8_t>(bytes.front());
-    if (flags > kHasDeadline) return damaged;
+    if (flags > kHasDeadline) return damaged();
     Decoder decoder{bytes.substr(1)};
     EntryView entry;
     entry.deleted = flags == kTombstone;
     entry.version = Version{decoder.number()};
     entry.seq = Seq{decoder.number()};
     if (entry.deleted) {
-        if (!decoder.good || !decoder.left.empty()) return damaged;
+        if (!decoder.good || !decoder.left.empty()) return damaged();
         return entry;
     }
     entry.updated_at = decoder.time();
@@ -148,7 +154,7 @@ Result<EntryView> decode_entry(std::string_view bytes) {
     entry.metadata = decoder.text(lengths[3]);
     entry.cause = decoder.text(lengths[4]);
     entry.value = decoder.left;
-    if (!decoder.good) return damaged;
+    if (!decoder.good) return damaged();
     return entry;
 }
 
@@ -157,12 +163,13 @@ void append_entry_json(std::string& out, std::string_view key, const EntryView& 
     JsonObject object(out);
     object.text("key", key).raw("value", entry.value);
     object.integer("version", entry.version.value).integer("seq", entry.seq.value);
-    object.text("updatedAt", to_text(entry.updated_at)).text("updatedBy", entry.updated_by);
+    append_quoted(object.member("updatedAt"), entry.updated_at);
+    object.text("updatedBy", entry.updated_by);
     if (entry.ttl != 0)
         object.integer("ttl", entry.ttl);
     else
         object.null("ttl");
-    if (entry.expires_at) object.text("expiresAt", to_text(*entry.expires_at));
+    if (entry.expires_at) append_quoted(object.member("expiresAt"), *entry.expires_at);
     object.raw("metadata", shown_metadata(entry.reason, entry.metadata));
     object.close();
 }

@@ -4,6 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <ctime>
 #include <utility>
 
 #include "journal/base/json.h"
@@ -305,7 +306,7 @@ void HttpConnection::append_response(Slot& slot) {
     append_integer(out_, std::uint64_t(response.status));
     out_ += ' ';
     out_ += reason_of(response.status);
-    out_ += core_.date(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
+    out_ += core_.date(std::time(nullptr));
     if (response.status != 304) {
         out_ += "Content-Type: ";
         out_ += response.content_type;

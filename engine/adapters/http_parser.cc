@@ -43,6 +43,7 @@ private:
                          int version, beast::error_code& error) override {
         request.method.assign(method.data(), method.size());
         request.target.assign(target.data(), target.size());
+        request.headers.reserve(16);
         http_1_0 = version == 10;
         count_header(method.size() + target.size() + 12, error);
     }

@@ -162,7 +162,12 @@ double Json::number() const {
 }
 
 const Json* Json::find(std::string_view name) const {
+    constexpr std::size_t kFew = 16;
     if (!is_object()) return nullptr;
+    if (object().size() <= kFew) {  // to look at the lengths is quicker than to compare in order
+        const auto at = std::ranges::find(object(), name, &Member::first);
+        return at != object().end() ? &at->second : nullptr;
+    }
     const auto at = std::ranges::lower_bound(object(), name, {}, &Member::first);
     return at != object().end() && at->first == name ? &at->second : nullptr;
 }
