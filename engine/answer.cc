@@ -91,6 +91,16 @@ std::optional<Code> code_from_text(std::string_view text) {
     return std::nullopt;
 }
 
+std::string_view reason_of(Errc failure) {
+    switch (failure) {
+        case Errc::unavailable: return "draining";
+        case Errc::no_space: return "disk_full";
+        case Errc::corruption: return "damaged";
+        case Errc::busy: return "overloaded";
+        default: return "";
+    }
+}
+
 void append_answer_json(std::string& out, const Answer& answer) {
     JsonObject object(out);
     object.text("id", answer.id).text("status", status_text(answer.status));
@@ -105,7 +115,8 @@ void append_answer_json(std::string& out, const Answer& answer) {
     if (answer.code != Code::none) object.text("code", to_text(answer.code));
     if (!answer.message.empty()) object.text("message", answer.message);
     if (!answer.reason.empty()) object.text("reason", answer.reason);
-    if (!answer.pointer.empty()) object.text("pointer", answer.pointer);
+    // Empty: the whole of it (RFC 6901).
+    if (!answer.pointer.empty() || answer.code == Code::malformed) object.text("pointer", answer.pointer);
     if (answer.current) object.raw("current", *answer.current);
     if (answer.tombstone) object.raw("tombstone", *answer.tombstone);
     if (!answer.entries.empty()) append_texts(object.member("entries"), answer.entries);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "journal/base/ids.h"
+#include "journal/base/result.h"
 
 namespace se {
 
@@ -17,6 +18,9 @@ enum class Code : std::uint8_t {
 };
 std::string_view to_text(Code code);
 std::optional<Code> code_from_text(std::string_view text);
+/// The `reason` of `unavailable` for a failure of ours: draining, disk_full, damaged, overloaded; empty where none of
+/// them is it.
+std::string_view reason_of(Errc failure);
 
 /// What every door says about a proposal; the same JSON everywhere.
 struct Answer {
@@ -37,7 +41,7 @@ struct Answer {
     Code code = Code::none;
     std::string message;
     std::string reason;         ///< with unavailable: draining, disk_full, damaged, overloaded
-    std::string pointer;        ///< with malformed: where in the input
+    std::string pointer;        ///< with malformed: where in the input (RFC 6901); empty: all of it
     std::optional<std::string> current;    ///< JSON: entry, or null; conflicts carry it
     std::optional<std::string> tombstone;  ///< JSON {"version","seq"} of what was deleted
     std::vector<std::string> entries;      ///< dry run: JSON of each resulting entry, or null

@@ -29,7 +29,7 @@ void EngineDoor::attach(Engine* engine, std::string why) {
 void EngineDoor::changes_applied() {
     if (engine_ == nullptr) return;
     if (const auto& allowed = engine_->policy().allowed_keys; allowed != told_allowed_) {
-        const bool first = told_allowed_.empty();
+        const bool first = !told_allowed_;
         told_allowed_ = allowed;
         if (!first) on_policy();
     }
@@ -107,7 +107,8 @@ Result<Changes> EngineDoor::changes_since(Cursor* cursor, std::string_view prefi
 }
 
 std::vector<std::string> EngineDoor::allowed_keys() {
-    return engine_ == nullptr ? told_allowed_ : engine_->policy().allowed_keys;
+    if (engine_ != nullptr) return engine_->policy().allowed_keys;
+    return told_allowed_.value_or(std::vector<std::string>());
 }
 
 Limits EngineDoor::limits() { return engine_ == nullptr ? Limits{} : engine_->policy().limits; }

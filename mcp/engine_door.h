@@ -41,7 +41,7 @@ private:
     Engine* engine_ = nullptr;
     std::string why_away_ = "starting";
     std::optional<JournalReader> reader_;
-    std::vector<std::string> told_allowed_;  ///< as on_policy last heard
+    std::optional<std::vector<std::string>> told_allowed_;  ///< as on_policy last heard; nothing: no engine yet
     std::function<void()> changed_;
 };
 

@@ -9,8 +9,6 @@
 namespace se::mcp {
 namespace {
 
-std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
-
 Problem overloaded(std::string message) {
     return {.status = 503,
             .code = Code::unavailable,
@@ -84,10 +82,7 @@ void HttpDoor::State::handle(Request&& request, Api::Reply reply) {
         response.body = "Unauthorized";
         return visit.reply(std::move(response));
     }
-    const std::size_t question = request.target.find('?');
-    auto query = Query::parse(question == request.target.npos
-                                  ? std::string_view()
-                                  : std::string_view(request.target).substr(question + 1));
+    auto query = Query::parse(query_of(request.target));
     if (!query) return visit.reply(to_response(not_taken(query.error().text, 400)));
     if (!request.too_large.empty()) {
         return visit.reply(to_response(
@@ -114,7 +109,7 @@ void HttpDoor::State::handle(Request&& request, Api::Reply reply) {
 
 void HttpDoor::State::post(Visit&& visit) {
     const Request& request = visit.request;
-    if (!is_json(request))
+    if (!request.has_type("application/json"))
         return visit.reply(to_response(not_taken("Content-Type is application/json", 415)));
     if (!accepts(request, "application/json") || !accepts(request, "text/event-stream")) {
         return visit.reply(to_response(

@@ -115,18 +115,10 @@ bool accepts(const Request& request, std::string_view type) {
 }
 
 bool prefers_stream(const Request& request) {
-    const std::string_view accept = request.header("accept");
-    const std::size_t stream = accept.find("text/event-stream");
-    return stream != accept.npos && stream < accept.find("application/json") && stream < accept.find("*/*");
-}
-
-bool is_json(const Request& request) {
-    const std::string_view type = request.header("content-type");
-    std::string essence(trimmed(type.substr(0, type.find(';'))));
-    for (char& c : essence) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return essence == "application/json";
+    const std::string* accept = header_of(request, "accept");
+    if (accept == nullptr) return false;
+    const std::size_t stream = accept->find("text/event-stream");
+    return stream != accept->npos && stream < accept->find("application/json") && stream < accept->find("*/*");
 }
 
 }  // namespace se::mcp

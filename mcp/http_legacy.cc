@@ -77,7 +77,7 @@ void HttpDoor::State::post_message(Visit&& visit) {
     if (!id || id->empty()) return reply_text(visit.reply, 400, "sessionId is required");
     const SessionPtr session = sessions.find(*id, visit.caller, true);
     if (session == nullptr) return reply_text(visit.reply, 404, "Session not found");
-    if (!is_json(visit.request)) {
+    if (!visit.request.has_type("application/json")) {
         return reply_text(visit.reply, 400,
                           "Error: Unsupported content-type: " +
                               std::string(visit.request.header("content-type").substr(0, 128)));

@@ -9,7 +9,7 @@
 
 namespace se::mcp {
 
-// Inside the door: what its parts share. Nobody else includes this.
+// Inside the door: what its parts share. Nobody else includes this but tests.
 
 /// One HTTP request that was let in.
 struct Visit {
@@ -68,7 +68,6 @@ std::optional<RpcError> compare_headers(const Request& request, const RpcMessage
 bool accepts(const Request& request, std::string_view type);
 /// Whether a stream is named before JSON.
 bool prefers_stream(const Request& request);
-bool is_json(const Request& request);
 
 Response event_response(std::shared_ptr<BodyStream> stream);
 void reply_rpc_error(const Api::Reply& reply, int status, std::string_view id_json, const RpcError& error);

@@ -1,5 +1,7 @@
 #include "mcp/reader_door.h"
 
+#include "journal/base/json_depth.h"
+
 namespace se::mcp {
 namespace {
 
@@ -94,8 +96,21 @@ void ReaderDoor::look() {
     if (!now) return;
     const Cursor at{now->epoch, now->seq};
     if (at == told_) return;
+    if (told_.seq.value != 0) look_for_policy(told_.seq.next());
     told_ = at;
     changed_();
+}
+
+void ReaderDoor::look_for_policy(Seq from) {
+    const Status read = records(from, [this](const RecordView& record) {
+        if (record.seq > as_of_.seq) return false;
+        if (record.kind != Kind::config) return true;
+        const auto json = parse_json(record.body, kJsonDepthTrusted);
+        if (!json) return true;
+        if (auto policy = Policy::from_json(*json)) decider_.learn(*std::move(policy));
+        return true;
+    });
+    static_cast<void>(read);  // what does not read is told by whoever follows
 }
 
 }  // namespace se::mcp

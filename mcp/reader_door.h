@@ -18,8 +18,14 @@ public:
     virtual ~Decider() = default;
     /// As StateDoor::propose().
     virtual void propose(Json proposal, Caller caller, bool dry_run, std::function<void(Decided)> done) = 0;
-    /// What it would decide by.
-    virtual const Policy& policy() = 0;
+
+    // What it would decide by.
+    /// May ask whoever decides, and waits only briefly for that.
+    virtual std::vector<std::string> allowed_keys() = 0;
+    /// As far as it is known: asks nobody.
+    virtual Limits limits() = 0;
+    /// The journal says that this is in force from now on.
+    virtual void learn(Policy policy) = 0;
 };
 
 /// The state as a process beside the writer reads it, from LMDB and the journal themselves; proposals go to a
@@ -30,7 +36,8 @@ public:
     ReaderDoor(ProjectionPlace place, StateReader::Options options, Decider& decider)
         : place_(std::move(place)), options_(options), decider_(decider) {}
 
-    /// Looks for changes, for whoever follows. Cheap when there are none; to be called now and then.
+    /// Looks for changes, for whoever follows, and for a new policy among them, for the Decider. Cheap when there are
+    /// none; to be called now and then.
     void look();
     bool followed() const { return static_cast<bool>(changed_); }
     /// Lets go of the state: LMDB reuses no page while one is held. For the end of a turn.
@@ -47,8 +54,8 @@ public:
     Status records(Seq from, const std::function<bool(const RecordView&)>& take) override;
     Status record(Seq seq, const std::function<void(const RecordView&)>& take) override;
     Result<Changes> changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) override;
-    std::vector<std::string> allowed_keys() override { return decider_.policy().allowed_keys; }
-    Limits limits() override { return decider_.policy().limits; }
+    std::vector<std::string> allowed_keys() override { return decider_.allowed_keys(); }
+    Limits limits() override { return decider_.limits(); }
     void propose(Json proposal, Caller caller, bool dry_run, std::function<void(Decided)> done) override {
         decider_.propose(std::move(proposal), std::move(caller), dry_run, std::move(done));
     }
@@ -56,6 +63,7 @@ public:
 
 private:
     Result<JournalReader*> journal();
+    void look_for_policy(Seq from);
 
     ProjectionPlace place_;
     StateReader::Options options_;

@@ -44,7 +44,8 @@ public:
     Json answers;      ///< to the questions of the outcome before: an object, key → result of the client's
     Json state;        ///< what the outcome before asked to be given back, verified; null in the first round
     std::string revision;    ///< of the protocol: "2026-07-28", "2025-11-25", …
-    bool legacy_sse = false; ///< came by GET /sse (CONTRACTS 1.6); texts may differ there, outcomes need not
+    bool legacy_sse = false; ///< came by GET /sse (CONTRACTS 1.6): what the original says, and what it passes
+                             ///< over, is binding there
 
     /// Whether the client declared a capability: "elicitation", "sampling", "roots", or a part, "sampling.tools".
     bool client_can(std::string_view capability) const {
@@ -161,14 +162,16 @@ struct Tool {
     std::string title;        ///< for people; may be empty
     std::string description;  ///< for the model: when to use it, and what then
     std::string input_schema_json = R"({"type":"object"})";  ///< JSON Schema 2020-12
-    std::string output_schema_json = {};  ///< of `structured_json`; empty: none is promised
+    std::string output_schema_json = {};  ///< of `structured_json`, refusals and faults included, as clients check
+                                          ///< those too; empty: none is promised. Not shown at the legacy SSE door
     std::string annotations_json = {};    ///< readOnlyHint, destructiveHint, idempotentHint, openWorldHint
     std::string scope = {};               ///< what a principal needs to see and call it; empty: nothing
+    bool legacy_only = false;             ///< to be seen and called at the legacy SSE door, and nowhere else
     /// Tells `done` the outcome exactly once, now or later. Checks the arguments itself (`invalid`); members it
     /// does not know are ignored.
     std::function<void(ToolContextPtr context, std::function<void(ToolOutcome)> done)> run;
-    /// Instead of the description, when it depends on what holds at the moment (the allowed keys).
-    std::function<std::string()> describe = {};
+    /// Instead of the description, when it depends on what holds at the moment, for this caller (the allowed keys).
+    std::function<std::string(const Caller& caller)> describe = {};
 };
 
 /// What a resource holds.
@@ -302,7 +305,8 @@ struct Announcements {
     /// {"epoch":…,"seq":…,"version":…,"mutationId":…}. Cheap when nobody has subscribed.
     std::function<void(std::string_view uri, std::string_view meta_json)> resource_updated =
         [](std::string_view, std::string_view) {};
-    /// Everything may have changed (a feed was lost): as if every subscribed resource had.
+    /// Everything may have changed (a feed was lost, news were dropped): as if every list and every subscribed
+    /// resource had.
     std::function<void()> resync = [] {};
 };
 
@@ -323,6 +327,11 @@ struct Registry {
 
     /// Whether a caller has a scope that a tool or prompt names. Unset: no caller has any.
     std::function<bool(const Caller& caller, std::string_view scope)> has_scope = {};
+    /// Whether a caller finds this tool in its list, and can call it.
+    bool offers(const Tool& tool, const Caller& caller, bool legacy_sse) const {
+        if (tool.legacy_only && !legacy_sse) return false;
+        return tool.scope.empty() || (has_scope && has_scope(caller, tool.scope));
+    }
 
     bool lists_change = false;       ///< announcements of changed lists will come
     bool resources_change = false;   ///< announcements of updated resources will come

@@ -358,6 +358,9 @@ Server::Server(Registry& registry, Clock& clock, Random& random)
                                     std::string_view meta) { state->resource_updated(uri, meta); },
         .resync =
             [state] {
+                state->lists_changed(&Subscription::tools, "notifications/tools/list_changed");
+                state->lists_changed(&Subscription::prompts, "notifications/prompts/list_changed");
+                state->lists_changed(&Subscription::resources, "notifications/resources/list_changed");
                 std::vector<std::uint64_t> numbers;
                 for (const auto& [number, subscription] : state->subscriptions) numbers.push_back(number);
                 for (const std::uint64_t number : numbers) state->resync(number);

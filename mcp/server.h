@@ -44,6 +44,9 @@ public:
     virtual ~Outlet() = default;
     /// A notification or a question that belongs to the request.
     virtual void say(std::string message) = 0;
+    /// News of something that changed. Whoever cannot pass it on may drop it, and has all told as changed later
+    /// (Announcements::resync).
+    virtual void tell_change(std::string message) { say(std::move(message)); }
     /// The last message.
     virtual void answer(std::string message, Standing standing) = 0;
     /// There will be no answer: the client took the request back.

@@ -188,7 +188,7 @@ RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments
 void ServerState::call_tool(Asked&& asked) {
     const std::string* name = text_member(asked.params(), "name");
     if (name == nullptr) return asked.fail(RpcCode::invalid_params, "tools/call needs the name of a tool");
-    const Tool* tool = find_tool(asked.caller, *name);
+    const Tool* tool = find_tool(asked, *name);
     if (tool == nullptr) {
         if (asked.legacy_sse()) return asked.fail(RpcCode::internal, "Tool not found: " + *name);
         return asked.fail(RpcCode::invalid_params, "Unknown tool: " + *name);

@@ -90,9 +90,10 @@ bool ServerState::sees(const Caller& caller, std::string_view scope) const {
     return scope.empty() || (registry.has_scope && registry.has_scope(caller, scope));
 }
 
-const Tool* ServerState::find_tool(const Caller& caller, std::string_view name) const {
+const Tool* ServerState::find_tool(const Asked& asked, std::string_view name) const {
     const auto at = std::ranges::find(registry.tools, name, &Tool::name);
-    return at != registry.tools.end() && sees(caller, at->scope) ? &*at : nullptr;
+    if (at == registry.tools.end()) return nullptr;
+    return registry.offers(*at, asked.caller, asked.legacy_sse()) ? &*at : nullptr;
 }
 
 const Prompt* ServerState::find_prompt(const Caller& caller, std::string_view name) const {
@@ -103,13 +104,14 @@ const Prompt* ServerState::find_prompt(const Caller& caller, std::string_view na
 void ServerState::list_tools(Asked&& asked) {
     answer_page(
         *this, asked, "tools", registry.tools,
-        [&](const Tool& tool) { return sees(asked.caller, tool.scope); },
+        [&](const Tool& tool) { return registry.offers(tool, asked.caller, asked.legacy_sse()); },
         [&](std::string& out, const Tool& tool) {
             JsonObject object(out);
             append_titled(object, asked.era, tool.name, tool.title,
-                          tool.describe ? tool.describe() : tool.description);
+                          tool.describe ? tool.describe(asked.caller) : tool.description);
             object.raw("inputSchema", tool.input_schema_json);
-            if (!tool.output_schema_json.empty() && asked.era >= Revision::v2025_06_18)
+            // A refusal there is no isError (CONTRACTS 1.6): clients that know a schema would hold it against that.
+            if (!tool.output_schema_json.empty() && asked.era >= Revision::v2025_06_18 && !asked.legacy_sse())
                 object.raw("outputSchema", tool.output_schema_json);
             if (!tool.annotations_json.empty() && asked.era >= Revision::v2025_03_26)
                 object.raw("annotations", tool.annotations_json);

@@ -112,7 +112,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
 
     // server_lists.cc
     bool sees(const Caller& caller, std::string_view scope) const;
-    const Tool* find_tool(const Caller& caller, std::string_view name) const;
+    const Tool* find_tool(const Asked& asked, std::string_view name) const;
     const Prompt* find_prompt(const Caller& caller, std::string_view name) const;
     void list_tools(Asked&& asked);
     void list_prompts(Asked&& asked);

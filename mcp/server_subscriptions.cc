@@ -31,7 +31,7 @@ void ServerState::listen(Asked&& asked) {
                               .uris = {},
                               .id_json = asked.message.id_json,
                               .tell = [outlet = asked.outlet.get()](std::string message) {
-                                  outlet->say(std::move(message));
+                                  outlet->tell_change(std::move(message));
                               },
                               .outlet = asked.outlet};
     std::string honored;

@@ -1,6 +1,7 @@
 #include "mcp/stdio.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace se::mcp {
 
@@ -11,7 +12,10 @@ public:
         : door_(std::move(door)), id_json_(std::move(id_json)), modern_(modern) {}
 
     void say(std::string message) override {
-        if (*door_ != nullptr && !over_) (*door_)->notice(message);
+        if (*door_ != nullptr && !over_) (*door_)->write(message);
+    }
+    void tell_change(std::string message) override {
+        if (*door_ != nullptr && !over_) (*door_)->tell_change(message);
     }
     void answer(std::string message, Standing) override {
         if (*door_ != nullptr && !over_) (*door_)->write(message);
@@ -43,16 +47,42 @@ StdioDoor::StdioDoor(Server& server, Caller caller, std::function<void()> resync
     : server_(server),
       caller_(std::move(caller)),
       resync_(std::move(resync)),
-      conversation_(server_.open(caller_, false, [this](const std::string& message) { notice(message); })),
+      conversation_(server_.open(caller_, false, [this](const std::string& message) { tell_change(message); })),
       self_(std::make_shared<StdioDoor*>(this)) {}
 
 StdioDoor::~StdioDoor() {
     *self_ = nullptr;
     server_.end(conversation_);
+    for (const auto& [id, weak] : modern_) {
+        if (const auto outlet = weak.lock()) outlet->cancel();
+    }
 }
 
 void StdioDoor::feed(std::string_view bytes) {
-    while (!bytes.empty()) {
+    if (has_more()) {
+        rest_ += bytes;
+    } else {
+        rest_ = bytes.substr(take_bytes(bytes));
+    }
+}
+
+void StdioDoor::end_of_input() {
+    input_ended_ = true;
+    go_on();
+}
+
+/// With what was left for want of room.
+void StdioDoor::go_on() {
+    take_items();
+    rest_.erase(0, take_bytes(rest_));
+    if (!input_ended_ || has_more()) return;
+    line_.clear();  // half a message is none
+    server_.drain();  // subscriptions have no end of their own; calls have, and get their answers
+}
+
+std::size_t StdioDoor::take_bytes(std::string_view bytes) {
+    const std::size_t size = bytes.size();
+    while (!bytes.empty() && wants_input()) {
         const std::size_t end = bytes.find('\n');
         const std::string_view piece = bytes.substr(0, end);
         if (line_.size() + piece.size() > kMessageBytesMax) {
@@ -80,11 +110,7 @@ void StdioDoor::feed(std::string_view bytes) {
             take_line(line);
         }
     }
-}
-
-void StdioDoor::end_of_input() {
-    line_.clear();  // half a message is none
-    server_.drain();  // subscriptions have no end of their own; calls have, and get their answers
+    return size - bytes.size();
 }
 
 void StdioDoor::take_line(std::string_view line) {
@@ -95,7 +121,14 @@ void StdioDoor::take_line(std::string_view line) {
         return write(rpc_error("null", {RpcCode::invalid_request,
                                         "one message a line: this revision has no batches", {}}));
     }
-    for (RpcItem& item : text.items) {
+    std::ranges::move(text.items, std::back_inserter(items_));
+    take_items();
+}
+
+void StdioDoor::take_items() {
+    while (!items_.empty() && wants_input()) {
+        RpcItem item = std::move(items_.front());
+        items_.pop_front();
         if (const auto* fault = std::get_if<RpcFault>(&item)) {
             write(rpc_error(fault->id_json, fault->error));
         } else {
@@ -142,8 +175,8 @@ void StdioDoor::write(std::string_view message) {
     out_ += '\n';
 }
 
-void StdioDoor::notice(std::string_view message) {
-    if (missed_ || output().size() > kLinesAheadBytes) {
+void StdioDoor::tell_change(std::string_view message) {
+    if (!telling_all_ && (missed_ || output().size() > kLinesAheadBytes)) {
         missed_ = true;
         return;
     }
@@ -161,8 +194,11 @@ void StdioDoor::took(std::size_t bytes) {
     }
     if (missed_ && output().empty()) {
         missed_ = false;
+        telling_all_ = true;  // however much: were some of it dropped, it would have to be told again for ever
         resync_();
+        telling_all_ = false;
     }
+    go_on();
 }
 
 }  // namespace se::mcp

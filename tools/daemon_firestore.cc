@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "engine/adapters/firestore_store.h"
-#include "engine/policy/yaml.h"
 #include "tools/daemon_surroundings.h"
 
 namespace se {
@@ -92,14 +91,8 @@ std::vector<Runner*> runners(const std::vector<std::unique_ptr<ThreadRunner>>& l
 }  // namespace
 
 Result<FirestoreSettings> load_firestore_settings(const DaemonOptions& options) {
-    FirestoreSettings settings;
     SE_TRY(text, config_text(options));
-    if (!text.empty()) {
-        SE_TRY(document, parse_yaml(text));
-        if (const Json* const section = document.root.find(kFirestoreSection))
-            SE_TRY_OK(read_firestore_section(&settings, *section));
-    }
-    SE_TRY_OK(apply_firestore_environment(&settings, environment));
+    SE_TRY(settings, firestore_settings_of(text, environment));
     for (const auto& [name, value] : options.settings)
         if (is_firestore_setting(name)) SE_TRY_OK(set_firestore_setting(&settings, name, value));
     if (const std::string wrong = DaemonFirestore::problem(settings); !wrong.empty())

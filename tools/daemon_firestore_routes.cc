@@ -152,8 +152,8 @@ std::string Daemon::firestore_status() const {
 void Daemon::firestore_request(const Request& request, const Api::Reply& reply) {
     Caller caller;
     if (const auto problem = admit_operator(request, &caller)) return reply(to_response(*problem));
-    const bool compares = request.target == DaemonFirestore::kDiffRoute ||
-                          request.target == DaemonFirestore::kHealRoute;
+    const std::string_view path = path_of(request.target);
+    const bool compares = path == DaemonFirestore::kDiffRoute || path == DaemonFirestore::kHealRoute;
     if (compares && !caller.reads_everything())
         return reply(to_response(Problem{
             .status = 403,
@@ -166,14 +166,14 @@ void Daemon::firestore_request(const Request& request, const Api::Reply& reply) 
             .message = "nothing follows in Firestore: neither firestore.project "
                        "(GOOGLE_CLOUD_PROJECT) nor firestore.emulator (FIRESTORE_EMULATOR_HOST) "
                        "is set"}));
-    if (request.target == DaemonFirestore::kStatusRoute) return reply({.body = firestore_status()});
+    if (path == DaemonFirestore::kStatusRoute) return reply({.body = firestore_status()});
     if (compares)
         return firestore_compare(request, reply, caller);
-    if (request.target == DaemonFirestore::kResumeRoute)
+    if (path == DaemonFirestore::kResumeRoute)
         return firestore_resume(request, reply, caller);
-    if (request.target != DaemonFirestore::kLettersRoute)
+    if (path != DaemonFirestore::kLettersRoute)
         return reply(to_response(Problem{
-            .status = 404, .code = Code::not_found, .message = request.target + " is no route"}));
+            .status = 404, .code = Code::not_found, .message = std::string(path) + " is no route"}));
     const auto refuse = [reply](const Error& error) { reply(to_response(problem_of(error))); };
     if (request.method == "GET")
         return firestore_->ask(list_letters, [reply, refuse](Result<std::string> listed) {
@@ -195,7 +195,8 @@ void Daemon::firestore_request(const Request& request, const Api::Reply& reply) 
                           order.note("firestore"), caller, [this, reply, refuse, order](Result<Seq> seq) {
                               if (!seq) return refuse(seq.error());
                               carry_out_order(order, *seq, reply, refuse);
-                          });
+                          },
+                          order.why);
             schedule_step();
         });
 }
@@ -243,7 +244,7 @@ void Daemon::firestore_resume(const Request& request, const Api::Reply& reply,
 /// The record first, then the deed, as with dead letters.
 void Daemon::firestore_compare(const Request& request, const Api::Reply& reply,
                                const Caller& caller) {
-    const bool heals = request.target == DaemonFirestore::kHealRoute;
+    const bool heals = path_of(request.target) == DaemonFirestore::kHealRoute;
     const auto asked = read_asked(request, heals);
     if (!asked) return reply(to_response(Problem{.message = asked.error().text}));
     firestore_->compare(

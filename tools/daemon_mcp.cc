@@ -119,6 +119,7 @@ public:
           server_(offers_.registry(), clock_, random_),
           door_(server_, host(), [this] { offers_.registry().announce.resync(); }) {
         decider_.on_store = [this] { state_.close(); };
+        decider_.on_policy = [this] { offers_.policy_changed(); };
     }
 
     int run() {
@@ -250,7 +251,8 @@ int run_mcp(int count, char** arguments) {
     app.add_option("--data", options.data, "The store's folder (STATE_ENGINE_DATA); made when absent");
     app.add_option("--profile", options.profile, "state: the tools of the state. full: list_prefixes too")
         ->check(CLI::IsMember({"state", "full"}));
-    app.add_option("--wait-ms", options.wait_ms, "How long a proposal waits for whoever holds the store")
+    app.add_option("--wait-ms", options.wait_ms,
+                   "How long a proposal waits for the decision of whoever holds the store")
         ->check(CLI::Range(0, 600'000));
     app.add_option("--log-level", options.log_level, "debug, info, warn or error; on standard error")
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/api/gate.h"
 #include "engine/intake/proposal.h"
 #include "journal/base/json_depth.h"
 #include "journal/search.h"
@@ -18,7 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kSentMax = 64;          // over one connection at once; more wait here
-constexpr auto kAnswerWait = 10s;             // of one read; then the connection counts as lost
+constexpr auto kAnswerWait = 10s;             // of one read or write; then the connection counts as lost
+constexpr auto kKeysWait = 500ms;             // for a daemon to say which keys may be written: others wait meanwhile
 constexpr auto kLinger = 500ms;               // the store is kept for the next proposal so long
 constexpr auto kLookAgain = 20ms;             // for whoever holds the store
 constexpr auto kPolicyKept = 5s;
@@ -53,6 +55,40 @@ std::string joined(const std::vector<std::string>& roles) {
     std::string out;
     for (const std::string& role : roles) out += (out.empty() ? "" : ",") + role;
     return out;
+}
+
+/// The claim that made a caller what it is, believed or not: the daemon judges it again, and comes to the same.
+IdentityClaim claim_of(const Caller& caller) {
+    if (caller.actor != caller.principal || !caller.roles.empty())
+        return {.actor = caller.actor, .roles = caller.roles};
+    IdentityClaim claim;
+    const auto json = parse_json(caller.claim.empty() ? "{}" : caller.claim, kJsonDepthTrusted);
+    if (!json) return claim;
+    if (const Json* actor = json->find("actor"); actor != nullptr && actor->is_string())
+        claim.actor = actor->string();
+    if (const Json* roles = json->find("roles"); roles != nullptr && roles->is_array()) {
+        for (const Json& role : roles->array())
+            if (role.is_string()) claim.roles.push_back(role.string());
+    }
+    return claim;
+}
+
+/// The tool that a model called, as the cause names it; empty when none did.
+std::string tool_of(const Caller& caller) {
+    const auto cause = parse_json(caller.cause.empty() ? "{}" : caller.cause, kJsonDepthTrusted);
+    const Json* tool = cause && caller.door == "mcp" ? cause->find("tool") : nullptr;
+    return tool != nullptr && tool->is_string() ? tool->string() : std::string();
+}
+
+Result<std::vector<std::string>> keys_said_by(HttpClient& daemon) {
+    SE_TRY(answer, daemon.get("/_debug/config"));
+    SE_TRY(config, parse_json(answer.body));
+    const Json* keys = config.find("allowedKeys");
+    if (keys == nullptr || !keys->is_array()) return Error{Errc::malformed, "no allowedKeys"};
+    std::vector<std::string> texts;
+    for (const Json& key : keys->array())
+        if (key.is_string()) texts.push_back(key.string());
+    return texts;
 }
 
 }  // namespace
@@ -91,13 +127,19 @@ void StoreDecider::propose(Json proposal, Caller caller, bool dry_run,
 }
 
 std::chrono::nanoseconds StoreDecider::turn() {
+    const auto rest = work();
+    if (std::exchange(keys_changed_, false)) on_policy();
+    return rest;
+}
+
+std::chrono::nanoseconds StoreDecider::work() {
     if (client_) read_answers();
     if (!waiting_.empty() && !client_) {
         if (engine_ == nullptr && !reach_daemon()) open_store();
         if (engine_ != nullptr) hand_to_engine();
     }
     if (client_) send_more();
-    give_up_on_the_late(why_not_);
+    give_up_on_the_late();
     if (engine_ != nullptr) {
         engine_->step();
         if (engine_->work_waits()) return 0ns;
@@ -110,7 +152,9 @@ std::chrono::nanoseconds StoreDecider::turn() {
             return std::min<std::chrono::nanoseconds>(engine_->idle_time(), engine_used_ + kLinger - now);
         }
     }
-    return waiting_.empty() || client_ ? std::chrono::nanoseconds(1s) : std::chrono::nanoseconds(kLookAgain);
+    if (waiting_.empty()) return 1s;
+    if (!client_) return kLookAgain;
+    return std::min<std::chrono::nanoseconds>(1s, waiting_.front().until - world_.clock.monotonic());
 }
 
 int StoreDecider::descriptor() const { return client_ ? client_->descriptor() : -1; }
@@ -121,16 +165,17 @@ void StoreDecider::close() {
     sent_ = 0;
     const auto left = std::exchange(waiting_, {});
     for (const Waiting& waiting : left) {
-        waiting.done(mcp::not_decided(waiting.id,
-                                      waiting.was_sent ? Code::outcome_unknown : Code::unavailable,
-                                      waiting.was_sent ? "" : "draining", "this process is stopping"));
+        const bool unknown = waiting.may_have_happened;
+        waiting.done(mcp::not_decided(waiting.id, unknown ? Code::outcome_unknown : Code::unavailable,
+                                      unknown ? "" : "draining", "this process is stopping"));
     }
 }
 
 // --- through the daemon
 
 bool StoreDecider::reach_daemon() {
-    auto client = HttpClient::connect(HttpClient::address_of_socket(settings_.data), kAnswerWait);
+    const auto wait = std::clamp<std::chrono::milliseconds>(patience_, 1ms, kAnswerWait);  // 0 is for ever
+    auto client = HttpClient::connect(HttpClient::address_of_socket(settings_.data), wait);
     if (!client) return false;
     client_.emplace(std::move(*client));
     sent_ = 0;
@@ -144,13 +189,15 @@ void StoreDecider::send_more() {
                                     .target = next.dry_run ? "/v1/mutations?dryRun=true" : "/v1/mutations",
                                     .headers = {{"Content-Type", "application/json"}},
                                     .body = to_text(next.proposal)};
-        if (next.caller.actor != next.caller.principal) {
-            request.headers.emplace_back("x-user-id", next.caller.actor);
-            if (!next.caller.roles.empty()) request.headers.emplace_back("x-roles", joined(next.caller.roles));
-        }
+        // So that the record there is the one that there would be here.
+        const IdentityClaim claim = claim_of(next.caller);
+        if (!claim.actor.empty()) request.headers.emplace_back("x-user-id", claim.actor);
+        if (!claim.roles.empty()) request.headers.emplace_back("x-roles", joined(claim.roles));
+        if (const std::string tool = tool_of(next.caller); !tool.empty())
+            request.headers.emplace_back("x-via-mcp", tool);
         if (!next.caller.trace.empty()) request.headers.emplace_back("traceparent", next.caller.trace);
-        next.was_sent = true;
-        if (auto sent = client_->write(request); !sent) return lost_connection();
+        next.may_have_happened = next.may_have_happened || !next.dry_run;
+        if (auto sent = client_->write(request); !sent) return lost_connection("the daemon is gone");
         ++sent_;
     }
 }
@@ -160,12 +207,12 @@ void StoreDecider::read_answers() {
     // readable has ended.
     while (client_ && client_->readable()) {
         auto answer = client_->read();
-        if (!answer || sent_ == 0) return lost_connection();
+        if (!answer || sent_ == 0) return lost_connection("the daemon is gone");
         const bool closing = answer->header("connection") == "close";
         Waiting waiting = std::move(waiting_.front());
         waiting_.pop_front();
         --sent_;
-        if (closing) lost_connection();
+        if (closing) lost_connection("the daemon is gone");
         auto decided = decided_of(*answer, waiting.id);
         if (!decided) {
             decided = mcp::not_decided(waiting.id, Code::outcome_unknown, "",
@@ -176,11 +223,11 @@ void StoreDecider::read_answers() {
     }
 }
 
-void StoreDecider::lost_connection() {
+void StoreDecider::lost_connection(std::string_view why) {
     client_.reset();
     sent_ = 0;  // all of them again, with the same ids
     policy_read_.reset();
-    why_not_ = "the daemon is gone";
+    why_not_ = why;
 }
 
 // --- in this process
@@ -229,7 +276,7 @@ void StoreDecider::hand_to_engine() {
 
 void StoreDecider::let_go_of_store() {
     on_store();
-    policy_ = engine_->policy();
+    learn(engine_->policy());
     policy_read_ = world_.clock.monotonic();
     if (const Status closed = engine_->close(); !closed) {
         world_.log.write({Severity::error, "state-engine.close_failed", {{"error", closed.error().text}}});
@@ -237,48 +284,60 @@ void StoreDecider::let_go_of_store() {
     engine_.reset();
 }
 
-void StoreDecider::give_up_on_the_late(std::string_view why) {
-    if (sent_ != 0) return;  // those are under way; the connection has a time limit of its own
+void StoreDecider::give_up_on_the_late() {
     const auto now = world_.clock.monotonic();
+    if (waiting_.empty() || waiting_.front().until > now) return;
+    // Answers come in order: whoever does not answer the late ones answers none behind them.
+    if (sent_ != 0) lost_connection("the daemon does not answer");
     while (!waiting_.empty() && waiting_.front().until <= now) {
         const Waiting waiting = std::move(waiting_.front());
         waiting_.pop_front();
-        waiting.done(mcp::not_decided(waiting.id,
-                                      waiting.was_sent ? Code::outcome_unknown : Code::unavailable,
-                                      waiting.was_sent ? "" : "overloaded",
-                                      "no writer for " + settings_.data + ": " + std::string(why)));
+        const bool unknown = waiting.may_have_happened;
+        waiting.done(mcp::not_decided(waiting.id, unknown ? Code::outcome_unknown : Code::unavailable,
+                                      unknown ? "" : "overloaded",
+                                      "no writer for " + settings_.data + ": " + why_not_));
     }
 }
 
 // --- by what it would be decided
 
-const Policy& StoreDecider::policy() {
-    if (engine_ != nullptr) return engine_->policy();
+std::vector<std::string> StoreDecider::allowed_keys() {
     const auto now = world_.clock.monotonic();
-    if (policy_read_ && now - *policy_read_ < kPolicyKept) return policy_;
-    policy_read_ = now;
-    if (auto read = read_policy()) policy_ = *std::move(read);
-    return policy_;
+    if (engine_ != nullptr) {
+        learn(engine_->policy());
+    } else if (!policy_read_ || now - *policy_read_ >= kPolicyKept) {
+        if (auto read = read_policy()) learn(*std::move(read));
+        policy_read_ = world_.clock.monotonic();  // the end of the question: it may have taken its time
+    }
+    keys_told_ = true;
+    return policy_.allowed_keys;
+}
+
+void StoreDecider::learn(Policy policy) {
+    if (keys_told_ && policy.allowed_keys != policy_.allowed_keys) keys_changed_ = true;
+    policy_known_ = true;
+    policy_ = std::move(policy);
 }
 
 Result<Policy> StoreDecider::read_policy() {
     // The daemon's, when one runs; else the one last journaled.
-    if (auto client = HttpClient::connect(HttpClient::address_of_socket(settings_.data), kAnswerWait)) {
-        SE_TRY(answer, client->get("/_debug/config"));
-        SE_TRY(config, parse_json(answer.body));
-        const Json* keys = config.find("allowedKeys");
-        if (keys == nullptr || !keys->is_array()) return Error{Errc::malformed, "no allowedKeys"};
-        Policy policy;
-        policy.allowed_keys.clear();
-        for (const Json& key : keys->array())
-            if (key.is_string()) policy.allowed_keys.push_back(key.string());
+    auto client = HttpClient::connect(HttpClient::address_of_socket(settings_.data), kKeysWait);
+    if (!client) return journaled_policy();
+    if (auto keys = keys_said_by(*client)) {
+        Policy policy = policy_;
+        policy.allowed_keys = *std::move(keys);
         return policy;
     }
+    if (policy_known_) return policy_;
+    return journaled_policy();
+}
+
+Result<Policy> StoreDecider::journaled_policy() {
     const StorePaths paths{settings_.data};
     SE_TRY(newest, find_newest(world_.files, paths, [](const RecordView& record) {
                return record.kind == Kind::config || (record.kind == Kind::note && record.note == "closed");
            }));
-    if (!newest) return Policy{};
+    if (!newest) return policy_;
     if (newest->view.kind == Kind::config) {
         SE_TRY(json, parse_json(newest->view.body, kJsonDepthTrusted));
         return Policy::from_json(json);
@@ -286,7 +345,7 @@ Result<Policy> StoreDecider::read_policy() {
     // Who closed the store said which `config` record was in force.
     SE_TRY(closed, parse_json(newest->view.body, kJsonDepthTrusted));
     const Json* seq = closed.find("config");
-    if (seq == nullptr || !seq->is_integer()) return Policy{};
+    if (seq == nullptr || !seq->is_integer()) return policy_;
     SE_TRY(reader, JournalReader::open(world_.files, paths));
     SE_TRY(record, reader.at(Seq{static_cast<std::uint64_t>(seq->integer())}));
     SE_TRY(json, parse_json(record->body, kJsonDepthTrusted));

@@ -3,7 +3,6 @@
 #include "tools/daemon_egress.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -148,12 +147,7 @@ Result<Config> load_config(const DaemonOptions& options) {
     SE_TRY_OK(check_egress(config.settings));
     if (const auto nats = load_nats_settings(options); !nats) return nats.error();
     SE_TRY(documents, load_firestore_settings(options));
-    if (documents.on()) {
-        // What is accepted must have room in its document, and in the log's.
-        Limits& limits = config.policy.limits;
-        limits.value_bytes = std::min(limits.value_bytes, kFirestoreValueBytesMax);
-        limits.json_depth = std::min(limits.json_depth, kFirestoreLevelsMax + 1);
-    }
+    leave_room_for_documents(documents, &config.policy.limits);
     return config;
 }
 

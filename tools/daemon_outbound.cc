@@ -7,7 +7,15 @@
 namespace se {
 namespace {
 
-constexpr std::size_t kReasonMax = 4'096;  // of an order, in bytes
+constexpr std::size_t kWhyMax = 4'096;  // of an order's name and reason, in bytes each
+
+/// An optional text; false if it is something else, or too long.
+bool take_text(const Json* member, std::string* into) {
+    if (member == nullptr) return true;
+    if (!member->is_string() || member->string().size() > kWhyMax) return false;
+    *into = member->string();
+    return true;
+}
 
 }  // namespace
 
@@ -43,7 +51,7 @@ std::optional<Problem> Daemon::admit_operator(const Request& request, Caller* ca
     if (!caller->has_scope(kScopeOperate))
         return Problem{.status = 403,
                        .code = Code::actor_not_permitted,
-                       .message = request.target + " is for whoever has the scope operate"};
+                       .message = std::string(path_of(request.target)) + " is for whoever has the scope operate"};
     // Its body is not here: what it asks for is not known.
     if (!request.too_large.empty())
         return Problem{.status = 413, .code = Code::too_large, .message = request.too_large};
@@ -55,7 +63,7 @@ Problem Daemon::problem_of(const Error& error) {
     return Problem{.status = missing ? 404 : 503,
                    .code = missing ? Code::not_found : Code::unavailable,
                    .message = error.text,
-                   .reason = error.code == Errc::corruption ? "damaged" : ""};
+                   .reason = missing ? std::string() : std::string(reason_of(error.code))};
 }
 
 /// What is asked of a dead letter.
@@ -63,21 +71,18 @@ Result<Daemon::LetterOrder> Daemon::letter_order(const Request& request) {
     const auto asked = parse_json(request.body);
     const Json* const action = asked ? asked->find("action") : nullptr;
     const Json* const id = asked ? asked->find("id") : nullptr;
-    const Json* const reason = asked ? asked->find("reason") : nullptr;
     const bool known = action != nullptr && action->is_string() &&
                        (action->string() == "retry" || action->string() == "drop");
-    const bool explained = reason == nullptr || (reason->is_string() && reason->string().size() <= kReasonMax);
+    Why why;
+    const bool explained = asked && take_text(asked->find("actId"), &why.id) &&
+                           take_text(asked->find("reason"), &why.reason);
     if (request.method != "POST" || !known || id == nullptr || !id->is_string() || !explained)
-        return Error{Errc::malformed, "POST {\"action\":\"retry|drop\",\"id\":…,\"reason\"?}"};
-    return LetterOrder{.retry = action->string() == "retry",
-                       .id = id->string(),
-                       .reason = reason == nullptr ? std::string() : reason->string()};
+        return Error{Errc::malformed, R"(POST {"action":"retry|drop","id":…,"actId"?,"reason"?})"};
+    return LetterOrder{.retry = action->string() == "retry", .id = id->string(), .why = std::move(why)};
 }
 
 std::string Daemon::LetterOrder::note(const std::string& follower) const {
-    Json body(Json::Object{{"follower", follower}, {"letters", Json::Array{id}}});
-    if (!reason.empty()) body.set("reason", reason);
-    return to_text(body);
+    return to_text(Json::Object{{"follower", follower}, {"letters", Json::Array{id}}});
 }
 
 void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
@@ -86,7 +91,7 @@ void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
     if (const auto problem = admit_operator(request, &caller)) return reply(to_response(*problem));
     if (bus_ == nullptr)
         return refuse({Errc::not_found, "there is no bus: nats.url (NATS_URL) is not set"});
-    if (request.target == DaemonBus::kStatusRoute) return reply({.body = bus_->status()});
+    if (path_of(request.target) == DaemonBus::kStatusRoute) return reply({.body = bus_->status()});
     const auto order = letter_order(request);
     if (!order) return reply(to_response(Problem{.message = order.error().text}));
     if (!bus_->publishes()) return refuse({Errc::not_found, "a shadow publishes nothing"});
@@ -116,7 +121,8 @@ void Daemon::bus_request(const Request& request, const Api::Reply& reply) {
                               reply({.body = R"({"status":"accepted","seq":)" +
                                              std::to_string(seq->value) + "}"});
                           });
-                      });
+                      },
+                      order.why);
         schedule_step();
     });
 }

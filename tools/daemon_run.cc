@@ -107,10 +107,10 @@ Daemon::Daemon(DaemonOptions options, Config config)
           loop_, HttpServer::from(config_.settings.http),
           [this](Request&& request, Api::Reply reply) {
               if (tracer_ != nullptr) reply = traced(request, std::move(reply));
-              if (request.target == DaemonBus::kStatusRoute ||
-                  request.target == DaemonBus::kLettersRoute) {
+              const std::string_view path = path_of(request.target);
+              if (path == DaemonBus::kStatusRoute || path == DaemonBus::kLettersRoute) {
                   bus_request(request, reply);
-              } else if (request.target.starts_with(DaemonFirestore::kStatusRoute)) {
+              } else if (path.starts_with(DaemonFirestore::kStatusRoute)) {
                   firestore_request(request, reply);
               } else if (mcp::HttpDoor::serves(request.target)) {
                   mcp_door_.handle(std::move(request), std::move(reply));
@@ -122,7 +122,7 @@ Daemon::Daemon(DaemonOptions options, Config config)
           log_),
       offers_(state_, {.version = SE_VERSION,
                        .profile = config_.settings.mcp.full ? mcp::Profile::full : mcp::Profile::state,
-                       .platform = config_.settings.mcp.full ? platform() : mcp::Platform{}}),
+                       .platform = platform()}),
       mcp_(offers_.registry(), clock_, random_),
       mcp_door_({.server = mcp_,
                  .clock = clock_,
@@ -165,7 +165,7 @@ Daemon::~Daemon() = default;
 Api::Reply Daemon::traced(const Request& request, Api::Reply reply) {
     std::string route(Api::route_of(request.target));
     if (route.empty() && mcp::HttpDoor::serves(request.target))
-        route = request.target.substr(0, request.target.find('?'));
+        route = path_of(request.target);
     auto open = OpenSpan::begin(tracer_.get(), clock_, random_, request.header("traceparent"),
                                 request.method + (route.empty() ? "" : " " + route), Span::Kind::server);
     if (!open) return reply;
@@ -193,6 +193,11 @@ int Daemon::complain(int code, const std::string& text) {
 }
 
 int Daemon::run() {
+    for (const std::string& variable : config_.passed_over) {
+        log_.write({Severity::warning,
+                    "state-engine.settings.passed_over",
+                    {{"variable", variable}, {"meaning", "its value is not known; the default counts"}}});
+    }
     if (const auto code = take_port()) return *code;
     server_.serve();
     std::chrono::nanoseconds backoff = kReopenFirst;

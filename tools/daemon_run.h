@@ -15,6 +15,7 @@
 #include "engine/adapters/posix_random.h"
 #include "engine/adapters/posix_runner.h"
 #include "engine/api/api.h"
+#include "engine/api/target.h"
 #include "engine/engine.h"
 #include "mcp/engine_door.h"
 #include "mcp/http_door.h"
@@ -55,7 +56,7 @@ private:
     struct LetterOrder {
         bool retry = false;
         std::string id;
-        std::string reason;
+        Why why;
 
         /// What its record says of it.
         std::string note(const std::string& follower) const;

@@ -57,16 +57,6 @@ bool fits(const Route& route, std::string_view path, std::string_view* argument)
     return !argument->empty() && argument->find('/') == argument->npos;
 }
 
-/// The path of a target in origin form, or in the absolute form that a proxy sends.
-std::string_view without_authority(std::string_view target) {
-    for (const std::string_view scheme : {"http://", "https://"}) {
-        if (!target.starts_with(scheme)) continue;
-        const std::size_t slash = target.find('/', scheme.size());
-        return slash == target.npos ? std::string_view("/") : target.substr(slash);
-    }
-    return target;
-}
-
 Response no_such_route(std::string_view path) {
     std::vector<std::string_view> paths;
     for (const Route& route : kRoutes) paths.push_back(route.path);
@@ -94,6 +84,15 @@ std::string_view Request::header(std::string_view lower_name) const {
     return {};
 }
 
+bool Request::has_type(std::string_view lower_type) const {
+    std::string_view type = header("content-type");
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+    return std::ranges::equal(type, lower_type, {}, [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    });
+}
+
 struct Api::State : ApiCore {
     using ApiCore::ApiCore;
 };
@@ -108,7 +107,7 @@ std::vector<std::pair<std::string_view, std::string_view>> Api::routes() {
 }
 
 std::string_view Api::route_of(std::string_view target) {
-    const std::string_view path = without_authority(target).substr(0, without_authority(target).find('?'));
+    const std::string_view path = path_of(target);
     std::string_view argument;
     const auto found = std::ranges::find_if(
         kRoutes, [&](const Route& route) { return fits(route, path, &argument); });
@@ -128,9 +127,7 @@ void Api::attach(Engine* engine, std::string why) {
 
 std::optional<Problem> Api::admit(const Request& request, Caller* caller) const {
     if (auto problem = state_->gate.check_origin(request)) return problem;
-    const std::size_t question = request.target.find('?');
-    const auto query = Query::parse(
-        question == request.target.npos ? std::string_view() : std::string_view(request.target).substr(question + 1));
+    const auto query = Query::parse(query_of(request.target));
     if (!query) return malformed(query.error());
     if (auto problem = state_->gate.identify(request, query->find("token").value_or(""), caller))
         return problem;
@@ -150,9 +147,7 @@ std::uint64_t Api::generation() const { return state_->gate.generation(); }
 
 void Api::handle(Request&& request, Reply reply) {
     ApiCore& core = *state_;
-    const std::string_view target = without_authority(request.target);
-    const std::size_t question = target.find('?');
-    const std::string_view path = target.substr(0, question);
+    const std::string_view path = path_of(request.target);
 
     const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
     const Route* found = nullptr;
@@ -176,7 +171,7 @@ void Api::handle(Request&& request, Reply reply) {
     }
 
     Exchange exchange{.reply = std::move(reply)};
-    auto query = Query::parse(question == target.npos ? "" : target.substr(question + 1));
+    auto query = Query::parse(query_of(request.target));
     if (!query) return reply_problem(exchange.reply, malformed(query.error()));
     exchange.query = std::move(*query);
     if (!encoded.empty()) {

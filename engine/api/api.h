@@ -31,6 +31,8 @@ struct Request {
     Peer peer;
 
     std::string_view header(std::string_view lower_name) const;  ///< empty when absent
+    /// Whether Content-Type is this one (RFC 9110 8.3.1: in any case, whatever parameters stand behind it).
+    bool has_type(std::string_view lower_type) const;
 };
 
 /// A body that comes in pieces. The transport pulls as its socket drains, so nothing is buffered without

@@ -131,6 +131,8 @@ Problem malformed(const Error& error);
 /// 503 for a world that fails: the engine is not there, or a read failed.
 Problem unavailable(const ApiCore& core);
 Problem unavailable(const Error& error);
+/// Why it is no key (400), or too long for one (413), as of a proposal.
+std::optional<Problem> check_key(const Engine& engine, std::string_view key);
 void reply_json(const Api::Reply& reply, int status, std::string body);
 void reply_problem(const Api::Reply& reply, const Problem& problem);
 

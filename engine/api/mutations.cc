@@ -6,11 +6,14 @@
 #include <deque>
 
 #include "engine/api/core.h"
+#include "engine/intake/utf8.h"
 #include "journal/base/json.h"
 #include "journal/base/json_depth.h"
 
 namespace se {
 namespace {
+
+constexpr std::size_t kToolBytesMax = 128;  ///< the name of a tool; longer: malformed
 
 Response to_response(const Answer& answer) {
     Response response{.status = http_status(answer)};
@@ -21,6 +24,10 @@ Response to_response(const Answer& answer) {
                                       std::to_string((*answer.retry_after_ms + 999) / 1000));
     }
     return response;
+}
+
+Limits limits_of(const ApiCore& core) {
+    return core.engine == nullptr ? Limits{} : core.engine->policy().limits;
 }
 
 Answer no_engine(const ApiCore& core, std::string id) {
@@ -51,6 +58,20 @@ Result<std::optional<std::uint64_t>> precondition(const Request& request) {
     if (problem != std::errc() || end != match.data() + match.size() || version > INT64_MAX)
         return Error{Errc::malformed, "If-Match takes one version in quotes, as ETag shows it"};
     return std::optional(version);
+}
+
+/// A model's call that MCP over stdio passes on: recorded as if it had come to the MCP door of this process. Only the
+/// operator is believed to say so; of others the header is no header of ours.
+std::optional<Problem> read_tool(const Request& request, Caller* caller) {
+    const std::string_view tool = request.header("x-via-mcp");
+    if (tool.empty() || request.peer.kind != Peer::Kind::socket) return std::nullopt;
+    if (tool.size() > kToolBytesMax || !is_utf8(tool))
+        return malformed("x-via-mcp is the name of a tool, UTF-8 of at most " +
+                             std::to_string(kToolBytesMax) + " bytes",
+                         "x-via-mcp");
+    caller->door = "mcp";
+    JsonObject(caller->cause).text("type", "mcp").text("tool", tool).close();
+    return std::nullopt;
 }
 
 /// Puts the precondition of the headers into the proposal, as if the client had sent expectedVersion.
@@ -86,8 +107,9 @@ void refuse(ApiCore& core, Refusal&& refusal, Caller&& caller, bool dry_run, Eng
 /// Hands one proposal to the engine, whatever it looks like. `done` is called exactly once.
 void propose(ApiCore& core, std::string_view text, Caller&& caller,
              std::optional<std::uint64_t> version, bool dry_run, Engine::Done done) {
-    if (core.engine == nullptr) return done(no_engine(core, ""));
-    ParsedProposal parsed = parse_proposal(text, core.engine->policy().limits);
+    ParsedProposal parsed = parse_proposal(text, limits_of(core));
+    if (core.engine == nullptr)
+        return done(no_engine(core, parsed.proposal ? parsed.proposal->id : parsed.refusal.id));
     if (parsed.proposal) {
         if (auto ok = apply_precondition(*parsed.proposal, version); !ok) {
             parsed.refusal = {.code = Code::malformed,
@@ -109,8 +131,9 @@ void propose(ApiCore& core, std::string_view text, Caller&& caller,
 /// A line of an import. What never took shape is answered and not journaled: doing an import again
 /// must journal nothing.
 void take_over(ApiCore& core, std::string_view text, Caller&& caller, Engine::Done done) {
-    if (core.engine == nullptr) return done(no_engine(core, ""));
-    ParsedImport parsed = parse_import(text, core.engine->policy().limits);
+    ParsedImport parsed = parse_import(text, limits_of(core));
+    if (core.engine == nullptr)
+        return done(no_engine(core, parsed.proposal ? parsed.proposal->id : parsed.refusal.id));
     if (!parsed.proposal)
         return done({.id = std::move(parsed.refusal.id),
                      .code = parsed.refusal.code,
@@ -207,17 +230,18 @@ void post_mutations(ApiCore& core, Exchange&& exchange) {
     SE_OR_REPLY(version, exchange, precondition(exchange.request));
 
     IdentityClaim claim;
-    const Limits limits = core.engine == nullptr ? Limits{} : core.engine->policy().limits;
-    if (const auto problem = read_claim(exchange.request, limits, &claim))
+    if (const auto problem = read_claim(exchange.request, limits_of(core), &claim))
         return reply_problem(exchange.reply, *problem);
     attribute(claim, &exchange.caller);
+    if (const auto problem = read_tool(exchange.request, &exchange.caller))
+        return reply_problem(exchange.reply, *problem);
 
     const auto answered = [reply = exchange.reply](Answer&& answer) { reply(to_response(answer)); };
     if (!exchange.request.too_large.empty()) {
         Refusal refusal{.code = Code::too_large, .message = std::move(exchange.request.too_large)};
         return refuse(core, std::move(refusal), std::move(exchange.caller), dry_run, answered);
     }
-    if (exchange.request.header("content-type").starts_with("application/x-ndjson")) {
+    if (exchange.request.has_type("application/x-ndjson")) {
         if (version) {
             return reply_problem(exchange.reply,
                                  malformed("If-Match and If-None-Match need a single proposal; give "

@@ -30,8 +30,7 @@ void get_history(ApiCore& core, Exchange&& exchange) {
     SE_OR_REPLY(before, exchange, exchange.query.integer("before", UINT64_MAX, 1, UINT64_MAX));
     if (core.engine == nullptr) return reply_problem(exchange.reply, unavailable(core));
     Engine& engine = *core.engine;
-    const std::string wrong = key_problem(exchange.argument, engine.policy().limits);
-    if (!wrong.empty()) return reply_problem(exchange.reply, malformed("key: " + wrong, "key"));
+    if (const auto problem = check_key(engine, exchange.argument)) return reply_problem(exchange.reply, *problem);
     if (const auto problem = check_readable(exchange.caller, exchange.argument))
         return reply_problem(exchange.reply, *problem);
 

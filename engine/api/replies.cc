@@ -1,6 +1,7 @@
 // What the routes say when there is nothing else to say.
 
 #include "engine/api/core.h"
+#include "engine/intake/proposal.h"
 #include "journal/base/json.h"
 
 namespace se {
@@ -36,15 +37,28 @@ Problem unavailable(const ApiCore& core) {
     return {.status = 503,
             .code = Code::unavailable,
             .message = core.why_detached,
-            .reason = core.draining ? "draining" : "",
+            .reason = "draining",
             .retry_after_ms = 1000};
 }
 
 Problem unavailable(const Error& error) {
-    const bool damaged = error.code == Errc::corruption;
-    Problem problem{.status = 503, .code = Code::unavailable, .message = error.text};
-    if (damaged) problem.reason = "damaged";
-    if (!damaged) problem.retry_after_ms = 1000;
+    Problem problem{.status = 503,
+                    .code = Code::unavailable,
+                    .message = error.text,
+                    .reason = std::string(reason_of(error.code))};
+    if (error.code != Errc::corruption) problem.retry_after_ms = 1000;
+    return problem;
+}
+
+std::optional<Problem> check_key(const Engine& engine, std::string_view key) {
+    const Limits& limits = engine.policy().limits;
+    const std::string wrong = key_problem(key, limits);
+    if (wrong.empty()) return std::nullopt;
+    Problem problem = malformed("key: " + wrong, "key");
+    if (key.size() > limits.key_bytes) {
+        problem.status = 413;
+        problem.code = Code::too_large;
+    }
     return problem;
 }
 

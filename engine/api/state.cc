@@ -40,6 +40,7 @@ Problem not_there_yet(const ApiCore& core, std::uint64_t min_seq) {
             .code = Code::unavailable,
             .message = "the state is as of seq " + std::to_string(core.engine->applied().seq.value) +
                        ", not yet of " + std::to_string(min_seq),
+            .reason = "overloaded",
             .retry_after_ms = 100};
 }
 
@@ -59,12 +60,6 @@ void when_due(ApiCore& core, Exchange&& exchange, void (*go_on)(ApiCore&, Exchan
             return reply_problem(kept->reply, not_there_yet(core, min_seq));
         go_on(core, *kept);
     });
-}
-
-std::optional<Problem> check_key(const Engine& engine, std::string_view key) {
-    const std::string problem = key_problem(key, engine.policy().limits);
-    if (problem.empty()) return std::nullopt;
-    return malformed("key: " + problem, "key");
 }
 
 void send_entry(ApiCore& core, Exchange& exchange) {

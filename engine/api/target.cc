@@ -40,6 +40,21 @@ std::size_t edits(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::string_view path_of(std::string_view target) {
+    target = target.substr(0, target.find('?'));
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (!target.starts_with(scheme)) continue;
+        const std::size_t slash = target.find('/', scheme.size());
+        return slash == target.npos ? std::string_view("/") : target.substr(slash);
+    }
+    return target;
+}
+
+std::string_view query_of(std::string_view target) {
+    const std::size_t question = target.find('?');
+    return question == target.npos ? std::string_view() : target.substr(question + 1);
+}
+
 Result<std::string> percent_decode(std::string_view text) {
     std::string out;
     out.reserve(text.size());

@@ -19,6 +19,11 @@ Result<std::string> percent_decode(std::string_view text);
 /// The other way, for everything but unreserved characters (RFC 3986).
 std::string percent_encode(std::string_view text);
 
+// Both parts of a request's target: the path as it is encoded, also of the absolute form that a proxy sends (RFC 9112
+// 3.2.2), and what stands behind the question mark.
+std::string_view path_of(std::string_view target);
+std::string_view query_of(std::string_view target);
+
 /// Parameters of a request, in order, decoded.
 class Query {
 public:

@@ -116,7 +116,8 @@ Tool changes_since_tool(StateDoor& door) {
             R"("cause":{"type":["object","null"]},"id":{"type":"string"},"epoch":{"type":"integer"},)"
             R"("seq":{"type":"integer"}},"required":["key","entry","epoch","seq"]}},)"
             R"("bookmark":{"type":"string"},"more":{"type":"boolean"},"resync":{"type":"boolean"},)"
-            R"("next":{"type":"string"}},"required":["changes","bookmark","more","resync"]})",
+            R"("next":{"type":"string"}},)" +
+            answer_or_refusal(R"(["changes","bookmark","more","resync"])") + "}",
         .annotations_json = std::string(kReads),
         .run = [&door](const ToolContextPtr& context,
                        const auto& done) { done(changes_since(door, *context)); },

@@ -22,7 +22,7 @@ ToolOutcome get_history(StateDoor& door, const ToolContext& context) {
     }
     if (!arguments.problem().empty())
         return ToolOutcome::invalid(arguments.problem() + R"(. Example: {"key":"stream.state"})");
-    if (!may_see(context.caller, key)) return ToolOutcome::refused("You may not read the key " + key + ".");
+    if (!may_see(context.caller, key)) return not_readable(key);
     const auto as_of = door.refresh();
     if (!as_of) return fault_of(as_of.error());
     auto seqs = door.history(key, Seq{before}, limit);
@@ -83,8 +83,8 @@ Tool get_history_tool(StateDoor& door) {
             R"({"seq":{"type":"integer"},"epoch":{"type":"integer"},"at":{"type":"string"},"value":{},)"
             R"("version":{"type":"integer"},"op":{"type":"string"},"actor":{"type":"string"},)"
             R"("reason":{"type":"string"},"id":{"type":"string"}},"required":["seq","epoch"]}},)"
-            R"("before":{"type":"integer"},"asOf":{"type":"object"},"bookmark":{"type":"string"}},)"
-            R"("required":["key","changes","asOf"]})",
+            R"("before":{"type":"integer"},"asOf":{"type":"object"},"bookmark":{"type":"string"}},)" +
+            answer_or_refusal(R"(["key","changes","asOf"])") + "}",
         .annotations_json = std::string(kReads),
         .run = [&door](const ToolContextPtr& context,
                        const auto& done) { done(get_history(door, *context)); },

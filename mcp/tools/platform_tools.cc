@@ -59,17 +59,20 @@ ToolOutcome set_level(const Platform& platform, const ToolContext& context, cons
     return shown(std::move(json));
 }
 
-ToolOutcome set_flag(const Platform& platform, const ToolContext& context) {
+ToolOutcome set_flag(const Platform& platform, const ToolContext& context, const std::string& level_off) {
     Arguments arguments(context.arguments);
     const std::string name = arguments.needed_text("name");
     const bool value = arguments.boolean("value", false);
-    if (context.arguments.find("value") == nullptr) arguments.wrong("'value' is missing: true or false");
+    const Json* given = context.arguments.find("value");
+    if (given == nullptr || given->is_null()) arguments.wrong("'value' is missing: true or false");
     if (!arguments.problem().empty()) return ToolOutcome::invalid(arguments.problem());
     if (name != kDebugLog) {
-        return ToolOutcome::refused("The flag '" + name + "' cannot be changed while the engine runs; it is a "
-                                    "setting of its configuration. Changeable: " + std::string(kDebugLog));
+        return refusal(Code::value_invalid,
+                       "The flag '" + name + "' cannot be changed while the engine runs; it is a setting of its "
+                       "configuration.",
+                       "Changeable: " + std::string(kDebugLog));
     }
-    return set_level(platform, context, value ? "debug" : "info");
+    return set_level(platform, context, value ? "debug" : level_off);
 }
 
 ToolOutcome going(std::string_view what) {
@@ -115,13 +118,15 @@ std::string described(const Platform& platform) {
 
 }  // namespace
 
-std::vector<Tool> platform_tools(Platform& platform) {
+std::vector<Tool> platform_tools(Platform& platform, ToolNames names) {
     std::vector<Tool> tools;
     const Platform* const p = &platform;
+    std::string level_off = platform.log_level ? platform.log_level() : "";
+    if (level_off.empty() || level_off == "debug") level_off = "info";
     if (platform.document) {
         tools.push_back(tool("bit.info", "Who is this", "Name, version and profile of this service.", kScopeRead,
-                             [p](const ToolContext&) {
-                                 return shown(info(*p, {"get_state", "get_state_prefix", "propose_mutation"}));
+                             [p, names = std::move(names)](const ToolContext& context) {
+                                 return shown(info(*p, names(context)));
                              }));
         tools.push_back(tool("bit.health", "Is it alive", "Health of this service, as /healthz tells it.",
                              kScopeRead, [p](const ToolContext&) { return document(*p, "/healthz"); }));
@@ -138,7 +143,8 @@ std::vector<Tool> platform_tools(Platform& platform) {
     }
     if (platform.set_log_level) {
         tools.push_back(tool("bit.flags.set", "Turn a switch", "Turns a switch that bit.flags.get calls changeable.",
-                             kScopeOperateBit, [p](const ToolContext& context) { return set_flag(*p, context); },
+                             kScopeOperateBit,
+                             [p, level_off](const ToolContext& context) { return set_flag(*p, context, level_off); },
                              R"({"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",)"
                              R"("properties":{"name":{"type":"string"},"value":{"type":"boolean"}},)"
                              R"("required":["name","value"]})"));

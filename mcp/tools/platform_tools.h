@@ -32,7 +32,11 @@ struct Platform {
     std::function<void(std::string_view what, const Caller& by)> note;  ///< for the log of the process
 };
 
-/// In the order of CONTRACTS 1.6. `platform` outlives them.
-std::vector<Tool> platform_tools(Platform& platform);
+/// Names of all tools that whoever makes a call can see.
+using ToolNames = std::function<std::vector<std::string>(const ToolContext& call)>;
+
+/// In the order of CONTRACTS 1.6. `platform` outlives them. The level that the log has now is the one that log.debug
+/// goes back to.
+std::vector<Tool> platform_tools(Platform& platform, ToolNames names);
 
 }  // namespace se::mcp

@@ -5,6 +5,7 @@
 
 #include "engine/api/gate.h"
 #include "engine/policy/policy.h"
+#include "journal/base/json_depth.h"
 #include "mcp/tools/state_tools.h"
 #include "mcp/tools/words.h"
 
@@ -18,6 +19,13 @@ constexpr auto kMembers = std::to_array<std::string_view>(
 constexpr std::size_t kClaimBytesMax = 256;
 constexpr std::size_t kClaimedRolesMax = 64;
 
+/// As of a header: blanks at either end are not part of it.
+std::string without_blanks(std::string_view text) {
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    return std::string(text);
+}
+
 bool has_control(std::string_view text) {
     return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
@@ -29,7 +37,7 @@ Result<IdentityClaim> claim_of(const Json& meta, const Limits& limits) {
     IdentityClaim claim;
     const Json* user = meta.find("userId");
     if (user != nullptr && user->is_string() && user->string().size() <= kClaimBytesMax)
-        claim.actor = user->string();
+        claim.actor = without_blanks(user->string());
     if (has_control(claim.actor))
         return Error{Errc::malformed, "_meta.userId must have no control characters"};
     const Json* roles = meta.find("userRoles");
@@ -37,42 +45,69 @@ Result<IdentityClaim> claim_of(const Json& meta, const Limits& limits) {
     std::size_t bytes = 0;
     for (const Json& role : roles->array()) {
         if (claim.roles.size() == kClaimedRolesMax) break;
-        if (!role.is_string() || role.string().empty() || role.string().size() > kClaimBytesMax) continue;
-        if (has_control(role.string()) || role.string().find(',') != std::string::npos)
+        if (!role.is_string() || role.string().size() > kClaimBytesMax) continue;
+        std::string name = without_blanks(role.string());
+        if (name.empty()) continue;
+        if (has_control(name) || name.find(',') != std::string::npos)
             return Error{Errc::malformed, "_meta.userRoles must have no control characters and no commas"};
-        bytes += role.string().size() + 1;
+        bytes += name.size() + 1;
         if (bytes > limits.reason_bytes)
             return Error{Errc::malformed, "_meta.userRoles must be at most " +
                                               std::to_string(limits.reason_bytes) + " bytes together"};
-        claim.roles.push_back(role.string());
+        claim.roles.push_back(std::move(name));
     }
     return claim;
 }
 
-Json proposal_of(const Json& arguments) {
+/// Whether an argument is one, of those that only add something. On the legacy door it is passed over otherwise: the
+/// original does not know it, and does what was asked (CONTRACTS 1.6). What keeps a change from being made is none of
+/// them: nobody wants it passed over.
+bool is_sound(std::string_view name, const Json& member, const Limits& limits) {
+    if (name == "id") return member.is_string() && !member.string().empty();
+    if (name == "metadata") return member.is_object();
+    if (name != "ttl") return true;
+    return member.is_integer() && member.integer() >= 0 &&
+           static_cast<std::uint64_t>(member.integer()) <= limits.ttl_seconds;
+}
+
+/// Null is absent, but for a value.
+Json without_nulls(const Json& op) {
+    if (!op.is_object()) return op;
+    Json left(Json::Object{});
+    for (const auto& [name, member] : op.object())
+        if (!member.is_null() || name == "value") left.set(name, member);
+    return left;
+}
+
+Json proposal_of(const ToolContext& context, const Limits& limits) {
+    const Json* list = context.arguments.find("ops");
+    const bool single = list == nullptr || list->is_null();
     Json proposal(Json::Object{});
     for (const std::string_view name : kMembers) {
-        if (const Json* member = arguments.find(name)) proposal.set(std::string(name), *member);
+        const Json* member = context.arguments.find(name);
+        if (member == nullptr || (member->is_null() && !(single && name == "value"))) continue;
+        if (context.legacy_sse && !is_sound(name, *member, limits)) continue;
+        proposal.set(std::string(name), *member);
     }
-    if (proposal.find("ops") != nullptr) {
-        proposal.erase("key");  // the schema asks for one; what counts stands in the list
-    } else if (proposal.find("op") == nullptr) {
-        proposal.set("op", "set");
+    if (!single && list->is_array()) {
+        Json::Array ops;
+        for (const Json& op : list->array()) ops.push_back(without_nulls(op));
+        proposal.set("ops", std::move(ops));
     }
     return proposal;
 }
 
 /// Of a list of ops, `key` can only repeat the first one's: anything else would be a change that is not made.
-bool repeats_first_key(const Json& arguments) {
-    const Json* key = arguments.find("key");
-    const Json* ops = arguments.find("ops");
+bool repeats_first_key(const Json& proposal) {
+    const Json* key = proposal.find("key");
+    const Json* ops = proposal.find("ops");
     if (key == nullptr || ops == nullptr || !ops->is_array() || ops->array().empty()) return true;
     const Json* first = ops->array().front().find("key");
     return first != nullptr && *first == *key;
 }
 
-/// The first key that nobody may write; the only one of a single proposal.
-std::string key_outside(const Json& arguments, const std::vector<std::string>& allowed) {
+/// The first key that nobody may write; the only one of a single proposal. It need not be a key by its form.
+std::optional<std::string> key_outside(const Json& arguments, const std::vector<std::string>& allowed) {
     Policy policy;
     policy.allowed_keys = allowed;
     const auto outside = [&](const Json& of) -> const std::string* {
@@ -86,8 +121,21 @@ std::string key_outside(const Json& arguments, const std::vector<std::string>& a
             if (const std::string* key = outside(op)) return *key;
         }
     }
-    return {};
+    return std::nullopt;
 }
+
+constexpr std::string_view kOtherKey = "Nothing was written. Choose a key in an allowed namespace and a new id.";
+constexpr std::string_view kMendIt = "Nothing was written. Mend what the message names, then propose with a new id.";
+
+/// The reason of `unavailable` in an answer.
+std::string reason_in(const std::string& answer_json) {
+    const auto answer = parse_json(answer_json, kJsonDepthTrusted);
+    const Json* reason = answer ? answer->find("reason") : nullptr;
+    return reason != nullptr && reason->is_string() ? reason->string() : std::string();
+}
+
+/// A conflict shows what stands there only to whom may read it. What a text quotes has its quotes escaped.
+bool shows_current(const Decided& decided) { return decided.json.find(R"("current":)") != std::string::npos; }
 
 /// What to do now, for the model.
 std::string advice(const Decided& decided, bool dry_run) {
@@ -99,6 +147,11 @@ std::string advice(const Decided& decided, bool dry_run) {
             return dry_run ? "Nothing was written. To do it, propose the same without dryRun."
                            : "Done, and on the disk. Do not propose it again.";
         case Code::version_conflict:
+            if (!shows_current(decided)) {
+                return "It is not at the version that you expected; nothing was written. What it holds now is not "
+                       "shown to you, so you cannot decide again: tell whoever asked you. Only if your value is "
+                       "right whatever stands there, propose without expectedVersion and with a new id.";
+            }
             return "Somebody changed it before you; nothing was written. Decide again from `current`, then propose "
                    "with its version as expectedVersion (0 when it is null) and a new id.";
         case Code::basis_conflict:
@@ -106,8 +159,7 @@ std::string advice(const Decided& decided, bool dry_run) {
                    "again, decide again, then propose with their new seqs and a new id.";
         case Code::id_reused:
             return "This id belongs to another change; nothing was written. Take a new id for each intent.";
-        case Code::key_not_allowed:
-            return "Nothing was written. Choose a key in an allowed namespace and a new id.";
+        case Code::key_not_allowed: return std::string(kOtherKey);
         case Code::actor_not_permitted:
             return "You may not do this, and trying again will not help. Tell whoever asked you.";
         case Code::rate_limited:
@@ -115,15 +167,34 @@ std::string advice(const Decided& decided, bool dry_run) {
         case Code::absent:
             return "The key is not there; nothing was written. Set it instead, with a new id.";
         case Code::unavailable:
-            return "Nothing was written. Wait a moment, then propose " + same + ".";
+            return "Nothing was written. " + when_unavailable(reason_in(decided.json), "propose " + same + ".");
         case Code::outcome_unknown:
             return "It may have happened or not. Propose " + same +
                    ": if it has happened you get that answer, and it is never applied twice.";
-        default: return "Nothing was written. Mend what the message names, then propose with a new id.";
+        default: return std::string(kMendIt);
     }
 }
 
-ToolOutcome outcome_of(StateDoor& door, const Decided& decided, const Json& arguments, bool dry_run) {
+/// On the legacy door the text is a contract, with all that is allowed to anybody (CONTRACTS 1.6).
+ToolOutcome not_allowed(StateDoor& door, const ToolContext& context, const std::string& key, std::string structured) {
+    return ToolOutcome::not_allowed(
+        "Mutation rejected: key '" + key + "' is not in an allowed namespace, so nothing was stored. Allowed keys: " +
+            (context.legacy_sse ? joined(door.allowed_keys()) + " (a trailing '*' denotes a prefix)"
+                                : writable_keys(door, context.caller)) +
+            ".",
+        std::move(structured));
+}
+
+/// What the original does not look at is no error on its door, but a "no" like others; and of a key it asks whether it
+/// is allowed, not whether it is one.
+ToolOutcome no_of_legacy(StateDoor& door, const ToolContext& context, ToolOutcome no) {
+    const auto outside = key_outside(context.arguments, door.allowed_keys());
+    if (!outside) return no;
+    return not_allowed(door, context, *outside,
+                       refusal(Code::key_not_allowed, "Key not allowed", kOtherKey).structured_json);
+}
+
+ToolOutcome outcome_of(StateDoor& door, const Decided& decided, const ToolContext& context, bool dry_run) {
     std::string structured = decided.json;
     structured.pop_back();
     structured += ",\"next\":";
@@ -132,16 +203,14 @@ ToolOutcome outcome_of(StateDoor& door, const Decided& decided, const Json& argu
     const std::string text = indented(structured);
     switch (decided.code) {
         case Code::none: return ToolOutcome::text(text, std::move(structured));
-        case Code::key_not_allowed: {
-            const auto allowed = door.allowed_keys();
-            return ToolOutcome::not_allowed("Mutation rejected: key '" + key_outside(arguments, allowed) +
-                                                "' is not in an allowed namespace, so nothing was stored. "
-                                                "Allowed keys: " +
-                                                joined(allowed) + " (a trailing '*' denotes a prefix).",
-                                            std::move(structured));
-        }
+        case Code::key_not_allowed:
+            return not_allowed(door, context,
+                               key_outside(context.arguments, door.allowed_keys()).value_or(std::string()),
+                               std::move(structured));
         case Code::malformed:
         case Code::too_large: {
+            if (context.legacy_sse)
+                return no_of_legacy(door, context, ToolOutcome::refused(text, std::move(structured)));
             ToolOutcome outcome = ToolOutcome::invalid(text);
             outcome.structured_json = std::move(structured);
             return outcome;
@@ -152,30 +221,42 @@ ToolOutcome outcome_of(StateDoor& door, const Decided& decided, const Json& argu
     }
 }
 
-void propose(StateDoor& door, const ToolContextPtr& call, std::function<void(ToolOutcome)> done) {
+constexpr std::string_view kExample =
+    R"(. Example: {"key":"stream.state","value":"on","reason":"the stream went live"})";
+
+void propose(StateDoor& door, const ToolContextPtr& call, const std::function<void(ToolOutcome)>& done) {
     const ToolContext& context = *call;
-    Arguments arguments(context.arguments);
-    const bool list = context.arguments.find("ops") != nullptr;
-    if (!list) arguments.needed_text("key");
-    if (!repeats_first_key(context.arguments))
-        arguments.wrong("'key' beside 'ops' must be that of the first op: each op names its own key");
-    arguments.needed_text("reason");
-    arguments.text("id");
-    const bool dry_run = arguments.boolean("dryRun", false);
-    if (!arguments.problem().empty()) {
-        return done(ToolOutcome::invalid(
-            arguments.problem() +
-            R"(. Example: {"key":"stream.state","value":"on","reason":"the stream went live"})"));
-    }
+    Json proposal = proposal_of(context, door.limits());
+    const bool list = proposal.find("ops") != nullptr;
+    Arguments needed(proposal);
+    if (!list) needed.needed_text("key");
+    needed.needed_text("reason");
+    if (!needed.problem().empty())
+        return done(ToolOutcome::invalid(needed.problem() + std::string(kExample)));
+    const auto wrong = [&](const std::string& problem) {
+        done(context.legacy_sse ? no_of_legacy(door, context, refusal(Code::malformed, problem, kMendIt))
+                                : ToolOutcome::invalid(problem + std::string(kExample)));
+    };
+    Arguments others(context.arguments);
+    if (!repeats_first_key(proposal))
+        others.wrong("'key' beside 'ops' must be that of the first op: each op names its own key");
+    if (!context.legacy_sse) others.text("id");
+    const bool dry_run = others.boolean("dryRun", false);
+    if (!others.problem().empty()) return wrong(others.problem());
     const auto claim = claim_of(context.meta, door.limits());
-    if (!claim) return done(ToolOutcome::invalid(claim.error().text));
+    if (!claim) return wrong(claim.error().text);
     Caller caller = context.caller;
     attribute(*claim, &caller);
     caller.door = "mcp";
     JsonObject(caller.cause).text("type", "mcp").text("tool", "propose_mutation").close();
-    door.propose(proposal_of(context.arguments), std::move(caller), dry_run,
-                 [&door, call, dry_run, done = std::move(done)](const Decided& decided) {
-                     done(outcome_of(door, decided, call->arguments, dry_run));
+    if (list) {
+        proposal.erase("key");  // the schema asks for one; what counts stands in the list
+    } else if (proposal.find("op") == nullptr) {
+        proposal.set("op", "set");
+    }
+    door.propose(std::move(proposal), std::move(caller), dry_run,
+                 [&door, call, dry_run, done](const Decided& decided) {
+                     done(outcome_of(door, decided, *call, dry_run));
                  });
 }
 
@@ -222,11 +303,11 @@ Tool propose_mutation_tool(StateDoor& door) {
             R"("retryAfterMs":{"type":"integer"},"next":{"type":"string"}},)"
             R"("required":["id","status","next"]})",
         .annotations_json =
-            R"({"readOnlyHint":false,"destructiveHint":true,"idempotentHint":true,"openWorldHint":false})",
+            R"({"readOnlyHint":false,"destructiveHint":true,"idempotentHint":false,"openWorldHint":false})",
         .run = [&door](const ToolContextPtr& context,
-                       std::function<void(ToolOutcome)> done) { propose(door, context, std::move(done)); },
+                       const std::function<void(ToolOutcome)>& done) { propose(door, context, done); },
         .describe =
-            [&door] {
+            [&door](const Caller& caller) {
                 return "Changes state, if the rules allow it. Waits for the decision and returns it: "
                        "\"accepted\" means that it is on the disk; \"rejected\" says why, and `next` what to do. "
                        "Read first (get_state) and send the version you saw as expectedVersion, so that you "
@@ -234,7 +315,7 @@ Tool propose_mutation_tool(StateDoor& door) {
                        "\"outcome_unknown\" repeat the same call with the same id, it is never applied twice; "
                        "after a conflict decide again from `current` and take a new id. Only keys in the allowed "
                        "namespaces can be written. Allowed keys: " +
-                       joined(door.allowed_keys()) + " (a trailing '*' denotes a prefix).";
+                       writable_keys(door, caller) + ".";
             },
     };
 }

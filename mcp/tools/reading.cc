@@ -110,13 +110,19 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
 ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
     Arguments arguments(context.arguments);
     const std::string prefix = arguments.needed_text("prefix");
-    std::string after = arguments.text("after").value_or("");
-    const std::size_t limit = arguments.integer("limit", kEntriesShown, 1, kEntriesShownMax);
+    Arguments ours(context.arguments);  // the original has none of these, and passes them over
+    std::string after = ours.text("after").value_or("");
+    const std::size_t asked = ours.integer("limit", 0, 1, kEntriesShownMax);
+    if (!context.legacy_sse) arguments.wrong(ours.problem());
     if (!arguments.problem().empty())
         return ToolOutcome::invalid(arguments.problem() + R"(. Example: {"prefix":"user.fact."})");
     const auto as_of = door.refresh();
     if (!as_of) return fault_of(as_of.error());
 
+    // The original's answer has no pages: what its clients read is all there is.
+    const bool whole = context.legacy_sse && asked == 0;
+    const std::size_t limit = whole ? SIZE_MAX : asked == 0 ? kEntriesShown : asked;
+    const std::size_t bytes_max = whole ? kWholeBytesShown : kBytesShown;
     std::string shown, entries;
     JsonObject text(shown), all(entries);
     std::size_t count = 0;
@@ -126,7 +132,7 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
         const auto found = list_seen(door, context.caller, prefix, after, slice);
         if (!found) return fault_of(found.error());
         for (const auto& [key, entry] : *found) {
-            if (count == limit || shown.size() > kBytesShown) {
+            if (count == limit || shown.size() > bytes_max) {
                 more = true;
                 break;
             }
@@ -137,6 +143,10 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
         }
         if (found->size() < slice) break;
         slice = 256;
+    }
+    if (whole && more) {
+        return ToolOutcome::invalid("what is below this prefix is more than " + std::to_string(kWholeBytesShown) +
+                                    " bytes: ask with a longer prefix, or for pages with `limit` and `after`");
     }
     text.close();
     all.close();
@@ -169,21 +179,17 @@ ToolOutcome list_prefixes(StateDoor& door, const ToolContext& context) {
     std::string after;
     std::size_t seen = 0;
     bool all = false;
-    // The entries come along: as many at once as are kBytesShown, by what those before them were.
-    std::size_t slice = 8;
     while (!all && seen < kKeysCounted) {
-        const auto found = list_seen(door, context.caller, prefix, after, slice);
+        constexpr std::size_t kAtOnce = 2048;
+        const auto found = keys_seen(door, context.caller, prefix, after, kAtOnce);
         if (!found) return fault_of(found.error());
-        std::size_t bytes = 1;
-        for (const auto& [key, entry] : *found) {
-            bytes += key.size() + entry.value.size() + entry.metadata.size();
+        for (const std::string& key : *found) {
             const std::size_t dot = key.find('.', prefix.size());
             ++counts[dot == key.npos ? key : key.substr(0, dot + 1)];
-            after = key;
         }
         seen += found->size();
-        all = found->size() < slice;
-        slice = std::clamp<std::size_t>(kBytesShown * found->size() / bytes, 1, 512);
+        all = found->size() < kAtOnce;
+        if (!all) after = found->back();
     }
     std::string structured;
     JsonObject object(structured);
@@ -223,7 +229,7 @@ Tool get_state_tool(StateDoor& door) {
             R"(},"deleted":{"type":"object","additionalProperties":{"type":"object","properties":)"
             R"({"version":{"type":"integer"},"seq":{"type":"integer"}}}},)"
             R"("notReadable":{"type":"array","items":{"type":"string"}},)" +
-            std::string(kAsOfSchema) + R"(},"required":["entries","asOf","bookmark"]})",
+            std::string(kAsOfSchema) + "}," + answer_or_refusal(R"(["entries","asOf","bookmark"])") + "}",
         .annotations_json = std::string(kReads),
         .run = [&door](const ToolContextPtr& context, const auto& done) { done(get_state(door, *context)); },
     };
@@ -246,8 +252,8 @@ Tool get_state_prefix_tool(StateDoor& door) {
         .output_schema_json =
             R"({"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":)"
             R"({"entries":{"type":"object","additionalProperties":)" + std::string(kEntrySchema) +
-            R"(},"next":{"type":"string"},)" + std::string(kAsOfSchema) +
-            R"(},"required":["entries","asOf","bookmark"]})",
+            R"(},"next":{"type":"string"},)" + std::string(kAsOfSchema) + "}," +
+            answer_or_refusal(R"(["entries","asOf","bookmark"])") + "}",
         .annotations_json = std::string(kReads),
         .run = [&door](const ToolContextPtr& context,
                        const auto& done) { done(get_state_prefix(door, *context)); },
@@ -269,7 +275,7 @@ Tool list_prefixes_tool(StateDoor& door) {
             R"({"prefixes":{"type":"array","items":{"type":"object","properties":)"
             R"({"prefix":{"type":"string"},"keys":{"type":"integer"}},"required":["prefix","keys"]}},)"
             R"("complete":{"type":"boolean"},)" +
-            std::string(kAsOfSchema) + R"(},"required":["prefixes","complete","asOf"]})",
+            std::string(kAsOfSchema) + "}," + answer_or_refusal(R"(["prefixes","complete","asOf"])") + "}",
         .annotations_json = std::string(kReads),
         .run = [&door](const ToolContextPtr& context,
                        const auto& done) { done(list_prefixes(door, *context)); },

@@ -30,7 +30,7 @@ std::vector<Prompt> state_prompts(StateDoor& door) {
                 const std::string find =
                     key.empty() ? "Find the key: get_state_prefix shows what there is. It must be in an allowed "
                                   "namespace: " +
-                                      joined(door.allowed_keys()) + " (a trailing '*' denotes a prefix)."
+                                      writable_keys(door, context->caller) + "."
                                 : "The key is " + key + ".";
                 say(done, "Change shared state without overwriting anybody",
                     "This should be different afterwards: " + argument(*context, "intent") +

@@ -36,7 +36,10 @@ StateRegistry::StateRegistry(StateDoor& door, Options options)
     registry_.tools = {get_state_tool(door),    get_state_prefix_tool(door), propose_mutation_tool(door),
                        get_history_tool(door),  changes_since_tool(door),    explain_tool(door)};
     if (options.profile == Profile::full) registry_.tools.push_back(list_prefixes_tool(door));
-    std::ranges::move(platform_tools(platform_), std::back_inserter(registry_.tools));
+    for (Tool& tool : platform_tools(platform_, [this](const ToolContext& call) { return names_for(call); })) {
+        tool.legacy_only = options.profile != Profile::full;
+        registry_.tools.push_back(std::move(tool));
+    }
 
     registry_.prompts = state_prompts(door);
     registry_.resources = &resources_;
@@ -62,6 +65,13 @@ StateRegistry::StateRegistry(StateDoor& door, Options options)
     registry_.resources_change = true;
     registry_.lists_cache = {.ttl_ms = kListsKept_ms};
     resources_.announce_to(&registry_.announce);
+}
+
+std::vector<std::string> StateRegistry::names_for(const ToolContext& call) const {
+    std::vector<std::string> names;
+    for (const Tool& tool : registry_.tools)
+        if (registry_.offers(tool, call.caller, call.legacy_sse)) names.push_back(tool.name);
+    return names;
 }
 
 std::unique_ptr<StateRegistry> make_state_registry(StateDoor& door, StateRegistry::Options options) {

@@ -12,8 +12,8 @@ namespace se::mcp {
 
 /// How much is offered. Fewer tools are easier to choose from.
 enum class Profile : std::uint8_t {
-    state,  ///< the six tools of the state
-    full,   ///< and list_prefixes; the platform tools show by their scopes in either
+    state,  ///< the six tools of the state; on the legacy SSE door the platform tools, too (CONTRACTS 1.6)
+    full,   ///< and list_prefixes, and the platform tools on all doors
 };
 std::optional<Profile> profile_from_text(std::string_view text);
 
@@ -23,7 +23,7 @@ public:
     struct Options {
         std::string version;
         Profile profile = Profile::state;
-        Platform platform = {};
+        Platform platform = {};  ///< its tools show to whom has their scope, where the profile offers them
     };
     /// `door` outlives it.
     StateRegistry(StateDoor& door, Options options);
@@ -35,6 +35,8 @@ public:
     void policy_changed() { registry_.announce.tools_changed(); }
 
 private:
+    std::vector<std::string> names_for(const ToolContext& call) const;
+
     Platform platform_;
     StateResources resources_;
     Registry registry_;

@@ -59,9 +59,9 @@ Result<ResourcePage> StateResources::list(const Caller& caller, std::string_view
         return Error{Errc::malformed, "no such page"};
     SE_TRY_OK(door_.refresh());
     start_following();
-    SE_TRY(entries, list_seen(door_, caller, "", after, limit + 1));
+    SE_TRY(keys, keys_seen(door_, caller, "", after, limit + 1));
     ResourcePage page;
-    for (const auto& [key, entry] : entries) {
+    for (const std::string& key : keys) {
         if (page.resources.size() == limit) {
             page.next = page.resources.back().name;
             break;
@@ -218,9 +218,9 @@ void StateResources::tell(const ChangeEvent& event) {
 Completion complete_key(StateDoor& door, const Caller& caller, std::string_view typed) {
     Completion completion;
     if (!door.refresh()) return completion;
-    const auto entries = list_seen(door, caller, typed, "", kCompletions + 1);
-    if (!entries) return completion;
-    for (const auto& [key, entry] : *entries) completion.values.push_back(key);
+    auto keys = keys_seen(door, caller, typed, "", kCompletions + 1);
+    if (!keys) return completion;
+    completion.values = *std::move(keys);
     completion.has_more = completion.values.size() > kCompletions;
     if (completion.has_more) completion.values.pop_back();
     for (const std::string& allowed : door.allowed_keys()) {

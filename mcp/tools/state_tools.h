@@ -20,6 +20,7 @@ inline constexpr std::size_t kKeysOfACall = 1024;          ///< in get_state; mo
 inline constexpr std::size_t kEntriesShown = 1000;         ///< a page of get_state_prefix unless asked otherwise
 inline constexpr std::size_t kEntriesShownMax = 10'000;    ///< more: refused
 inline constexpr std::size_t kBytesShown = 1u << 20;       ///< an answer ends early and says where to go on
+inline constexpr std::size_t kWholeBytesShown = 4u << 20;  ///< of an answer that may not end early; more: refused
 inline constexpr std::size_t kHistoryShown = 20;           ///< unless asked otherwise
 inline constexpr std::size_t kHistoryShownMax = 500;       ///< more: refused
 inline constexpr std::size_t kChangesShown = 100;          ///< records of one changes_since; likewise

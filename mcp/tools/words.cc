@@ -8,6 +8,11 @@
 namespace se::mcp {
 namespace {
 
+// Of entries that are only looked at for their keys: so many at first, then as many as are about so many bytes.
+constexpr std::size_t kEntriesFirst = 8;
+constexpr std::size_t kEntriesAtOnce = 512;
+constexpr std::size_t kEntryBytesAtOnce = 1u << 20;
+
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
 }  // namespace
@@ -96,6 +101,46 @@ Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, co
     return all;
 }
 
+Result<std::vector<std::string>> keys_seen(StateDoor& door, const Caller& caller, std::string_view prefix,
+                                           std::string_view after, std::size_t limit) {
+    std::vector<std::string> keys;
+    std::string from(after);
+    for (std::size_t slice = std::min(kEntriesFirst, limit); keys.size() < limit;) {
+        SE_TRY(found, list_seen(door, caller, prefix, from, slice));
+        std::size_t bytes = 1;
+        for (auto& [key, entry] : found) {
+            bytes += key.size() + entry.value.size() + entry.metadata.size();
+            keys.push_back(std::move(key));
+        }
+        if (found.size() < slice) break;
+        from = keys.back();
+        slice = std::clamp<std::size_t>(kEntryBytesAtOnce * found.size() / bytes, 1, kEntriesAtOnce);
+        slice = std::min(slice, limit - keys.size());
+    }
+    return keys;
+}
+
+std::string writable_keys(StateDoor& door, const Caller& caller) {
+    std::vector<std::string> patterns = door.allowed_keys();
+    if (caller.rights != nullptr && !caller.rights->write.matches_all()) {
+        std::vector<std::string> mine;
+        const auto add = [&](std::string pattern) {
+            if (std::ranges::find(mine, pattern) == mine.end()) mine.push_back(std::move(pattern));
+        };
+        for (const std::string& allowed : patterns) {
+            if (!allowed.ends_with('*')) {
+                if (caller.may_write(allowed)) add(allowed);
+                continue;
+            }
+            for (const Patterns::Range& range :
+                 caller.rights->write.within(std::string_view(allowed).substr(0, allowed.size() - 1)))
+                add(range.text + (range.alone ? "" : "*"));
+        }
+        patterns = std::move(mine);
+    }
+    return patterns.empty() ? "none" : joined(patterns) + " (a trailing '*' denotes a prefix)";
+}
+
 void append_snapshot(std::string& out, const EntryView& entry) {
     JsonObject snapshot(out);
     snapshot.raw("value", entry.value)
@@ -166,13 +211,44 @@ void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of) {
 
 ToolOutcome fault_of(const Error& error) {
     std::string structured;
-    JsonObject(structured)
-        .text("code", se::to_text(Code::unavailable))
-        .text("message", error.text)
-        .text("next", "Nothing is wrong with your call: try the same again in a few seconds.")
+    JsonObject json(structured);
+    json.text("code", se::to_text(Code::unavailable)).text("message", error.text);
+    if (const std::string_view reason = reason_of(error.code); !reason.empty()) json.text("reason", reason);
+    json.text("next", "Nothing is wrong with your call. " +
+                          when_unavailable(reason_of(error.code), "try the same again."))
         .close();
     const std::string text = indented(structured);
     return ToolOutcome::fault(text, std::move(structured));
+}
+
+ToolOutcome refusal(Code code, std::string_view message, std::string_view next) {
+    std::string structured;
+    JsonObject(structured)
+        .text("status", "rejected")
+        .text("code", se::to_text(code))
+        .text("message", message)
+        .text("next", next)
+        .close();
+    const std::string text = indented(structured);
+    return ToolOutcome::refused(text, std::move(structured));
+}
+
+ToolOutcome not_readable(std::string_view key) {
+    return refusal(Code::actor_not_permitted, "You may not read the key " + std::string(key) + ".",
+                   "Trying again will not help. Tell whoever asked you.");
+}
+
+std::string answer_or_refusal(std::string_view required_json) {
+    return R"("anyOf":[{"required":)" + std::string(required_json) + R"(},{"required":["code","message","next"]}])";
+}
+
+std::string when_unavailable(std::string_view reason, std::string_view again) {
+    if (reason == reason_of(Errc::corruption))
+        return "What is stored is damaged; trying again does not help until somebody has repaired it. Tell whoever "
+               "runs this server.";
+    if (reason == reason_of(Errc::no_space))
+        return "The disk is full. Tell whoever runs this server; when there is room again, " + std::string(again);
+    return "Wait a moment, then " + std::string(again);
 }
 
 std::string joined(const std::vector<std::string>& parts, std::string_view between) {

@@ -45,6 +45,13 @@ bool may_see(const Caller& caller, std::string_view key);
 Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, const Caller& caller,
                                                              std::string_view prefix,
                                                              std::string_view after, std::size_t limit);
+/// The keys of these alone. The entries come along inside, few at once: however large they are, they are never all
+/// in memory.
+Result<std::vector<std::string>> keys_seen(StateDoor& door, const Caller& caller, std::string_view prefix,
+                                           std::string_view after, std::size_t limit);
+/// What the caller may write of the allowed keys, as patterns, for the model: "a, b.* (a trailing '*' denotes a
+/// prefix)", or "none".
+std::string writable_keys(StateDoor& door, const Caller& caller);
 
 /// StateSnapshot of CONTRACTS 1.1: {"value","updatedAt","updatedBy","version","ttl","metadata"}.
 void append_snapshot(std::string& out, const EntryView& entry);
@@ -53,8 +60,16 @@ std::string indented(std::string_view compact_json);
 /// `"asOf":{"epoch","seq"},"bookmark":"EPOCH.SEQ"`, and `"stale":true,"whyStale"` when it is.
 void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of);
 
-/// What cannot be done now, whoever asks: {"code":"unavailable","message":…}.
+/// What cannot be done now, whoever asks: {"code":"unavailable","message","reason"?,"next"}.
 ToolOutcome fault_of(const Error& error);
+/// A "no" that the model can act on: {"status":"rejected","code","message","next"}.
+ToolOutcome refusal(Code code, std::string_view message, std::string_view next);
+ToolOutcome not_readable(std::string_view key);
+/// The end of an output schema, behind its properties: what an answer has, a list of names, or what the two above say.
+/// Clients check these, too.
+std::string answer_or_refusal(std::string_view required_json);
+/// What helps when a reason of `unavailable` passes by itself, and what when it does not. `again` says what to do then.
+std::string when_unavailable(std::string_view reason, std::string_view again);
 std::string joined(const std::vector<std::string>& parts, std::string_view between = ", ");
 
 }  // namespace se::mcp

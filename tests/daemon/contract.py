@@ -392,10 +392,10 @@ def bus(live):
     call(operator, "POST", path + "/deadletters", 404, body='{"action":"drop","id":"none"}')
     for action in ("retry", "drop"):
         noted = call(operator, "POST", path + "/deadletters", 200, body=json.dumps(
-            {"action": action, "id": letter, "reason": "it was mended"}))
+            {"action": action, "id": letter, "actId": "act-" + action, "reason": "it was mended"}))
         record = json.loads(run("statectl", "--data", given.bus, "journal", "cat", "--from", str(noted["seq"]), "--to",
                                 str(noted["seq"]), "-o", "jsonl"))
-        must(record["note"] == {"retry": "dead_letters_retried", "drop": "dead_letters_dropped"}[action] and
+        must(record["id"] == "act-" + action and record["note"] == {"retry": "dead_letters_retried", "drop": "dead_letters_dropped"}[action] and
              record["body"]["letters"] == [letter] and record["body"]["reason"] == "it was mended", "another note about a letter:", record)
 
 

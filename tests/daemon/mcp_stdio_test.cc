@@ -1,5 +1,5 @@
-// The real `state-engine mcp` and its host: what the two streams between them may be, and how it
-// ends.
+// The real `state-engine mcp` and its host: what the two streams between them may be, how it ends, and
+// what becomes of proposals and reads beside a daemon, one that hangs included.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
@@ -35,7 +36,7 @@ enum class Stream : std::uint8_t { pipe, socket };
 /// A host: two streams to a process of its own.
 class Host {
 public:
-    Host(const std::string& data, Stream stream) {
+    Host(const std::string& data, Stream stream, std::vector<std::string> arguments = {}) {
         std::array<int, 2> in{}, out{};
         if (stream == Stream::pipe) {
             REQUIRE(::pipe2(in.data(), O_CLOEXEC) == 0);
@@ -44,14 +45,17 @@ public:
             REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in.data()) == 0);
             REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out.data()) == 0);
         }
-        const std::string program = bin_dir() + "/state-engine";
+        arguments.insert(arguments.begin(), {bin_dir() + "/state-engine", "mcp", "--data", data});
+        std::vector<char*> words;
+        for (std::string& argument : arguments) words.push_back(argument.data());
+        words.push_back(nullptr);
         flags_before_ = ::fcntl(out[1], F_GETFL);
         theirs_ = ::fcntl(out[1], F_DUPFD_CLOEXEC, 0);
         pid_ = ::fork();
         if (pid_ == 0) {
             ::dup2(in[0], STDIN_FILENO);
             ::dup2(out[1], STDOUT_FILENO);
-            ::execl(program.c_str(), program.c_str(), "mcp", "--data", data.c_str(), nullptr);
+            ::execv(words[0], words.data());
             ::_exit(127);
         }
         ::close(in[0]);
@@ -123,6 +127,34 @@ private:
     int to_ = -1, from_ = -1, theirs_ = -1, flags_before_ = 0;
     std::string heard_;
 };
+
+/// A proposal of the tool. `meta`: of the request, an object.
+std::string proposal_of(const std::string& key, const std::string& id, const std::string& meta = "{}") {
+    return R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"propose_mutation","arguments":)"
+           R"({"key":")" + key + R"(","value":1,"reason":"test","id":")" + id + R"("},"_meta":)" + meta + "}}";
+}
+
+bool says(const std::string& line, std::string_view text) { return line.find(text) != std::string::npos; }
+
+/// The tools as they are told, which names the keys that may be written.
+constexpr const char* kTools = R"({"jsonrpc":"2.0","id":3,"method":"tools/list","params":{}})";
+
+/// Who did what, and by which door, of each record of a proposal.
+std::vector<std::string> acts_in(const std::string& data) {
+    std::vector<std::string> acts;
+    for (const Json& record : records_of(data)) {
+        if (record.find("id") == nullptr) continue;
+        std::string act;
+        for (const char* name : {"kind", "code", "id", "actor", "principal", "door", "roles", "cause", "trace"}) {
+            const Json* member = record.find(name);
+            act += std::string(name) + ' ' + (member == nullptr ? "-" : to_text(*member)) + ' ';
+        }
+        const Json* body = record.find("body");
+        const Json* claim = body == nullptr ? nullptr : body->find("claim");
+        acts.push_back(act + "claim " + (claim == nullptr ? "-" : to_text(*claim)));
+    }
+    return acts;
+}
 
 }  // namespace
 
@@ -231,4 +263,122 @@ TEST_CASE(
         host.signal(SIGTERM);
         CHECK(host.exit_code() == 0);
     }
+}
+
+TEST_CASE("state-engine mcp: beside a daemon that hangs a proposal is answered in time, and reads go on") {
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data", .policy = "allowedKeys: [only.this]\n"});
+    daemon.start();
+    Host host(folder.path() + "/data", Stream::pipe, {"--wait-ms", "500"});
+    host.begin();
+    daemon.signal(SIGSTOP);
+
+    // Neither a call that reads nor the list of tools waits for it; what may be written stands in the journal.
+    const auto before = std::chrono::steady_clock::now();
+    constexpr int kReads = 12;
+    for (int i = 0; i < kReads; ++i) {
+        const std::string read = host.ask(kRead);
+        REQUIRE_MESSAGE(says(read, "\"a\":null"), read);
+    }
+    const std::string tools = host.ask(kTools);
+    CHECK_MESSAGE(says(tools, "Allowed keys: only.this "), tools);
+    CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(60));
+
+    const std::string unknown = host.ask(proposal_of("only.this", "once"));
+    CHECK_MESSAGE(says(unknown, "\"code\":\"outcome_unknown\""), unknown);
+    CHECK(says(unknown, "\"isError\":true"));
+    CHECK(says(unknown, "the daemon does not answer"));
+
+    // With the same id it is settled, and has happened once.
+    daemon.signal(SIGCONT);
+    std::string settled;
+    for (int tries = 0; tries < 100 && !says(settled, "\"status\":\"accepted\""); ++tries)
+        settled = host.ask(proposal_of("only.this", "once"));
+    CHECK_MESSAGE(says(settled, "\"status\":\"accepted\""), settled);
+    host.close_input();
+    CHECK(host.exit_code() == 0);
+    CHECK(daemon.stop() == 0);
+    int times = 0;
+    for (const std::string& act : acts_in(daemon.data())) times += says(act, "kind \"accepted\"");
+    CHECK(times == 1);
+}
+
+TEST_CASE("state-engine mcp: beside a daemon and without one the same act has the same record") {
+    TemporaryDirectory folder;
+    const std::string with = folder.path() + "/with", without = folder.path() + "/without";
+    DaemonProcess daemon({.data = with, .policy = "allowedKeys: [stream.state]\n"});
+    daemon.start();
+    for (const std::string& data : {with, without}) {
+        Host host(data, Stream::pipe);
+        host.begin();
+        const std::string metas[] = {
+            "{}",
+            R"({"userRoles":["viewer","mod"]})",
+            R"({"userId":"alice"})",
+            R"({"userId":" alice ","userRoles":[" viewer "," ","mod"]})",
+            R"({"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})"};
+        std::string id = "id-0";
+        for (const std::string& meta : metas) {
+            ++id.back();
+            const std::string done = host.ask(proposal_of("stream.state", id, meta));
+            REQUIRE_MESSAGE(says(done, "\"status\":\"accepted\""), done);
+        }
+        const std::string refused = host.ask(proposal_of("elsewhere", "no", R"({"userRoles":["viewer"]})"));
+        REQUIRE_MESSAGE(says(refused, "key_not_allowed"), refused);
+        host.close_input();
+        CHECK(host.exit_code() == 0);
+    }
+    // Whoever is not the operator cannot say so.
+    HttpClient::Request foreign{.method = "POST",
+                                .target = "/v1/mutations",
+                                .headers = {{"Content-Type", "application/json"}, {"x-via-mcp", "propose_mutation"}},
+                                .body = set_text("stream.state", "2", "foreign")};
+    const auto answer = daemon.tcp().send(foreign);
+    REQUIRE(answer);
+    CHECK(answer->status == 200);
+    CHECK(daemon.stop() == 0);
+
+    std::vector<std::string> acts = acts_in(with);
+    REQUIRE(!acts.empty());
+    CHECK_MESSAGE(says(acts.back(), R"(id "foreign" )"), acts.back());
+    CHECK(says(acts.back(), R"( door "http" )"));
+    CHECK(says(acts.back(), " cause - "));
+    acts.pop_back();
+    CHECK(acts == acts_in(without));
+    REQUIRE(acts.size() == 6);
+    for (const std::string& act : acts)
+        CHECK_MESSAGE(says(act, R"(door "mcp" )"), act);
+    CHECK(says(acts[0], R"(cause {"tool":"propose_mutation","type":"mcp"})"));
+    CHECK(says(acts[1], R"(claim {"roles":["viewer","mod"]})"));
+    CHECK(says(acts[3], R"(actor "alice")"));
+    CHECK(says(acts[3], R"(roles ["viewer","mod"])"));
+}
+
+TEST_CASE("state-engine mcp: other keys that may be written are told as another list of tools") {
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data", .policy = "allowedKeys: [first]\n"});
+    daemon.start();
+    const auto allow = [&](const std::string& key) {
+        write_text(daemon.config_path(), "allowedKeys: [" + key + "]\n");
+        const auto reloaded = daemon.socket().send({.method = "POST", .target = "/v1/operator/reload"});
+        REQUIRE(reloaded);
+        REQUIRE(reloaded->status == 200);
+    };
+    Host host(folder.path() + "/data", Stream::pipe);
+    host.begin();
+    CHECK(says(host.ask(kTools), "Allowed keys: first "));
+    // Who follows nothing hears of it with the next refusal.
+    allow("second");
+    const std::string refused = host.ask(proposal_of("first", "one"));
+    CHECK_MESSAGE(says(refused, "Allowed keys: second "), refused);
+    CHECK(says(host.hear(), "\"notifications/tools/list_changed\""));
+    CHECK(says(host.ask(kTools), "Allowed keys: second "));
+    // Who follows something hears of it by itself.
+    const std::string subscribed =
+        host.ask(R"({"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"state://second"}})");
+    CHECK_MESSAGE(says(subscribed, "\"result\":{}"), subscribed);
+    allow("third");
+    CHECK(says(host.hear(), "\"notifications/tools/list_changed\""));
+    CHECK(says(host.ask(kTools), "Allowed keys: third "));
+    CHECK(daemon.stop() == 0);
 }

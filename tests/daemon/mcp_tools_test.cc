@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -144,6 +145,66 @@ TEST_CASE(
     const Json foreign = model.told("changes_since", R"({"since":"99999999999.7"})");
     CHECK(at(foreign, {"resync"}) == Json(true));
     CHECK(at(foreign, {"next"}).string().find("read again") != std::string::npos);
+    CHECK(model.daemon.stop() == 0);
+}
+
+TEST_CASE("a trace that comes in _meta goes into the record, before one in a header") {
+    Model model;
+    const auto trace = [](char digit) {
+        return "00-" + std::string(32, digit) + "-" + std::string(16, digit) + "-01";
+    };
+    const auto propose = [&](const std::string& id, const std::string& meta, const std::string& header) {
+        HttpClient::Request request =
+            mcp_call("propose_mutation", set_note(R"("value":1,"id":")" + id + '"'));
+        const std::string before = R"("_meta":{)";
+        request.body.replace(request.body.find(before), before.size(),
+                             before + (meta.empty() ? "" : R"("traceparent":")" + meta + R"(",)"));
+        if (!header.empty()) request.headers.emplace_back("traceparent", header);
+        const auto answer = model.client->send(request);
+        REQUIRE(answer);
+        REQUIRE(at(json_of(answer->body), {"result", "structuredContent", "status"}) ==
+                Json("accepted"));
+    };
+    propose("in-meta", trace('a'), "");
+    propose("in-both", trace('b'), trace('c'));
+    propose("in-header", "", trace('d'));
+    propose("in-neither", "", "");
+    propose("no-trace", "somewhere", "");
+    CHECK(model.daemon.stop() == 0);
+    std::map<std::string, Json> traces;
+    for (const Json& record : records_of(model.daemon.data())) {
+        if (at(record, {"kind"}) == Json("accepted"))
+            traces[at(record, {"id"}).string()] = at(record, {"trace"});
+    }
+    CHECK(traces == std::map<std::string, Json>{{"in-meta", trace('a')},
+                                                {"in-both", trace('b')},
+                                                {"in-header", trace('d')},
+                                                {"in-neither", nullptr},
+                                                {"no-trace", nullptr}});
+}
+
+TEST_CASE("the daemon offers the platform tools to older clients, whatever its profile") {
+    Model model;
+    const std::string list = R"({"jsonrpc":"2.0","id":7,"method":"tools/list"})";
+    HttpClient sender = model.daemon.tcp(), stream = model.daemon.tcp();
+    std::string heard;
+    bool asked = false;
+    const auto ended = stream.stream({.method = "GET", .target = "/sse"}, [&](std::string_view piece) {
+        heard += piece;
+        const std::size_t target = heard.find("/message?");
+        if (!asked && target != heard.npos && heard.find('\n', target) != heard.npos) {
+            asked = true;
+            CHECK(sender.post(heard.substr(target, heard.find('\n', target) - target), list)->status == 202);
+        }
+        const std::size_t answer = heard.find("\"id\":7");
+        return answer == heard.npos || heard.find("\n\n", answer) == heard.npos;
+    });
+    REQUIRE(ended);
+    for (const char* name : {"bit.info", "bit.health", "get_state"})
+        CHECK_MESSAGE(heard.find("\"name\":\"" + std::string(name) + '"') != heard.npos, heard);
+    CHECK(heard.find("bit.shutdown") == heard.npos);  // that needs more than an open door
+    const HttpAnswer modern = *model.client->send(mcp_request("tools/list"));
+    CHECK(modern.body.find("bit.info") == std::string::npos);
     CHECK(model.daemon.stop() == 0);
 }
 

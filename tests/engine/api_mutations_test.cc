@@ -119,6 +119,26 @@ TEST_CASE("a lasting limit is answered with when to come again") {
     CHECK(at(json_of(response), {"retryAfterMs"}) == Json(1000));
 }
 
+TEST_CASE("while there is no engine a proposal hears its own id, and why") {
+    ApiWorld w;
+    w.api.attach(nullptr, "starting");
+    const Json one = json_of(w.set("a", "1", R"(,"id":"mine")"));
+    CHECK(at(one, {"id"}) == Json("mine"));
+    CHECK(at(one, {"code"}) == Json("unavailable"));
+    CHECK(at(one, {"reason"}) == Json("draining"));
+    CHECK(at(json_of(w.post(R"({"op":"set","id":"unfinished"})")), {"id"}) == Json("unfinished"));
+    const auto replies = w.begin("POST", "/v1/mutations", EngineWorld::set_text("a", "1", R"(,"id":"line")"),
+                                 {{"content-type", "application/x-ndjson"}});
+    CHECK(at(json_of(pull(replies->at(0))), {"id"}) == Json("line"));
+    CHECK(at(json_of(w.get("/v1/state/a")), {"reason"}) == Json("draining"));
+}
+
+TEST_CASE("what is malformed as a whole points at the whole") {
+    ApiWorld w;
+    for (const char* body : {"[]", "{\"op\":", "7"}) CHECK(at(json_of(w.post(body)), {"pointer"}) == Json(""));
+    CHECK(at(json_of(w.post(R"({"op":"set","key":"a","reason":"r"})")), {"pointer"}).is_string());
+}
+
 TEST_CASE("the trace of a request is in its record") {
     ApiWorld w;
     const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -164,6 +184,18 @@ TEST_CASE("lines are answered one for one, in order, whatever they are") {
     CHECK(at(lines[1], {"code"}) == Json("malformed"));
     CHECK(at(lines[2], {"code"}) == Json("absent"));
     CHECK(at(lines[3], {"version"}) == Json(2));
+}
+
+TEST_CASE("the media type of lines is that in any case, and no longer one that begins so") {
+    ApiWorld w;
+    const std::string body = EngineWorld::set_text("a", "1") + "\n" + EngineWorld::set_text("b", "1");
+    for (const char* type : {"Application/X-NDJSON", "application/x-ndjson ; charset=utf-8"}) {
+        CAPTURE(type);
+        const auto replies = w.begin("POST", "/v1/mutations", body, {{"content-type", type}});
+        REQUIRE(replies->size() == 1);
+        CHECK(replies->front().stream != nullptr);
+    }
+    CHECK(w.post(body, {{"content-type", "application/x-ndjson2"}}).status == 400);
 }
 
 TEST_CASE("lines are taken only as fast as their answers are read") {

@@ -153,7 +153,7 @@ TEST_CASE("a document that Firestore does not take is a dead letter, and its end
     CHECK(text_of(letters.find("deadLetters")->array().front(), "id") == "mutation_log/big");
     CHECK(ask(R"({"action":"mend","id":"mutation_log/big"})").first == 400);
     CHECK(ask(R"({"action":"drop","id":"mutation_log/small"})").first == 404);
-    const auto [code, answer] = ask(R"({"action":"drop","id":"mutation_log/big"})");
+    const auto [code, answer] = ask(R"({"action":"drop","id":"mutation_log/big","actId":"d-1","reason":"too big"})");
     CHECK(code == 200);
     const auto records = records_of(world.daemon->data());
     const auto noted = std::ranges::find_if(records, [&](const Json& record) {
@@ -162,6 +162,8 @@ TEST_CASE("a document that Firestore does not take is a dead letter, and its end
     REQUIRE(noted != records.end());
     CHECK(text_of(*noted, "note") == "dead_letters_dropped");
     CHECK(to_text(*noted->find("body")).find("mutation_log/big") != std::string::npos);
+    CHECK(text_of(*noted, "id") == "d-1");
+    CHECK(text_of(*noted->find("body"), "reason") == "too big");
     CHECK(number_of(world.wait_until_followed(), "deadLetters") == 0);
     CHECK(world.daemon->stop() == 0);
 }

@@ -19,7 +19,9 @@ export async function walk(client, key) {
   same(tools.slice(0, 6).map((tool) => tool.name), theSix);
   for (const tool of tools) {
     ok(tool.description.length > 40 && tool.title && tool.annotations, tool.name);
-    if (theSix.includes(tool.name)) ok(tool.inputSchema.$schema && tool.outputSchema.$schema, tool.name);
+    ok(tool.inputSchema.$schema, tool.name);
+    // Where a refusal is no error of the tool, a client would hold it against the schema.
+    is(Boolean(tool.outputSchema?.$schema), client.refusalIsError, tool.name);
   }
   match(tools[2].description, /Allowed keys: walk\.\*/);
 
@@ -60,6 +62,13 @@ export async function walk(client, key) {
   const idle = (await propose({ value: 0, dryRun: true })).structuredContent;
   is(idle.dryRun, true);
   is(idle.version, 3);
+
+  // What was never set cannot be explained: a refusal that no client takes for a broken promise.
+  const never = await client.call('explain', { key: 'walk.never' });
+  is(never.isError ?? false, client.refusalIsError);
+  is(never.structuredContent.status, 'rejected');
+  is(never.structuredContent.code, 'not_found');
+  same(JSON.parse(never.content[0].text), never.structuredContent);
 
   // Where it may not, and what is no call at all.
   const outside = await client.call('propose_mutation', { key: 'forbidden.key', value: 1, reason: 'r' });

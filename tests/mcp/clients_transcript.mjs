@@ -80,9 +80,10 @@ export async function playTranscript(daemon, path) {
     is(ours.result.protocolVersion, recorded.result.protocolVersion);
     is(ours.result.serverInfo?.name, recorded.result.serverInfo?.name);
     if (recorded.result.tools) {
-      for (const name of ['get_state', 'get_state_prefix', 'propose_mutation']) {
-        const [mine, theirs] = [ours, recorded].map(({ result }) => result.tools.find((tool) => tool.name === name));
-        same(new Set(mine.inputSchema.required), new Set(theirs.inputSchema.required));
+      for (const theirs of recorded.result.tools) {
+        const mine = ours.result.tools.find((tool) => tool.name === theirs.name);
+        same(new Set(mine?.inputSchema.required), new Set(theirs.inputSchema.required), theirs.name);
+        same(mine.scopes, theirs.scopes, theirs.name);
       }
     }
     const [mine, theirs] = [ours, recorded].map(({ result }) => result.content?.[0].text);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +19,8 @@
 
 namespace se::mcp::test {
 
-/// The HTTP door over the fixture registry, without sockets: who asks is the header `who`, and `wrong` stays
-/// outside.
+/// The HTTP door over the fixture registry, without sockets: who asks is the header `who`, with the rights that a test
+/// gives it (else those of whoever holds the store), and `wrong` stays outside.
 class McpWorld {
 public:
     using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -28,9 +29,11 @@ public:
         : door({.server = server,
                 .clock = clock,
                 .random = random,
-                .admit = [](const Request& request, Caller* caller) -> std::optional<Problem> {
+                .admit = [this](const Request& request, Caller* caller) -> std::optional<Problem> {
                     caller->principal = request.header("who").empty() ? "alice" : request.header("who");
                     caller->actor = caller->principal;
+                    const auto given = rights.find(caller->principal);
+                    if (given != rights.end()) caller->rights = given->second;
                     if (caller->principal != "wrong") return std::nullopt;
                     return Problem{.status = 401, .code = Code::unauthenticated, .message = "who?"};
                 },
@@ -38,6 +41,7 @@ public:
 
     SimClock clock;
     SimRandom random{7};
+    std::map<std::string, PrincipalPtr> rights;
     std::vector<std::pair<std::chrono::nanoseconds, std::function<void()>>> later;
     FixtureRegistry fixture{[this](std::chrono::milliseconds wait, std::function<void()> job) {
         later.emplace_back(clock.monotonic() + wait, std::move(job));

@@ -1,5 +1,6 @@
 // What the reading tools ask of the state for an answer.
 
+#include "mcp/tools/state_resources.h"
 #include "mcp/tools/state_tools.h"
 #include "tests/mcp/mcp_world.h"
 #include "tests/mcp/quiet_state.h"
@@ -39,6 +40,21 @@ TEST_CASE("counting keys takes few of their values along at once, and counts the
     CHECK(to_text(at(counted, {"prefixes"})) ==
           R"([{"keys":20,"prefix":"a."},{"keys":20,"prefix":"b."},{"keys":20,"prefix":"c."}])");
     CHECK(at(counted, {"complete"}) == Json(true));
+    CHECK(state.most <= 8);
+}
+
+TEST_CASE("lists and completions of keys take few of their values along at once") {
+    LargeState state;
+    StateResources resources(state);
+    const auto page = resources.list(Caller{}, "", 50);
+    REQUIRE(page);
+    CHECK(page->resources.size() == 50);
+    CHECK(page->next == page->resources.back().name);
+    const auto rest = resources.list(Caller{}, page->next, 50);
+    REQUIRE(rest);
+    CHECK(rest->resources.size() == 10);
+    CHECK(rest->next.empty());
+    CHECK(complete_key(state, Caller{}, "b.").values.size() == 20);
     CHECK(state.most <= 8);
 }
 

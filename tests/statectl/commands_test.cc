@@ -148,12 +148,15 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
     spill(config, "allowedKeys: [\"*\"]\n");
     statectl.must({"--config", config, "set", "a.x", "1", "--id", "i1", "--reason", "r"});
     statectl.must({"set", "a.y", "{}"});
+    statectl.must({"set", "a.gone", "1"});
+    statectl.must({"delete", "a.gone"});
     spill(folder.path() + "/in.jsonl",
           "{\"op\":\"set\",\"key\":\"c\",\"value\":1,\"reason\":\"r\"}\n"
           "{\"op\":\"delete\",\"key\":\"c\",\"reason\":\"r\"}\n"
           "{\"op\":\"delete\",\"key\":\"c\",\"reason\":\"r\"}\n");
     std::filesystem::create_directory(folder.path() + "/entities");
     spill(folder.path() + "/entities/a.x.json", "1");
+    spill(folder.path() + "/entities/a.y.json", "7");
     spill(folder.path() + "/entities/new.json", "1");
 
     const std::string before = tree_of(statectl.data);
@@ -165,7 +168,11 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
         return ran;
     };
     CHECK(member(dry({"set", "a.x", "2"}).out, "version") == "2");
-    CHECK(dry({"set", "a.x", "2", "--expected-version", "9"}).exit == 2);
+    const Ran conflict = dry({"set", "a.x", "2", "--expected-version", "9"});
+    CHECK(conflict.exit == 2);
+    CHECK(conflict.out.find("\"current\":{\"key\":\"a.x\",\"value\":1") != std::string::npos);
+    const Ran gone = dry({"set", "a.gone", "2", "--expected-version", "9"});
+    CHECK(gone.out.find("\"current\":null,\"tombstone\":{\"version\":2,") != std::string::npos);
     const Ran again = dry({"set", "a.x", "1", "--id", "i1", "--reason", "r"});
     CHECK(member(again.out, "duplicate") == "true");
     CHECK(dry({"set", "a.x", "2", "--id", "i1", "--reason", "r"}).exit == 2);
@@ -179,7 +186,8 @@ TEST_CASE("a dry run answers and leaves every byte as it was") {
     CHECK(member(import.out, "rejected") == "1");
     const Ran genesis = dry({"import", "--genesis", folder.path() + "/entities"});
     CHECK(member(genesis.out, "imported") == "1");
-    CHECK(member(genesis.out, "already_present") == "1");
+    CHECK(member(genesis.out, "already_present") == "2");
+    CHECK(member(genesis.out, "different") == "1");
     CHECK(dry({"import", "--genesis", folder.path() + "/entities", "--force"}).exit == 0);
 
     CHECK(member(dry({"rebuild", "-o", "json"}).out, "equal") == "true");

@@ -117,15 +117,33 @@ TEST_CASE("reload puts a policy in force, journals it, and a bad file changes no
 
 TEST_CASE("with a daemon --config is refused and the refusal names reload") {
     World world(true);
+    const std::string file = world.folder.path() + "/in.jsonl", entities = world.folder.path() + "/entities";
+    spill(file, "{\"op\":\"set\",\"key\":\"a.x\",\"value\":1,\"reason\":\"r\"}\n");
+    std::filesystem::create_directory(entities);
+    spill(entities + "/a.x.json", "1");
     for (const Words& words :
          {Words{"set", "a.x", "1"}, Words{"reload"}, Words{"set", "a.x", "1", "--dry-run"}, Words{"list"},
-          Words{"get", "a.x"}, Words{"watch"}, Words{"status"}}) {
+          Words{"get", "a.x"}, Words{"watch"}, Words{"status"}, Words{"import", file, "--dry-run"},
+          Words{"import", "--genesis", entities, "--dry-run"}}) {
         Words all{"--config", world.config()};
         all.insert(all.end(), words.begin(), words.end());
         const Ran ran = world.statectl(all);
         CHECK(ran.exit == 64);
         CHECK(ran.err.find("statectl reload") != std::string::npos);
     }
+}
+
+TEST_CASE("a --config that follows in Firestore has the limits that its daemon has") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    const std::string config = folder.path() + "/policy.yaml", value = folder.path() + "/value.json";
+    spill(config, "allowedKeys: [\"*\"]\nfirestore: { project: p }\n");
+    spill(value, "\"" + std::string(950u << 10, 'x') + "\"");
+    const Ran large = statectl({"--config", config, "set", "a", "--from", value});
+    CHECK(large.exit == 1);
+    CHECK(member(large.out, "code") == "\"too_large\"");
+    spill(config, "allowedKeys: [\"*\"]\n");
+    statectl.must({"--config", config, "set", "a", "--from", value});
 }
 
 TEST_CASE("a --config that is not there is a mistake for every command") {

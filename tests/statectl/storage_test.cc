@@ -69,6 +69,23 @@ TEST_CASE("a held store is waited for, then its holder is named") {
     CHECK(member(statectl.must({"get", "user.fact.a"}), "value") == "3");
 }
 
+TEST_CASE("an import that begins anew waits for a held store, as every writer does") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    statectl.must({"set", "user.fact.a", "1"});
+    std::filesystem::create_directory(folder.path() + "/entities");
+    spill(folder.path() + "/entities/user.fact.b.json", "2");
+    PosixFileSystem files;
+    auto lock = files.lock(statectl.data + "/store.json");
+    REQUIRE(lock);
+    Running waiting(statectl.command(
+        {"--wait", "120s", "import", "--genesis", folder.path() + "/entities", "--force", "--yes"}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    lock->reset();
+    CHECK(waiting.wait() == 0);
+    CHECK(member(statectl.must({"get", "user.fact.b"}), "value") == "2");
+}
+
 TEST_CASE("a killed daemon leaves a store that statectl reads and writes at once") {
     TemporaryDirectory folder;
     const Tool statectl{folder.path() + "/data"};
@@ -174,6 +191,8 @@ TEST_CASE("damage refuses writes, shows the fold before it, and repair brings th
     dry.push_back("--dry-run");
     CHECK(member(statectl.must(dry), "done") == "false");
     CHECK(slurp(store.segment) == damaged);
+    dry.insert(dry.end(), {"-o", "table"});
+    CHECK(statectl.must(dry).find("losesRecords") != std::string::npos);
 
     Words yes = repair;
     yes.insert(yes.end(), {"--yes", "--id", "repair-1", "--reason", "an old disk"});

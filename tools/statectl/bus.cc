@@ -91,7 +91,7 @@ Outcome<int> ask_letter(Context& context, std::string_view command, bool drops,
         SE_TRY_OK(body_of(door->get("/v1/operator/deadletters/" + percent_encode(order.id) +
                                     "?follower=nats")));
     }
-    return order_letter(*door, "/v1/operator/bus/deadletters", command, drops, order);
+    return order_letter(context, *door, "/v1/operator/bus/deadletters", command, drops, order);
 }
 
 Outcome<int> retry_letter(Context& context, const LetterOrder& order) {

@@ -64,17 +64,17 @@ void add_why_flags(CLI::App* command, WhyFlags& flags);
 Why why_of(const WhyFlags& flags, std::string_view command);
 std::string body_of(const Why& why);
 
-/// retry or drop of one dead letter of the bus or of Firestore. Its id is the one name that the routes take, so
-/// there is no --id of the act.
+/// retry or drop of one dead letter of the bus or of Firestore.
 struct LetterOrder {
-    std::string id, reason;
+    std::string id;
+    WhyFlags why;
     bool dry_run = false;
     bool yes = false;
 };
 void add_letter_flags(CLI::App* command, LetterOrder& order, bool drops);
 /// Asks, where it is a drop, and sends it to `route`; on a dry run only says that it is there. `command` is the
 /// default reason.
-Outcome<int> order_letter(Door& door, const std::string& route, std::string_view command,
+Outcome<int> order_letter(Context& context, Door& door, const std::string& route, std::string_view command,
                           bool drops, const LetterOrder& order);
 
 // What the commands that write have in common.

@@ -17,9 +17,11 @@ constexpr std::chrono::seconds kConnectTimeout{5};
 Outcome<Door> Door::over_url(const Context& context) {
     auto address = HttpClient::address_of_url(context.url);
     if (!address) return Failure(kUsage, "--url " + context.url + ": " + address.error().text);
-    const std::size_t host = context.url.find("://");
-    const std::size_t port = context.url.rfind(':');
-    if (port == host || context.url.find(']', port) != context.url.npos) {
+    std::string_view authority = context.url;
+    authority.remove_prefix(authority.find("://") + 3);
+    authority = authority.substr(0, authority.find('/'));
+    const std::size_t port = authority.rfind(':');
+    if (port == authority.npos || authority.find(']', port) != authority.npos) {
         return Failure(kUsage, fmt::format("--url {} names no port: say which, as in "
                                            "http://127.0.0.1:3000",
                                            context.url));

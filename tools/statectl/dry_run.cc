@@ -10,6 +10,7 @@
 #include "journal/store.h"
 #include "projection/state_reader.h"
 #include "tools/statectl/decider.h"
+#include "tools/statectl/door.h"
 #include "tools/statectl/journal_search.h"
 
 namespace se::statectl {
@@ -104,7 +105,7 @@ private:
                 if ((*known)->content == content) return first_outcome(proposal.id, (*known)->seq);
                 return {.id = proposal.id,
                         .code = Code::id_reused,
-                        .message = "this id was used before with other content",
+                        .message = "this id belongs to another proposal",
                         .pointer = "/id"};
             }
         }
@@ -121,7 +122,8 @@ private:
         if (!decision->accepted) {
             answer.code = decision->code;
             answer.message = decision->message;
-            if (caller.imported) add_current(decision->key, &answer);
+            if (decision->code == Code::version_conflict || decision->code == Code::basis_conflict)
+                add_current(decision->key, &answer);
             return answer;
         }
         answer.status = Answer::Status::accepted;
@@ -149,8 +151,18 @@ private:
 
     void add_current(const std::string& key, Answer* answer) {
         const auto found = view_.get(key);
-        if (!found || !*found || (*found)->deleted) return;
-        append_entry_json(answer->current.emplace(), key, **found);
+        if (!found) return;
+        answer->current = "null";
+        if (!*found) return;
+        if ((*found)->deleted) {
+            JsonObject(answer->tombstone.emplace())
+                .integer("version", (*found)->version.value)
+                .integer("seq", (*found)->seq.value)
+                .close();
+            return;
+        }
+        answer->current->clear();
+        append_entry_json(*answer->current, key, **found);
     }
 
     Result<std::optional<Snapshot::Bound>> bound_to(const Hash16& key) {
@@ -186,6 +198,8 @@ private:
 }  // namespace
 
 Outcome<std::unique_ptr<DryRun>> DryRun::open(Context& context, Over over) {
+    // Beside a daemon that is not what would count, and this says so.
+    if (!context.config.empty()) SE_TRY_OK(find_daemon(context));
     SE_TRY(policy, policy_of_config(context));
     std::optional<StateReader> reader;
     std::string secret;

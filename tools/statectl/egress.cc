@@ -265,15 +265,7 @@ Outcome<int> show_dead_letter(Context& context, const LettersChosen& options) {
             return Failure(kNotFound, fmt::format("no dead letter has the id {}", id));
         shown = message_in_files(context, follower, found->second);
     }
-    while (shown.ends_with('\n')) shown.pop_back();
-    const auto json = parse_json(shown, 1000);
-    if (context.form() != Form::table || !json || !json->is_object()) {
-        print(shown + "\n");
-        return kOk;
-    }
-    std::vector<std::pair<std::string, std::string>> facts;
-    for (const auto& [name, value] : json->object()) facts.emplace_back(name, cell(*json, name));
-    print_facts(facts);
+    show_object(context.form(), shown);
     return kOk;
 }
 
@@ -413,7 +405,7 @@ Outcome<int> order_letters(Context& context, const LettersChosen& given, bool re
         }
     }
     if (!options.dry_run) plan.erase("dryRun");
-    print(to_text(plan) + "\n");
+    show_object(context.form(), to_text(plan));
     return kOk;
 }
 

@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <thread>
 
 #include "engine/policy/config.h"
+#include "engine/policy/firestore_settings.h"
 #include "tools/statectl/journal_search.h"
 
 namespace se::statectl {
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{5};  // for the lock: writers hold it for milliseconds
 constexpr std::chrono::milliseconds kNapMax{20};
 
 std::optional<std::string> environment(std::string_view name) {
@@ -25,16 +24,20 @@ std::optional<std::string> environment(std::string_view name) {
 /// if the file was named: the environment is no way to change what is allowed.
 Result<Config> read_config(Context& context) {
     Config config;
+    std::string text;
     if (!context.config.empty()) {
-        auto text = read_file(context.files, context.config, 4u << 20);
-        if (!text) {
-            return Error{text.error().code == Errc::not_found ? Errc::malformed : text.error().code,
-                         context.config + ": " + text.error().text};
+        auto read = read_file(context.files, context.config, 4u << 20);
+        if (!read) {
+            return Error{read.error().code == Errc::not_found ? Errc::malformed : read.error().code,
+                         context.config + ": " + read.error().text};
         }
-        SE_TRY(read, parse_config(*text, context.config));
-        config = std::move(read);
+        text = *std::move(read);
+        SE_TRY(parsed, parse_config(text, context.config));
+        config = std::move(parsed);
     }
     SE_TRY_OK(apply_environment(&config, environment));
+    SE_TRY(documents, firestore_settings_of(text, environment));
+    leave_room_for_documents(documents, &config.policy.limits);
     config.settings.data = context.data;
     return config;
 }
@@ -121,15 +124,10 @@ Failure held_by_another(Context& context) {
 Outcome<std::unique_ptr<EmbeddedEngine>> open_waiting(Context& context, std::optional<Policy> policy,
                                                       Pace pace,
                                                       const std::function<bool()>& instead) {
-    const auto deadline = context.clock.monotonic() + context.wait;
-    for (;;) {
+    return wait_for_store(context, [&]() -> Result<std::unique_ptr<EmbeddedEngine>> {
         if (instead()) return std::unique_ptr<EmbeddedEngine>();
-        auto opened = EmbeddedEngine::open(context, policy, pace);
-        if (opened) return std::move(*opened);
-        if (opened.error().code != Errc::busy) return opened.error();
-        if (context.clock.monotonic() >= deadline) return held_by_another(context);
-        std::this_thread::sleep_for(kLookAgain);
-    }
+        return EmbeddedEngine::open(context, policy, pace);
+    });
 }
 
 }  // namespace se::statectl

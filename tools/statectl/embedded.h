@@ -1,11 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
 
 #include "engine/adapters/posix_runner.h"
 #include "engine/engine.h"
@@ -59,5 +63,18 @@ Outcome<std::unique_ptr<EmbeddedEngine>> open_waiting(Context& context, std::opt
 
 /// "pid … holds it": the Failure when the wait was in vain.
 Failure held_by_another(Context& context);
+
+/// Attempts it as long as another writer holds the store (its Result is Errc::busy), for at most --wait.
+template <class Attempt>
+auto wait_for_store(Context& context, Attempt attempt) -> Outcome<std::decay_t<decltype(*attempt())>> {
+    const auto deadline = context.clock.monotonic() + context.wait;
+    for (;;) {
+        auto done = attempt();
+        if (done) return *std::move(done);
+        if (done.error().code != Errc::busy) return done.error();
+        if (context.clock.monotonic() >= deadline) return held_by_another(context);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // writers hold it for milliseconds
+    }
+}
 
 }  // namespace se::statectl

@@ -60,14 +60,7 @@ std::uint64_t firestore_count(const Json& json, std::string_view name) {
 Outcome<int> firestore_status(Context& context, const NoOptions&) {
     SE_TRY(door, firestore_door(context));
     SE_TRY(status, firestore_answer(door.get("/v1/operator/firestore")));
-    if (context.form() == Form::table) {
-        std::vector<std::pair<std::string, std::string>> facts;
-        for (const auto& [name, value] : status.object())
-            facts.emplace_back(name, cell(status, name));
-        print_facts(facts);
-    } else {
-        print(to_text(status) + "\n");
-    }
+    show_object(context.form(), to_text(status));
     return status.find("why") == nullptr ? kOk : kUnavailable;
 }
 
@@ -161,7 +154,7 @@ Outcome<int> firestore_resume(Context& context, const ResumeOptions& options) {
     }
     remark("it stopped: " + cell(before, "why"));
     if (options.dry_run) {
-        print(to_text(before) + "\n");
+        show_object(context.form(), to_text(before));
         return kOk;
     }
     if (options.bootstrap) {
@@ -182,7 +175,7 @@ Outcome<int> firestore_resume(Context& context, const ResumeOptions& options) {
         const std::string phase = cell(status, "phase");
         const bool goes_on = phase == "following" || phase == "bootstrapping";
         if (goes_on || phase == "stopped" || std::chrono::steady_clock::now() > until) {
-            print(to_text(status) + "\n");
+            show_object(context.form(), to_text(status));
             return goes_on ? kOk : kUnavailable;
         }
         std::this_thread::sleep_for(kHealLook);
@@ -216,7 +209,7 @@ Outcome<int> order_firestore_letter(Context& context, std::string_view command, 
         return Failure(kError, "the daemon's answer is not understood");
     if (std::ranges::none_of(letters->array(), [&](const Json& one) { return cell(one, "id") == order.id; }))
         return Failure(kNotFound, "no dead letter of firestore has the id " + order.id);
-    return order_letter(door, "/v1/operator/firestore/deadletters", command, drops, order);
+    return order_letter(context, door, "/v1/operator/firestore/deadletters", command, drops, order);
 }
 Outcome<int> retry_firestore_letter(Context& context, const LetterOrder& order) {
     return order_firestore_letter(context, "firestore deadletters retry", false, order);

@@ -214,7 +214,12 @@ private:
             std::string text;
             JsonObject json(text);
             append(json);
-            json.integer("head", head.value).close();
+            // As every import sums up, too.
+            json.integer("proposals", entities_.size())
+                .integer("accepted", counts_.imported)
+                .integer("duplicates", counts_.already_present)
+                .integer("head", head.value)
+                .close();
             print(text + "\n");
         }
         if (options_.dry_run) complain("dry run: nothing was changed");

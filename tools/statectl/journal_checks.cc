@@ -193,10 +193,8 @@ void explain(const RepairPlan& plan) {
 /// With nobody else on the store: takes the lock, blanks, and opens once, which notes it in the journal.
 Outcome<Ok> repair_here(Context& context, const RepairPlan& plan, const Why& why) {
     {
-        auto hold = hold_store(context.files, context.random, context.paths());
-        if (!hold && hold.error().code == Errc::busy) return held_by_another(context);
-        if (!hold) return hold.error();
-        SE_TRY_OK(carry_out(context.files, context.paths(), *hold, plan));
+        SE_TRY(hold, wait_for_store(context, [&] { return hold_store(context.files, context.random, context.paths()); }));
+        SE_TRY_OK(carry_out(context.files, context.paths(), hold, plan));
     }
     SE_TRY(engine, EmbeddedEngine::open(context, std::nullopt, Pace::single, why));
     engine->run_until([&] { return engine->engine().idle(); });
@@ -233,7 +231,7 @@ Outcome<int> repair(Context& context, const RepairOptions& options) {
     } else {
         complain("dry run: nothing was changed");
     }
-    if (context.form() != Form::table) print(shown + "\n");
+    show_object(context.form(), shown);
     return kOk;
 }
 

@@ -18,15 +18,6 @@
 namespace se::statectl {
 namespace {
 
-void show_object(Context& context, const std::string& json) {
-    if (context.form() != Form::table) return print(json + "\n");
-    const auto parsed = parse_json(json, 1000);
-    if (!parsed || !parsed->is_object()) return print(json + "\n");
-    std::vector<std::pair<std::string, std::string>> facts;
-    for (const auto& [name, value] : parsed->object()) facts.emplace_back(name, cell(*parsed, name));
-    print_facts(facts);
-}
-
 void warn_of_fsync(std::string_view mode) {
     if (mode != "never") return;
     complain("journal.fsync is `never`: ANSWERS DO NOT WAIT FOR THE DISK; a power cut loses what was "
@@ -100,7 +91,7 @@ Outcome<int> status_over_url(Context& context, Door& door) {
                                            reply.status));
     }
     while (reply.body.ends_with('\n')) reply.body.pop_back();
-    show_object(context, reply.body);
+    show_object(context.form(), reply.body);
     if (cell(*json, "status") == "damaged") return complain_of_damage();
     return reply.status == 200 ? kOk : kUnavailable;
 }
@@ -111,12 +102,12 @@ Outcome<int> status(Context& context, const NoOptions&) {
     if (!door) {
         SE_TRY(facts, store_facts(context));
         SE_TRY(damage, damage_in_files(context));
-        show_object(context, status_of_files(facts, context.data, damage));
+        show_object(context.form(), status_of_files(facts, context.data, damage));
         if (facts.opener) warn_of_fsync(facts.opener->fsync);
         return damage.empty() ? kOk : complain_of_damage();
     }
     SE_TRY(body, body_of(door->get("/v1/operator/status")));
-    show_object(context, body);
+    show_object(context.form(), body);
     const auto json = parse_json(body, 1000);
     if (!json) return Failure(kError, "the daemon's status is no JSON");
     warn_of_fsync(cell(*json, "fsync"));
@@ -139,7 +130,7 @@ void show_preview(Context& context, const std::string& json) {
     const auto parsed = parse_json(json, 1000);
     const Json* const changes = parsed ? parsed->find("changes") : nullptr;
     if (context.form() != Form::table || changes == nullptr || !changes->is_array())
-        return show_object(context, json);
+        return show_object(context.form(), json);
     std::vector<Cells> rows;
     for (const Json& change : changes->array())
         rows.push_back({cell(change, "name"), json_cell(change, "from"), json_cell(change, "to")});
@@ -164,7 +155,7 @@ Outcome<int> reload(Context& context, const ReloadOptions& options) {
     if (door) {
         const std::string query = options.dry_run ? "?dryRun=true" : "";
         SE_TRY(body, body_of(door->post("/v1/operator/reload" + query, body_of(why))));
-        options.dry_run ? show_preview(context, body) : show_object(context, body);
+        options.dry_run ? show_preview(context, body) : show_object(context.form(), body);
         return kOk;
     }
     if (context.config.empty()) {
@@ -189,7 +180,7 @@ Outcome<int> reload(Context& context, const ReloadOptions& options) {
         .integer("epoch", engine->engine().journal().epoch().value)
         .text("policy", digest)
         .close();
-    show_object(context, text);
+    show_object(context.form(), text);
     return kOk;
 }
 
@@ -238,7 +229,7 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
         if (const auto* const untrusted = std::get_if<std::string>(&preview)) {
             std::string nothing;
             JsonObject(nothing).null("equal").boolean("swapped", false).text("projection", *untrusted).close();
-            show_object(context, nothing);
+            show_object(context.form(), nothing);
             remark("the projection is not to be trusted, and the next writer grows it anew: " +
                    *untrusted);
             return kOk;
@@ -259,7 +250,7 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
         if (!*report) return report->error();
         shown = to_json(**report);
     }
-    show_object(context, shown);
+    show_object(context.form(), shown);
     const auto json = parse_json(shown, 1000);
     if (!damage.empty()) {
         complain(fmt::format("acknowledged history is damaged ({}): only what lies before could be folded. "
@@ -290,13 +281,13 @@ Why why_of(const WhyFlags& flags, std::string_view command) {
 
 void add_letter_flags(CLI::App* command, LetterOrder& order, bool drops) {
     command->add_option("ID", order.id, "Its id, as ls shows it")->required();
-    command->add_option("--reason", order.reason, "Why, for the record")->type_name("TEXT");
+    add_why_flags(command, order.why);
     command->add_flag("--dry-run", order.dry_run, "Say what would be asked; change nothing");
     if (drops) command->add_flag("--yes", order.yes, "Do not ask");
 }
 
-Outcome<int> order_letter(Door& door, const std::string& route, std::string_view command, bool drops,
-                          const LetterOrder& order) {
+Outcome<int> order_letter(Context& context, Door& door, const std::string& route, std::string_view command,
+                          bool drops, const LetterOrder& order) {
     if (order.dry_run) {
         std::string text;
         JsonObject(text)
@@ -304,7 +295,7 @@ Outcome<int> order_letter(Door& door, const std::string& route, std::string_view
             .text("id", order.id)
             .boolean("dryRun", true)
             .close();
-        print(text + "\n");
+        show_object(context.form(), text);
         return kOk;
     }
     if (drops) {
@@ -312,14 +303,14 @@ Outcome<int> order_letter(Door& door, const std::string& route, std::string_view
         SE_TRY(sure, confirm("It is never delivered then. Go on?", order.yes));
         if (!sure) return kError;
     }
+    const Why why = why_of(order.why, command);
     std::string body;
-    JsonObject(body)
-        .text("action", drops ? "drop" : "retry")
-        .text("id", order.id)
-        .text("reason", why_of({.id = {}, .reason = order.reason}, command).reason)
-        .close();
+    JsonObject json(body);
+    json.text("action", drops ? "drop" : "retry").text("id", order.id);
+    if (!why.id.empty()) json.text("actId", why.id);
+    json.text("reason", why.reason).close();
     SE_TRY(said, body_of(door.post(route, body)));
-    print(said + "\n");
+    show_object(context.form(), said);
     return kOk;
 }
 

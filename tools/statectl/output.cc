@@ -90,6 +90,18 @@ void print_facts(const std::vector<std::pair<std::string, std::string>>& facts) 
     print_table({"", ""}, rows, false);
 }
 
+void show_object(Form form, std::string_view json) {
+    while (json.ends_with('\n')) json.remove_suffix(1);
+    const auto parsed = parse_json(json, 1000);
+    if (form != Form::table || !parsed || !parsed->is_object()) {
+        print(json);
+        return print("\n");
+    }
+    std::vector<std::pair<std::string, std::string>> facts;
+    for (const auto& [name, value] : parsed->object()) facts.emplace_back(name, cell(*parsed, name));
+    print_facts(facts);
+}
+
 Items::Items(Form form, Cells headings, Row row)
     : form_(form), headings_(std::move(headings)), row_(std::move(row)) {}
 

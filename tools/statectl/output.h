@@ -26,6 +26,9 @@ void print_table(const Cells& headings, const std::vector<Cells>& rows, bool sho
 /// Names and values, a line each: how a table shows a single object.
 void print_facts(const std::vector<std::pair<std::string, std::string>>& facts);
 
+/// One object: as it is, on a line; in a table its members. What is no object is printed as it is.
+void show_object(Form form, std::string_view json);
+
 /// Prints JSON texts exactly as they are: jsonl one a line, json as one array; a table shows `row` of
 /// each, a page at a time, so that a long list needs no memory.
 class Items {

@@ -90,8 +90,8 @@ Outcome<std::unique_ptr<Decider>> begin_anew(Context& context, const std::string
         if (journaled) policy = std::move(*journaled);
     }
     {
-        auto lock = context.files.lock(context.paths().store_file());
-        if (!lock && lock.error().code == Errc::busy) return held_by_another(context);
+        const auto lock =
+            wait_for_store(context, [&] { return context.files.lock(context.paths().store_file()); });
         if (!lock) return lock.error();
         SE_TRY_OK(parking.carry_out());
     }
