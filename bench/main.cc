@@ -113,7 +113,9 @@ int main(int argc, char** argv) {
     app.add_option("--rounds", rounds, "Rounds; medians are shown")->check(CLI::Range(1, 100));
     app.add_option("--scale", scale, "Length of each measurement, 1 is normal")
         ->check(CLI::Range(0.001, 100.0));
-    app.add_option("--only", only, "One part: commits, http, mcp, bus, firestore, reads, journal, rules, size");
+    app.add_option("--only", only, "One part of it")
+        ->check(CLI::IsMember(std::vector<std::string>{"commits", "http", "mcp", "bus", "firestore", "reads",
+                                                       "journal", "rules", "size"}));
     app.add_option("--json-logic-js", oracle,
                    "Folder that holds it, to run beside ours (tests/rules/differential.sh --install)");
     app.add_option("--mcp-sdk", sdk, "Folder that holds the TypeScript SDK's packages (build/mcp-tests)");

@@ -326,7 +326,8 @@ void World::reload(Policy policy) {
     engine->reload(std::move(policy), caller, [this](const Result<Seq>& seq) {
         if (dead_) return;
         reloading_ = false;
-        if (seq && settings.journal.fsync == FsyncMode::group) acknowledge(*seq);
+        // As of other answers: once a write has landed elsewhere, nobody knows what it rests on.
+        if (seq && !wound_ && settings.journal.fsync == FsyncMode::group) acknowledge(*seq);
     });
 }
 
