@@ -129,6 +129,15 @@ TEST_CASE("exit codes say what a script can do") {
     });
 }
 
+TEST_CASE("an address without a port is no address, whatever stands in its path, and shows no secret") {
+    for (const char* url : {"http://127.0.0.1", "http://127.0.0.1/x:1", "http://[::1]", "http://u:hush-hush@h:1"}) {
+        CAPTURE(url);
+        const Ran ran = Tool{"/nope", {"--url", url}}({"list"});
+        CHECK(ran.exit == 64);
+        CHECK(ran.err.find("hush-hush") == ran.err.npos);
+    }
+}
+
 TEST_CASE("several deletes are one proposal: all or none") {
     in_both_worlds([](World& world) {
         const Tool& statectl = world.statectl;

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kConnectTimeout{5};
 
 Outcome<Door> Door::over_url(const Context& context) {
     auto address = HttpClient::address_of_url(context.url);
-    if (!address) return Failure(kUsage, "--url " + context.url + ": " + address.error().text);
+    if (!address) return Failure(kUsage, "--url: " + address.error().text);
     std::string_view authority = context.url;
     authority.remove_prefix(authority.find("://") + 3);
     authority = authority.substr(0, authority.find('/'));
