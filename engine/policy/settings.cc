@@ -306,7 +306,7 @@ void add_mcp(Table& table) {
     table.choice<bool>(
         "mcp.profile", {{"state", false}, {"full", true}}, SE_FIELD(settings.mcp.full),
         "What language models are offered. state: the tools of the state. full: list_prefixes "
-        "and, by their scopes, the platform tools too.");
+        "and, by their scopes, the platform tools too. The legacy SSE door has those in either.");
 }
 
 void add_otlp(Table& table) {
