@@ -9,6 +9,8 @@ namespace se {
 namespace {
 
 constexpr std::uint64_t kWatermarkFileBytes = 64u << 10;
+/// Of the one number in a header that its segment's name does not tell.
+constexpr std::size_t kEpochDigitsMax = 20;
 
 /// What look_behind() knows, and what it finds out.
 struct Look {
@@ -145,8 +147,10 @@ Result<bool> holds_no_record(FileSystem& files, const StorePaths& paths, Seq fir
     LineReader lines(*file);
     SE_TRY(header, lines.next());
     if (!header) return true;
-    // A header stands at the very start. Anything else may once have been a record.
-    if (header->offset != 0 || read_frame(header->text)) return false;
+    // A header stands at the very start. Anything else may once have been a record, and so may the rest of a
+    // line that is too long.
+    const bool too_long = header->text.size() >= header_bytes_least(first) + kEpochDigitsMax;
+    if (header->offset != 0 || too_long || read_frame(header->text)) return false;
     SE_TRY(more, lines.next());
     return !more;
 }

@@ -71,7 +71,8 @@ Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            const Gaps& gaps);
 
 /// Whether the segment holds nothing but its header line (good, bad or absent) and blanks: as the
-/// highest one, with the evidence below its first seq, it is an unfinished roll.
+/// highest one, with the evidence below its first seq, it is an unfinished roll. A bad line that is longer
+/// than a header can be may have been a record, too.
 Result<bool> holds_no_record(FileSystem& files, const StorePaths& paths, Seq first);
 
 }  // namespace se

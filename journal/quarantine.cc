@@ -45,6 +45,20 @@ RecordDraft draft_note(std::string_view note, std::string body) {
             .body = std::move(body)};
 }
 
+/// Index of the last segment that an epoch before `epoch` began, as its header says; 0 if there is none.
+Result<std::size_t> last_begun_before(FileSystem& files, const StorePaths& paths,
+                                      const std::vector<Seq>& segments, Epoch epoch) {
+    for (std::size_t i = segments.size(); i > 1; --i) {
+        SE_TRY(file, files.open(paths.segment(segments[i - 1]), OpenMode::read));
+        LineReader lines(*file, 0, UINT64_MAX, kReadChunkBytes);
+        SE_TRY(line, lines.next());
+        if (!line) continue;
+        const auto header = parse_segment_header(line->text);
+        if (header && header->epoch < epoch) return i - 1;
+    }
+    return std::size_t{0};
+}
+
 /// {"segment":…,"offset":…,"bytes":…,"sha256":…,"file":…}
 Status append_piece(FileSystem& files, const StorePaths& paths, const Parked& parked,
                     std::string& out) {
@@ -149,8 +163,8 @@ Result<bool> has_note(FileSystem& files, const StorePaths& paths, const std::vec
     // A torn tail's successor is written where the tail was, or in a later segment.
     const bool in_place = parked.what == Parked::What::torn;
     RecordView record;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-        if (i + 1 < segments.size() && segments[i + 1] <= parked.next) continue;
+    SE_TRY(begin, last_begun_before(files, paths, segments, parked.epoch));
+    for (std::size_t i = begin; i < segments.size(); ++i) {
         SE_TRY(file, files.open(paths.segment(segments[i]), OpenMode::read));
         const bool here = in_place && segments[i] == parked.segment;
         LineReader lines(*file, here ? parked.offset : 0, UINT64_MAX, kReadChunkBytes);
@@ -158,7 +172,7 @@ Result<bool> has_note(FileSystem& files, const StorePaths& paths, const std::vec
             SE_TRY(line, lines.next());
             if (!line) break;
             const auto frame = read_frame(line->text);
-            if (!frame || frame->seq < parked.next || !parse_record(line->text, &record)) continue;
+            if (!frame || frame->epoch < parked.epoch || !parse_record(line->text, &record)) continue;
             if (record.kind != Kind::note && record.kind != Kind::config) return false;
             const auto noted = files_noted_by(record);
             if (std::find(noted.begin(), noted.end(), name) != noted.end()) return true;

@@ -24,8 +24,9 @@ namespace se {
 ///
 /// segment and next have 16 digits. `epoch` is higher than any that was seen before, so no name comes
 /// twice and no epoch is used again, even if nothing but the quarantine remembers it. `next` is the seq
-/// that the log went on with: the note about this file is in the run of notes and configs that begins
-/// there, since every open appends its notes before anything else.
+/// that the log was to go on with (an open that cuts a torn tail besides goes on below it). The note about
+/// this file is in the run of notes and configs that begins with the first later epoch, since every open
+/// appends its notes before anything else.
 struct Parked {
     enum class What : std::uint8_t { torn, lost, header, stray };
 
@@ -60,8 +61,8 @@ inline constexpr std::string_view kNoteStray = "stray_bytes_cut";
 
 /// Names of the quarantine files that a record is the note of; empty for any other record.
 std::vector<std::string> files_noted_by(const RecordView& record);
-/// Whether `parked` has its note in the log. Reads from seq `parked.next` on, no further than its run of
-/// notes. `segments` are all there are.
+/// Whether `parked` has its note in the log. Reads from the last segment on that an earlier epoch began, no
+/// further than the run of notes. `segments` are all there are.
 Result<bool> has_note(FileSystem& files, const StorePaths& paths, const std::vector<Seq>& segments,
                       const Parked& parked);
 /// The notes that tell of `parked`, ready to append but for their ts. Files that gave up one range

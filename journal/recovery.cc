@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "journal/base/hash.h"
+#include "journal/repair.h"
 
 namespace se {
 
 Result<Recovery::Output> Recovery::run(const Input& input) {
     Recovery recovery(input);
     SE_TRY_OK(recovery.survey());
+    SE_TRY_OK(recovery.finish_repairs());
     SE_TRY_OK(recovery.scan());
     SE_TRY_OK(recovery.judge());
     if (!recovery.out_.report.damage) {
@@ -43,6 +45,15 @@ Status Recovery::survey() {
     return Ok{};
 }
 
+/// A run that has begun since a repair has seen to it: its epoch is in HEAD.
+Status Recovery::finish_repairs() {
+    std::vector<Parked> since;
+    for (const Parked& parked : quarantine_) {
+        if (!head_ || head_->epoch < parked.epoch) since.push_back(parked);
+    }
+    return finish_repair(in_.files, in_.paths, since);
+}
+
 /// Where verification begins (J8): at `from`, whatever lies below.
 Result<std::size_t> Recovery::starting_place(std::uint64_t* offset) {
     ends_.assign(out_.segments.size(), kNotRead);
@@ -52,7 +63,8 @@ Result<std::size_t> Recovery::starting_place(std::uint64_t* offset) {
 
     for (const Parked& parked : quarantine_) {
         // Folded before from..to were given up, and over them.
-        if (parked.what == Parked::What::lost && parked.from <= from.seq && from.seq < parked.next) {
+        const bool lost = parked.what == Parked::What::lost;
+        if (lost && parked.from <= from.seq && from.epoch < parked.epoch) {
             return other_history("records below it were given up since");
         }
     }

@@ -14,6 +14,7 @@ namespace se {
 
 /// What an open begins with: the journal as a dead writer left it, made fit for a new one.
 ///
+/// 0. finish  blanks what a repair that was cut short has parked and left standing.
 /// 1. scan    reads every line from `from` on, up to the first bad place. What HEAD vouches for is shown
 ///            on the way; the rest of the highest segment is kept in memory, byte for byte.
 /// 2. judge   that place is damage, or a torn tail, or the clean end (J4).
@@ -50,6 +51,7 @@ private:
     explicit Recovery(const Input& input) : in_(input) {}
 
     Status survey();
+    Status finish_repairs();
     Status scan();
     Result<std::size_t> starting_place(std::uint64_t* offset);
     Result<bool> is_there(const File& segment, std::uint64_t size);

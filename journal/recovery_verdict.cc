@@ -183,7 +183,7 @@ Status Recovery::finish() {
     std::vector<Parked> untold;
     for (const Parked& parked : quarantine_) {
         bool told = std::find(noted_.begin(), noted_.end(), parked_name(parked)) != noted_.end();
-        if (!told && parked.next <= in_.from.seq) {
+        if (!told && parked.epoch <= in_.from.epoch) {
             SE_TRY(below, has_note(in_.files, in_.paths, out_.segments, parked));
             told = below;
         }

@@ -233,12 +233,14 @@ RepairPiece make_piece(Parked& name, Seq segment, std::uint64_t offset, const st
             .quarantined = parked_name(name)};
 }
 
-/// Between records that are all there.
+/// Between records that are all there. What stands behind the last one of the log is not between them: it
+/// is torn, or records behind the range were lost there.
 Result<std::vector<RepairPiece>> stray_pieces(FileSystem& files, const StorePaths& paths,
                                               const Survey& survey, Parked name) {
     name.what = Parked::What::stray;
     std::vector<RepairPiece> pieces;
     for (const Survey::Stretch& bad : survey.bad) {
+        if (!survey.after && bad.good_before == survey.good.size()) continue;
         const Seq segment = survey.segments[bad.place.index].first;
         SE_TRY(file, files.open(paths.segment(segment), OpenMode::read));
         SE_TRY(bytes, used_bytes(*file, bad.place.offset, bad.end));
@@ -294,9 +296,6 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
 
     const bool given_up = found.good.empty() && found.gaps.cover(from, to.next());
     const bool whole = !given_up && holds_all(found, from, to);
-    if (headers.empty() && found.bad.empty() && (whole || given_up)) {
-        return refused(range_text(from, to) + (whole ? " is not damaged" : " was given up already"));
-    }
     SE_TRY(head, read_head(files, paths.head()));
     Epoch highest = found.epoch_highest;
     if (head) highest = std::max(highest, head->epoch);
@@ -306,6 +305,9 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
                    .next = std::max(found.last, found.after ? found.last : to).next()};
     if (whole || (given_up && found.bad.empty())) {
         SE_TRY(pieces, stray_pieces(files, paths, found, repair.name));
+        if (pieces.empty() && headers.empty()) {
+            return refused(range_text(from, to) + (whole ? " is not damaged" : " was given up already"));
+        }
         repair.plan.pieces = std::move(pieces);
         return repair;
     }
@@ -338,6 +340,7 @@ Result<Frontier> tree_before(FileSystem& files, const StorePaths& paths, const S
             }
             const auto frame = read_frame(line->text);
             if (!frame || frame->seq.value <= tree.size()) continue;
+            if (survey.later.void_at(frame->epoch, frame->seq)) continue;
             if (!parse_record(line->text, &record)) continue;
             while (tree.size() + 1 < frame->seq.value) tree.append(lost_leaf({tree.size() + 1}));
             tree.append(leaf_hash(record));
@@ -388,11 +391,20 @@ Status distrust_projection(FileSystem& files, const StorePaths& paths) {
     return files.sync_directory(paths.projection());
 }
 
-/// What was made from the old bytes: it regrows. A header takes with it what stood before the first good
-/// record, so its segment may have lost records too.
-Status forget_index(FileSystem& files, const StorePaths& paths, Seq segment) {
-    SE_TRY(indexed, files.exists(paths.index(segment)));
-    return indexed ? files.remove(paths.index(segment)) : Status(Ok{});
+/// What was made from the old bytes: it regrows. For good, before they go: whoever finishes a repair that was
+/// cut short need not know of it.
+Status forget_indexes(FileSystem& files, const StorePaths& paths, const std::vector<Seq>& segments) {
+    for (const Seq segment : segments) {
+        SE_TRY(indexed, files.exists(paths.index(segment)));
+        if (indexed) SE_TRY_OK(files.remove(paths.index(segment)));
+    }
+    return files.sync_directory(paths.journal());
+}
+
+/// Whether that is what was parked, blanked in part or not at all.
+bool stands(std::string_view bytes, std::string_view parked) {
+    return std::ranges::equal(bytes, parked,
+                              [](char now, char then) { return now == then || now == '\n'; });
 }
 
 Status same_plan(const RepairPlan& a, const RepairPlan& b) {
@@ -451,11 +463,11 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         SE_TRY_OK(park(files, paths, name, bytes));
     }
     SE_TRY_OK(distrust_projection(files, paths));
-    // For good, before what they tell of goes: whoever finishes a repair that was cut short need not know
-    // of them.
-    for (const std::size_t i : headers) SE_TRY_OK(forget_index(files, paths, survey.segments[i].first));
-    for (const RepairPiece& piece : plan.pieces) SE_TRY_OK(forget_index(files, paths, piece.segment));
-    SE_TRY_OK(files.sync_directory(paths.journal()));
+    // A header takes with it what stood before the first good record: its segment may have lost records, too.
+    std::vector<Seq> touched;
+    for (const std::size_t i : headers) touched.push_back(survey.segments[i].first);
+    for (const RepairPiece& piece : plan.pieces) touched.push_back(piece.segment);
+    SE_TRY_OK(forget_indexes(files, paths, touched));
 
     for (std::size_t i = 0; i < headers.size(); ++i) {
         SE_TRY_OK(rewrite_header(files, paths, survey.segments[headers[i]], texts[i]));
@@ -464,6 +476,24 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
         if (piece.bytes == 0) continue;
         SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
         SE_TRY_OK(blank(*file, piece.offset, piece.bytes));
+    }
+    return Ok{};
+}
+
+Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vector<Parked>& parked) {
+    for (const Parked& piece : parked) {
+        if (piece.what != Parked::What::lost && piece.what != Parked::What::stray) continue;
+        SE_TRY(there, files.exists(paths.segment(piece.segment)));
+        if (!there) continue;
+        SE_TRY(kept, read_file(files, paths.quarantine() + "/" + parked_name(piece)));
+        SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
+        std::string bytes(kept.size(), '\0');
+        SE_TRY(got, file->read(piece.offset, std::span(bytes)));
+        bytes.resize(got);
+        if (kept.empty() || !stands(bytes, kept)) continue;
+        SE_TRY_OK(distrust_projection(files, paths));
+        SE_TRY_OK(forget_indexes(files, paths, {piece.segment}));
+        SE_TRY_OK(blank(*file, piece.offset, kept.size()));
     }
     return Ok{};
 }

@@ -7,6 +7,7 @@
 #include "journal/base/ids.h"
 #include "journal/evidence.h"
 #include "journal/paths.h"
+#include "journal/quarantine.h"
 #include "journal/store.h"
 
 namespace se {
@@ -40,5 +41,10 @@ std::string to_json(const RepairPlan& plan, bool done);
 /// Copies those bytes to quarantine/, syncs file and folder, takes STAMP away, blanks them in place, syncs.
 /// The `repaired` note is appended by the next open (Journal::notes()). Needs the hold.
 Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold, const RepairPlan& plan);
+
+/// Takes out once more what repairs have parked and, cut short, may have left standing: where a segment has
+/// nothing but what such a file of `parked` keeps, blanked in part or not at all. Blanks that a failed sync
+/// left in the page cache alone are written again, too. Needs the hold.
+Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vector<Parked>& parked);
 
 }  // namespace se

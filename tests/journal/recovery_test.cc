@@ -12,8 +12,6 @@ using namespace se::test;
 
 namespace {
 
-std::vector<Parked> quarantine(World& world) { return *list_quarantine(world.disk, world.paths); }
-
 /// Notes in the log that name quarantine files.
 std::vector<std::string> told(World& world) {
     std::vector<std::string> files;

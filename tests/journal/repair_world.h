@@ -32,6 +32,10 @@ inline Image closed_journal(World& world, int records = 20) {
     return image;
 }
 
+inline std::vector<Parked> quarantine(World& world) {
+    return *list_quarantine(world.disk, world.paths);
+}
+
 inline Status repair(World& world, Seq from, Seq to) {
     SE_TRY(plan, plan_repair(world.disk, world.paths, from, to));
     SE_TRY(hold, hold_store(world.disk, world.random, world.paths));

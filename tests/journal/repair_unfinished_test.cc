@@ -1,0 +1,214 @@
+// What a repair leaves when it is cut short, or meets something else that is wrong besides.
+
+#include "journal/segment.h"
+#include "tests/journal/repair_world.h"
+
+using namespace se;
+using namespace se::test;
+
+namespace {
+
+/// A good line that no writer wrote there.
+std::string line_of(Seq seq, Epoch epoch) {
+    std::string line;
+    encode_record(line, {.kind = Kind::event, .id = "landed"}, seq, epoch, Seq{1}, std::string(kSaltHexDigits, '0'));
+    return line.substr(0, line.find_last_not_of('\n') + 1).substr(line.find_first_not_of('\n'));
+}
+
+void write_at(World& world, Seq segment, std::uint64_t offset, const std::string& text) {
+    std::string bytes = world.content(segment);
+    REQUIRE(offset + text.size() < bytes.size());
+    bytes.replace(offset, text.size(), text);
+    world.disk.put(world.paths.segment(segment), bytes);
+}
+
+/// Bits that are wrong in the last bytes of those records.
+void damage(World& world, const std::vector<Position>& positions, std::initializer_list<std::size_t> which) {
+    for (const std::size_t i : which) {
+        world.disk.flip_bit(world.paths.segment(positions[i].segment), (positions[i].end - 40) * 8);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a repair that was cut short behind its copies is finished by the next open") {
+    World first;
+    const Image image = closed_journal(first, 40);
+    REQUIRE(first.open());
+    const auto positions = first.positions;
+    const auto all = first.shown;
+    first.leave();
+    // Three records of one rolled segment, the middle one sound.
+    std::size_t at = 8;
+    while (positions[at].segment != positions[at + 2].segment) ++at;
+    const Seq from = positions[at].seq, to = positions[at + 2].seq, segment = positions[at].segment;
+    REQUIRE(segment < positions.back().segment);
+    for (const bool power : {false, true}) {
+        bool reached_end = false;
+        int finished = 0;
+        for (std::uint64_t calls = 0; !reached_end; ++calls) {
+            REQUIRE(calls < 100);
+            CAPTURE(power);
+            CAPTURE(calls);
+            World world(calls);
+            put(world, image);
+            world.options = first.options;
+            damage(world, positions, {at, at + 2});
+            world.disk.put(world.paths.index(segment), "made from the old bytes");
+            world.disk.put(world.paths.projection() + "/STAMP", "trusted");
+            const auto plan = plan_repair(world.disk, world.paths, from, to);
+            REQUIRE_MESSAGE(plan, plan.error().text);
+            REQUIRE(plan->pieces.size() == 1);
+            const auto strike = [&] { power ? world.disk.power_cut() : world.disk.crash(); };
+            reached_end = carried_out(world, *plan, calls, strike);
+            power ? world.power_cut() : world.crash();
+            const bool parked = !quarantine(world).empty();
+            REQUIRE(world.open());
+            REQUIRE(world.journal->read_only() == !parked);
+            if (!parked) continue;
+            ++finished;
+            check_shown_without(world, all, from, to);
+            const auto durable = world.disk.durable_content(world.paths.segment(segment));
+            REQUIRE(durable);
+            const std::string gone = durable->substr(plan->pieces[0].offset, plan->pieces[0].bytes);
+            CHECK(gone.find_first_not_of('\n') == std::string::npos);
+            CHECK_FALSE(world.disk.content(world.paths.index(segment)));
+            CHECK_FALSE(world.disk.content(world.paths.projection() + "/STAMP"));
+            world.leave();
+            CHECK(faults(world).empty());
+            check_lives_on(world, all, from, to);
+        }
+        CHECK(finished > 5);
+    }
+}
+
+TEST_CASE("bytes that are not what a repair parked are never blanked by the next open") {
+    World first;
+    const Image image = closed_journal(first, 12);
+    REQUIRE(first.open());
+    const auto positions = first.positions;
+    first.leave();
+    World world;
+    put(world, image);
+    world.options = first.options;
+    damage(world, positions, {6, 8});
+    const auto plan = plan_repair(world.disk, world.paths, positions[6].seq, positions[8].seq);
+    REQUIRE(plan);
+    // Parked, and then the segment comes back from a copy.
+    const RepairPiece& piece = plan->pieces[0];
+    REQUIRE(park(world.disk, world.paths, *parked_from_name(piece.quarantined),
+                 world.content(piece.segment).substr(piece.offset, piece.bytes)));
+    world.disk.put(world.paths.segment(piece.segment), image.at(world.paths.segment(piece.segment)));
+    REQUIRE(world.open());
+    world.leave();
+    CHECK(world.content(piece.segment).substr(piece.offset, piece.bytes) ==
+          image.at(world.paths.segment(piece.segment)).substr(piece.offset, piece.bytes));
+}
+
+TEST_CASE("a repair beside a torn tail has one note, and positions behind it are taken") {
+    World world;
+    world.options.first_segment_bytes = 16384;
+    world.open_and_tell();
+    for (int i = 0; i < 10; ++i) REQUIRE(world.write());
+    const Seq last = world.journal->last();
+    const Epoch epoch = world.journal->epoch();
+    const std::uint64_t end = world.journal->position().end;
+    REQUIRE(world.open());
+    const auto positions = world.positions;
+    world.leave();
+    damage(world, positions, {5});
+    // What a writer had on its way when it was killed: the first of it never got there.
+    std::string tail = "half a line\n\n";
+    for (std::uint64_t i = 2; i <= 20; ++i) tail += line_of(Seq{last.value + i}, epoch) + "\n\n";
+    write_at(world, Seq{1}, end + 1, tail);
+
+    const Seq lost = positions[5].seq;
+    REQUIRE(repair(world, lost, lost));
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    CHECK(world.journal->last() == last);
+    CHECK(world.journal->notes().size() == 3);  // opened, the repair, the tail
+    REQUIRE(world.tell());
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(world.write());
+        const Position from = world.journal->position();
+        REQUIRE(world.journal->close());
+        const Status opened = world.open(i % 2 == 0 ? from : Position{});
+        REQUIRE_MESSAGE(opened, opened.error().text);
+        REQUIRE_FALSE(world.journal->read_only());
+        CHECK(world.journal->notes().size() == 1);
+        REQUIRE(world.tell());
+    }
+}
+
+TEST_CASE("a sound range at the end of the log takes nothing of what was lost behind it") {
+    World world;
+    world.open_and_tell();
+    for (int i = 0; i < 10; ++i) REQUIRE(world.write());
+    REQUIRE(world.journal->close());
+    REQUIRE(world.open());
+    const auto positions = world.positions;
+    world.leave();
+    damage(world, positions, {positions.size() - 1});
+    const Seq sound = positions[positions.size() - 2].seq;
+    const auto plan = plan_repair(world.disk, world.paths, sound, sound);
+    REQUIRE_FALSE(plan);
+    CHECK(plan.error().text.find("is not damaged") != std::string::npos);
+    REQUIRE(repair(world, sound.next(), sound.next()));
+    CHECK(faults(world).empty());
+}
+
+TEST_CASE("the root of a header written anew knows nothing of a line that a later run took the place of") {
+    World world;
+    world.options.align_bytes = 1024;
+    world.options.first_segment_bytes = world.options.segment_bytes = 16384;
+    world.open_and_tell();
+    for (int i = 0; i < 3; ++i) REQUIRE(world.write());
+    const Epoch dead = world.journal->epoch();
+    REQUIRE(world.journal->close());
+    REQUIRE(world.open());
+    const std::uint64_t end = world.positions.back().end;
+    const Seq begun = world.positions.back().seq.next();
+    REQUIRE(world.tell());
+    while (world.segments().size() < 3) REQUIRE(world.write());
+    REQUIRE(world.journal->close());
+    const auto all = world.appended;
+    world.leave();
+    // Both in one journal: the line, in the padding before the later run's first group; a header behind it.
+    const Seq segment = world.segments()[1];
+    write_at(world, Seq{1}, end + 8, line_of(Seq{begun.value + 2}, dead));
+    world.disk.flip_bit(world.paths.segment(segment), 20 * 8);
+    const auto report = verify(world.disk, world.paths, {.threads = 1});
+    REQUIRE(report);
+    REQUIRE(report->faults.size() == 2);
+    const Fault& header = report->faults[1];
+    CHECK(header.segment == segment);
+    REQUIRE(repair(world, header.seq, std::max(header.seq, header.last)));
+    const Fault& line = report->faults[0];
+    REQUIRE(repair(world, line.seq, std::max(line.seq, line.last)));
+    CHECK(faults(world).empty());
+    REQUIRE(world.open());
+    CHECK_FALSE(world.journal->read_only());
+    CHECK(world.shown == all);
+}
+
+TEST_CASE("what may have been a record goes to quarantine with the header that it ran into") {
+    World world;
+    closed_journal(world, 24);
+    const Seq first = world.segments().back();
+    std::string bytes = world.content(first);
+    const std::size_t header_end = bytes.find('\n');
+    const std::size_t record = bytes.find_first_not_of('\n', header_end);
+    const std::size_t behind = bytes.find('\n', record);
+    REQUIRE(behind != std::string::npos);
+    for (std::size_t i = header_end; i < record; ++i) bytes[i] = 'x';
+    for (std::size_t i = behind; i < bytes.size(); ++i) bytes[i] = '\n';
+    world.disk.put(world.paths.segment(first), bytes);
+    // Nothing is known of it, as after a power cut that HEAD's last sync was before.
+    REQUIRE(world.disk.remove(world.paths.head()));
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    REQUIRE(quarantine(world).size() == 1);
+    const std::string kept = world.paths.quarantine() + "/" + parked_name(quarantine(world)[0]);
+    CHECK(world.disk.content(kept) == bytes.substr(0, behind));
+}
