@@ -410,13 +410,42 @@ void World::repair_first(const std::vector<Fault>& faults, const std::vector<Evi
     must(static_cast<bool>(plan), "J4", [&] {
         return "no repair of " + to_text(fault) + ", up to " + text(to) + ": " + plan.error().text;
     });
+    const bool whole = carried_out(*plan);
+    const bool kept = std::ranges::any_of(plan->pieces, [&](const RepairPiece& piece) {
+        return disk.content(kPaths.quarantine() + "/" + piece.quarantined).has_value();
+    });
+    trace((whole ? "gave up " : "died giving up ") + text(fault.seq) + "-" + text(to));
+    ++tally().operations[whole ? "repair" : "repair_cut_short"];
+    // Given up is what has a copy.
+    if (plan->loses_records && kept) lose(fault.seq, to);
+    if (!whole && cuts_.chance(60)) open_unfinished();
+}
+
+/// False: it died at one of its calls.
+bool World::carried_out(const RepairPlan& plan) {
     auto hold = hold_store(disk, random, kPaths);
     must(static_cast<bool>(hold), "J4", "nobody holds the store, and it is not to be had");
-    const Status done = carry_out(disk, kPaths, *hold, *plan);
-    must(static_cast<bool>(done), "J4", [&] { return "repair: " + done.error().text; });
-    trace("gave up " + text(fault.seq) + "-" + text(to));
-    ++tally().operations["repair"];
-    if (plan->loses_records) lose(fault.seq, to);
+    std::uint64_t calls = repairs_die_ && cuts_.chance(60) ? cuts_.below(40) : UINT64_MAX;
+    bool died = false;
+    disk.on_call([&](const SimFileSystem::Call&) {
+        if (died || calls-- > 0) return;
+        died = true;
+        disk.crash();
+    });
+    const Status done = carry_out(disk, kPaths, *hold, plan);
+    disk.on_call({});
+    must(done || died, "J4", [&] { return "repair: " + done.error().text; });
+    return !died;
+}
+
+/// Somebody opens what an operator died over, and goes without a word: perhaps it was finished by that.
+void World::open_unfinished() {
+    bool alive = false;
+    const Status opened = open_engine(std::nullopt, &alive);
+    SE_ASSERT(alive);
+    if (opened) wound_->decided_on = std::max(wound_->decided_on, engine->journal().last());
+    trace(!opened ? "does not open: " + opened.error().text : engine->damage() ? "opens, damaged" : "opens");
+    leave();
 }
 
 bool World::mend_wound(SimRandom& chance) {

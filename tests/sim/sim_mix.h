@@ -57,6 +57,7 @@ struct Mix {
     bool agents = false;        ///< half of the proposals come by MCP
     bool mirror = false;        ///< there are documents in Firestore
     bool bus = false;           ///< mutations come by it, too, and all is told there
+    bool repairs_die = false;   ///< those who repair are killed at times, half-way
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
@@ -72,8 +73,10 @@ struct Mix {
                misfortunes[static_cast<std::size_t>(Misfortune::write_misdirected)] != 0;
     }
     /// Half of the swarm's lives in which no record is lost, which is an eighth of all, have a bus, half
-    /// a mirror. Drawn from chances of their own: the lives without them stay as they are.
+    /// a mirror; in a third of the others repairs die. Drawn from chances of their own: the lives without
+    /// them stay as they are.
     void draw_neighbours(std::uint64_t seed) {
+        repairs_die = loses() && SimRandom(seed ^ 0x63757473).chance(33);
         bus = !loses() && SimRandom(seed ^ 0x627573).chance(50);
         mirror = !loses() && SimRandom(seed ^ 0x646F6373).chance(50);
     }

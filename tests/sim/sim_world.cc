@@ -50,7 +50,9 @@ World::World(std::uint64_t seed, const Mix& mix, FileSystem& real, std::string c
       real_(real),
       cache_(real),
       cache_directory_(std::move(cache_directory)),
-      looks_(random.fork()) {
+      looks_(random.fork()),
+      repairs_die_(mix.repairs_die),
+      cuts_(seed ^ 0x726570) {
     if (mix.mirror) mirror = std::make_unique<Mirror>(disk, kPaths, seed);
     if (mix.agents) agents = std::make_unique<Agents>(clock, seed);
     if (mix.bus) bus = std::make_unique<BusWorld>(disk, kPaths, seed);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/engine.h"
+#include "journal/repair.h"
 #include "projection/state_reader.h"
 #include "tests/sim/sim_agents.h"
 #include "tests/sim/sim_bus_world.h"
@@ -186,6 +187,8 @@ private:
     void open_wounded();
     void repair_all();
     void repair_first(const std::vector<Fault>& faults, const std::vector<Evidence>& evidence);
+    bool carried_out(const RepairPlan& plan);
+    void open_unfinished();
     std::vector<Evidence> projection_evidence();
     void expect_history();
     void lose(Seq from, Seq to);
@@ -195,6 +198,8 @@ private:
     const std::string cache_directory_;
     NoLog log_;
     SimRandom looks_;  // for those who look on, so that they do not change what happens
+    const bool repairs_die_;
+    SimRandom cuts_;  // for repairs that do
     bool rebuilding_ = false;
     bool reloading_ = false;
 
