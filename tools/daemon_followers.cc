@@ -66,7 +66,7 @@ void DaemonFollowers::pause() {
     if (!thread_.joinable()) return;
     std::promise<void> paused;
     loop_.post([&] {
-        paused_ = true;
+        if (!std::exchange(paused_, true)) keep();
         paused.set_value();
     });
     paused.get_future().wait();
@@ -96,6 +96,11 @@ void DaemonFollowers::stop() {
     if (!thread_.joinable()) return;
     loop_.stop();
     thread_.join();
+    // Another may have it, whose followers have come further.
+    if (!paused_) keep();
+}
+
+void DaemonFollowers::keep() {
     for (const Running& one : followers_) {
         if (const Status kept = one.follower->close(); !kept)
             doors_.log.write(

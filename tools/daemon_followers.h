@@ -48,11 +48,12 @@ public:
     /// time, each has its watermark on the disk, unless the disk said no or a note has to come
     /// first.
     void begin();
-    /// The store is let go of and may be another's: from the return on until begin() nothing is delivered or kept.
+    /// The store is let go of and may be another's: the watermarks are kept a last time, and from the return on
+    /// until begin() nothing is delivered or kept, whoever wakes or asks.
     void pause();
     /// There are more durable records. Any thread.
     void wake();
-    /// Keeps the watermarks and ends the thread.
+    /// Keeps the watermarks, unless the store is let go of, and ends the thread.
     void stop();
 
     std::vector<FollowerStatus> statuses() const override;
@@ -66,6 +67,7 @@ private:
     };
     void step();
     void tell();
+    void keep();
 
     bool paused_ = false;  // their thread's
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "journal/base/json.h"
 #include "journal/base/json_depth.h"
+#include "journal/quarantine.h"
 
 namespace se {
 namespace {
@@ -18,6 +20,17 @@ bool is_foreign(Cursor cursor, const Engine& engine) {
     const Engine::AsOf now = engine.applied();
     return cursor.epoch > engine.journal().epoch() ||
            (cursor.epoch == engine.journal().epoch() && cursor.seq > now.seq);
+}
+
+/// Whether an operator has given up records since that the cursor had passed: what they said does not stand.
+/// A cursor of this run was given out behind all of that.
+bool has_passed_lost(Cursor cursor, const Engine& engine) {
+    if (cursor.epoch == engine.journal().epoch()) return false;
+    const auto parked = list_quarantine(engine.files(), engine.paths());
+    if (!parked) return true;  // nobody knows
+    return std::ranges::any_of(*parked, [cursor](const Parked& one) {
+        return one.what == Parked::What::lost && one.from <= cursor.seq && cursor.epoch < one.epoch;
+    });
 }
 
 /// The event's text for whom may not read everything: a basis names keys, and whether they changed.
@@ -88,7 +101,8 @@ void ChangeStream::pull(std::string& out, std::size_t bytes_max) {
         finished_ = true;
         return;
     }
-    if (is_foreign(cursor_, *engine)) {
+    const bool begins = !std::exchange(begun_, true);
+    if (is_foreign(cursor_, *engine) || (begins && has_passed_lost(cursor_, *engine))) {
         const Engine::AsOf now = engine->applied();
         cursor_ = {now.epoch, now.seq};
         append_mark(out, "resync");

@@ -14,9 +14,10 @@ namespace se {
 ///   id: EPOCH.SEQ        event: bookmark   data: {"epoch":…,"seq":…}     at once, then every 5 s
 ///   id: EPOCH.SEQ        event: resync     data: {"epoch":…,"seq":…}     then the stream ends
 ///
-/// What its caller may not read is passed over; the marks go on counting all records, as `asOf` does.
-/// A record that changes several keys is several events of which only the last one has the id: whoever
-/// goes on from the id it saw last never misses the rest of a record.
+/// Who goes on from behind records that were given up since (`repair`) is told to read again, like whoever
+/// comes from a history that did not last. What its caller may not read is passed over; the marks go on
+/// counting all records, as `asOf` does. A record that changes several keys is several events of which only
+/// the last one has the id: whoever goes on from the id it saw last never misses the rest of a record.
 class ChangeStream final : public BodyStream {
 public:
     ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller);
@@ -44,6 +45,7 @@ private:
     PrincipalPtr rights_;  ///< as it was let in
     bool operators_;
     std::chrono::nanoseconds bookmark_due_{0};
+    bool begun_ = false;
     bool bookmark_ = true;
     bool ending_ = false;
     bool finished_ = false;

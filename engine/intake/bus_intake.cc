@@ -78,7 +78,9 @@ void BusIntake::forget_all() {
     held_.clear();
     held_bytes_ = 0;
     under_way_ = 0;
-    stalled_ = went_back_ = false;
+    stalled_ = false;
+    went_back_to_.reset();
+    untold_.clear();
     position_.reset();
     search_.reset();
 }
@@ -113,7 +115,8 @@ void BusIntake::submit(std::uint64_t sequence, Held& held) {
     held.state = Held::State::under_way;
     ++under_way_;
     if (reading.onward) return pass_on(sequence, held, reading);
-    held.answered.resize(reading.proposals.size());
+    // What the journal knew of a message is of one with as many proposals.
+    if (held.answered.size() != reading.proposals.size()) held.answered.assign(reading.proposals.size(), false);
     held.unanswered = static_cast<std::size_t>(std::ranges::count(held.answered, false));
     for (std::size_t i = 0; i < reading.proposals.size(); ++i) {
         if (held.answered[i]) continue;
@@ -121,7 +124,7 @@ void BusIntake::submit(std::uint64_t sequence, Held& held) {
                       .door = std::string(kDoor),
                       .trace = reading.trace,
                       .claim = reading.proposals[i].proposal ? "" : reading.claim,
-                      .cause = cause_of(std::move(reading.causes[i]))};
+                      .cause = cause_of(std::move(reading.causes[i]), sequence)};
         propose(sequence, i, std::move(reading.proposals[i]), std::move(caller));
         if (stalled_) {
             // What comes behind it in the batch waits with it. The last of them may let go of it.
@@ -134,8 +137,10 @@ void BusIntake::submit(std::uint64_t sequence, Held& held) {
     }
 }
 
-std::string BusIntake::cause_of(std::string cause) const {
+std::string BusIntake::cause_of(std::string cause, std::uint64_t sequence) const {
     cause.pop_back();
+    // Another message comes under its sequence: whoever looks for the position takes it for none.
+    if (went_back_to_ && sequence > *went_back_to_) cause += ",\"lost\":true";
     if (options_.takeover) {
         cause += ",\"durable\":";
         append_json_string(cause, durable_);
@@ -225,7 +230,7 @@ void BusIntake::refuse_onward(std::uint64_t sequence, const std::string& why) {
                     {.principal = std::string(kPrincipal),
                      .door = std::string(kDoor),
                      .claim = claim_of(held->second.message),
-                     .cause = cause_of(std::move(cause))},
+                     .cause = cause_of(std::move(cause), sequence)},
                     [this, generation = generation_, sequence](Answer&& answer) {
                         if (generation == generation_) answered(sequence, 0, answer);
                     });

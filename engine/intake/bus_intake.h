@@ -67,7 +67,7 @@ private:
         enum class State : std::uint8_t { waiting, under_way, failed, settled };
         BusMessage message;
         State state = State::waiting;
-        std::vector<bool> answered;         ///< of its proposals, those that are settled
+        std::vector<bool> answered = {};    ///< of its proposals, those that are settled
         std::size_t unanswered = 0;         ///< under way
         Seq durable;                        ///< of its records the last
         std::chrono::nanoseconds lease{0};  ///< the server is told before this that it is worked on
@@ -83,6 +83,7 @@ private:
     void begin();
     void search_on();
     void look_whether_it_went_back(BusPosition& position);
+    void tell_went_back();
     void go_on_from(BusPosition position);
     void make_own();
     void take_over();
@@ -109,7 +110,7 @@ private:
     void acknowledge();
     void forget_all();
     std::uint64_t settled_through() const;
-    std::string cause_of(std::string cause) const;
+    std::string cause_of(std::string cause, std::uint64_t sequence) const;
 
     BusLink& link_;
     BusLink::Doors doors_;
@@ -126,7 +127,9 @@ private:
     std::optional<BusPosition> position_;
     bool made_here_ = false;      ///< our durable was made over this connection
     bool bound_here_ = false;     ///< another's is bound over this connection
-    bool went_back_ = false;      ///< the stream lost messages that are still in hand
+    /// The stream ends here anew, and messages that it lost are still in hand.
+    std::optional<std::uint64_t> went_back_to_;
+    std::string untold_;          ///< body of the note about that, until it is durable
     std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     std::uint64_t asked_ = 0;       ///< messages that were asked for and have not come

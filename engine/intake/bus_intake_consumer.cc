@@ -47,9 +47,10 @@ void BusIntake::stop_taking() {
 
 void BusIntake::begin() {
     if (engine_ == nullptr || draining_ || phase_ != Phase::idle) return;
+    if (!untold_.empty()) return tell_went_back();
     // What is in hand of the messages that it lost is decided first: others come under their sequences.
-    if (went_back_ && !held_.empty()) return;
-    went_back_ = false;
+    if (went_back_to_ && !held_.empty()) return;
+    went_back_to_.reset();
     if (options_.takeover) return take_over();
     if (position_) return make_own();
     if (!search_)
@@ -80,8 +81,9 @@ void BusIntake::search_on() {
 /// A server acknowledges before its own sync, and may have lost what it had: its sequences come again,
 /// with other messages. The note tells that to whoever looks for the position later.
 void BusIntake::look_whether_it_went_back(BusPosition& position) {
-    const std::uint64_t taken =
-        std::max(position.through, position.taken.empty() ? 0 : *position.taken.rbegin());
+    std::uint64_t taken = position.through;
+    if (!position.taken.empty()) taken = std::max(taken, *position.taken.rbegin());
+    if (!position.parts.empty()) taken = std::max(taken, position.parts.rbegin()->first);
     if (taken <= stream_.last) return;
     doors_.log.write({Severity::error,
                       "state-engine.nats.stream_went_back",
@@ -89,25 +91,38 @@ void BusIntake::look_whether_it_went_back(BusPosition& position) {
                        {"last", std::to_string(stream_.last)},
                        {"taken", std::to_string(taken)}}});
     const std::uint64_t settled = held_.empty() ? position.through : held_.begin()->first - 1;
-    std::string body;
-    JsonObject(body)
+    untold_.clear();
+    JsonObject(untold_)
         .text("stream", stream_.name)
         .text("created", stream_.created)
         .integer("last", stream_.last)
         .integer("taken", taken)
         .integer("after", std::min(settled, stream_.last))
         .close();
-    engine_->note(std::string(kNoteStreamWentBack), std::move(body),
-                  {.principal = "system:nats", .door = "engine"}, [](Result<Seq>) {});
     position.through = std::min(position.through, stream_.last);
     position.taken.erase(position.taken.upper_bound(stream_.last), position.taken.end());
-    went_back_ = !held_.empty();
+    position.parts.erase(position.parts.upper_bound(stream_.last), position.parts.end());
+    went_back_to_ = std::min(went_back_to_.value_or(stream_.last), stream_.last);
+}
+
+/// Nothing is taken before that is durable: what came under those sequences would count as taken.
+void BusIntake::tell_went_back() {
+    phase_ = Phase::binding;
+    engine_->note(std::string(kNoteStreamWentBack), untold_, {.principal = "system:nats", .door = "engine"},
+                  [this, generation = generation_consumer_](Result<Seq> told) {
+                      if (generation != generation_consumer_) return;
+                      if (!told) return consumer_trouble("the stream went back, and no note tells it: " + told.error().text);
+                      untold_.clear();
+                      phase_ = Phase::idle;
+                      begin();
+                  });
 }
 
 void BusIntake::go_on_from(BusPosition position) {
     look_whether_it_went_back(position);
     position_ = std::move(position);
-    make_own();
+    phase_ = Phase::idle;
+    begin();
 }
 
 /// Once over each connection: what the durable before had delivered may come late, under numbers
@@ -255,15 +270,19 @@ void BusIntake::hold(BusMessage&& message) {
         there->second.message.receipt = std::move(message.receipt);
         return;
     }
+    std::vector<bool> answered;
     if (!options_.takeover) {
         if (sequence <= position_->through) return link_.bus().ack(message.receipt);
         position_->through = sequence;
         if (position_->taken.erase(sequence) != 0) return link_.bus().ack(message.receipt);
+        // Of a batch that is not whole, what has its record is not proposed again.
+        if (auto parts = position_->parts.extract(sequence)) answered = std::move(parts.mapped());
     }
     const std::uint64_t bytes = message.payload.size();
     largest_ = std::max({bytes, largest_ - largest_ / 64, kMessageBytesMin});
     held_bytes_ += bytes;
     held_.emplace(sequence, Held{.message = std::move(message),
+                                 .answered = std::move(answered),
                                  .lease = doors_.clock.monotonic() + options_.ack_wait / 3});
 }
 

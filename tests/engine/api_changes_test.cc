@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/repair.h"
 #include "tests/engine/api_world.h"
 
 namespace se::test {
@@ -140,6 +141,68 @@ TEST_CASE("a cursor that this history never gave out is told to read again") {
         CHECK(names_and_keys(events_of(pull(w.get("/v1/changes", {{"last-event-id", events[0].id}})))) ==
               Texts{"bookmark"});
     }
+}
+
+TEST_CASE("whoever had heard of what a repair gave up is told to read again, and nobody else") {
+    ApiWorld w;
+    w.set("a", "1");
+    w.set("b", "1");
+    const std::string before = events_of(pull(w.get("/v1/changes?since=0.0"))).back().id;
+    const Response lost = w.set("a", "2", R"(,"id":"the-lost-one")");
+    const std::string at_lost = events_of(pull(w.get("/v1/changes?since=0.0"))).back().id;
+    w.set("c", "1");
+    const std::string behind = events_of(pull(w.get("/v1/changes?since=0.0"))).back().id;
+    const Json seq_lost = at(json_of(lost), {"seq"});
+    REQUIRE(seq_lost.is_integer());
+    const Seq seq{static_cast<std::uint64_t>(seq_lost.integer())};
+
+    Response open = w.get("/v1/changes");
+    pull(open);
+    w.api.attach(nullptr, "reopening after a repair");
+    CHECK(names_and_keys(events_of(pull(open))) == Texts{"bookmark"});
+    EngineWorld& world = w.world;
+    REQUIRE(world.engine->close());
+    world.leave();
+    const StorePaths paths{world.settings.data};
+    const std::string segment = paths.segment(Seq{1});
+    const std::size_t place = world.disk.content(segment)->find("the-lost-one");
+    REQUIRE(place != std::string::npos);
+    world.disk.flip_bit(segment, 8 * place);
+    {
+        const auto plan = plan_repair(world.disk, paths, seq, seq);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        CHECK(plan->loses_records);
+        const auto hold = hold_store(world.disk, world.random, paths);
+        REQUIRE(hold);
+        REQUIRE(carry_out(world.disk, paths, *hold, *plan));
+    }
+    world.forget_cache();
+    world.open();
+    w.attach();
+    REQUIRE(world.value_of("a") == "1");
+    REQUIRE(world.count("note/repaired") == 1);
+
+    for (const std::string& since : {at_lost, behind}) {
+        CAPTURE(since);
+        Response feed = w.get("/v1/changes?since=" + since);
+        const std::vector<Event> events = events_of(pull(feed));
+        REQUIRE(names_and_keys(events) == Texts{"resync"});
+        CHECK(feed.stream->finished());
+        CHECK(names_and_keys(events_of(pull(w.get("/v1/changes", {{"last-event-id", events[0].id}})))) ==
+              Texts{"bookmark"});
+    }
+    // Who had not come so far never heard of it, and goes on; so does who begins anew.
+    CHECK(names_and_keys(events_of(pull(w.get("/v1/changes?since=" + before)))) ==
+          Texts{"change c", "bookmark"});
+    CHECK(names_and_keys(events_of(pull(w.get("/v1/changes?since=0.0")))) ==
+          Texts{"change a", "change b", "change c", "bookmark"});
+    // Nor is anybody told once more who was told.
+    w.set("a", "3");
+    const std::string now = events_of(pull(w.get("/v1/changes?since=" + before))).back().id;
+    w.api.attach(nullptr, "reopening");
+    world.reopen();
+    w.attach();
+    CHECK(names_and_keys(events_of(pull(w.get("/v1/changes?since=" + now)))) == Texts{"bookmark"});
 }
 
 TEST_CASE("streams have a limit, and end with a bookmark when the engine drains") {

@@ -81,6 +81,32 @@ TEST_CASE("what is in hand when a stream loses its end is decided, and not mista
     CHECK(world.engine_world.value_of("list") == numbers(13));
 }
 
+TEST_CASE("nor is what had to wait meanwhile, when the journal is all that is left") {
+    IntakeWorld world;
+    world.engine_world.settings.engine.queue = 2;
+    world.engine_world.open();
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    // Delivered; the engine has no room for most of it, and the disk does nothing yet.
+    for (int i = 0; i < 20; ++i) world.turn();
+    REQUIRE(world.intake->facts().in_hand == 8);
+    cut_off(world, 5);
+    for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) {
+        world.turn();
+        world.engine_world.clock.advance(1ms);
+    }
+    REQUIRE(world.link->up());
+    REQUIRE(world.run([&] { return world.engine_world.value_of("list") == numbers(8); }));
+    world.disconnect();
+    world.engine_world.crash();
+    world.engine_world.open();
+    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    world.connect();
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(13));
+}
+
 TEST_CASE("behind a stream that lost its end a restart goes on from what was taken of the new one") {
     IntakeWorld world;
     world.make_stream();
