@@ -132,6 +132,8 @@ public:
     AsOf applied() const;
     Seq durable() const;
     Result<std::optional<Entry>> get(std::string_view key);  ///< tombstones too
+    /// The same without copies; valid until the next step().
+    Result<std::optional<EntryView>> view(std::string_view key);
     /// Calls `append_json` work without copies: appends the entry's JSON, or returns false when absent.
     Result<bool> append_entry(std::string& out, std::string_view key);
     Result<std::vector<std::pair<std::string, Entry>>> list(std::string_view prefix,

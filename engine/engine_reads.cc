@@ -54,15 +54,18 @@ Engine::AsOf Engine::applied() const {
 Seq Engine::durable() const { return state_->journal->durable(); }
 
 Result<std::optional<Entry>> Engine::get(std::string_view key) {
+    SE_TRY(found, view(key));
+    return found ? std::optional(found->to_entry()) : std::nullopt;
+}
+
+Result<std::optional<EntryView>> Engine::view(std::string_view key) {
     State& s = *state_;
     SE_TRY(shown, s.snapshot());
-    return OverlaidView(s.overlay, *shown, s.visible.seq).get(key);
+    return OverlaidView(s.overlay, *shown, s.visible.seq).view(key);
 }
 
 Result<bool> Engine::append_entry(std::string& out, std::string_view key) {
-    State& s = *state_;
-    SE_TRY(shown, s.snapshot());
-    SE_TRY(entry, OverlaidView(s.overlay, *shown, s.visible.seq).view(key));
+    SE_TRY(entry, view(key));
     if (!entry || entry->deleted) return false;
     append_entry_json(out, key, *entry);
     return true;

@@ -57,9 +57,9 @@ Result<StateDoor::AsOf> EngineDoor::refresh() {
     return as_of;
 }
 
-Result<std::optional<Entry>> EngineDoor::get(std::string_view key) {
+Result<std::optional<EntryView>> EngineDoor::get(std::string_view key) {
     if (engine_ == nullptr) return away();
-    return engine_->get(key);
+    return engine_->view(key);
 }
 
 Result<std::vector<std::pair<std::string, Entry>>> EngineDoor::list(std::string_view prefix,

@@ -22,7 +22,7 @@ public:
     std::function<void()> on_policy = [] {};
 
     Result<AsOf> refresh() override;
-    Result<std::optional<Entry>> get(std::string_view key) override;
+    Result<std::optional<EntryView>> get(std::string_view key) override;
     Result<std::vector<std::pair<std::string, Entry>>> list(std::string_view prefix, std::string_view after,
                                                             std::size_t limit) override;
     Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit) override;

@@ -91,11 +91,8 @@ RpcText parse_rpc(std::string_view text) {
     return out;
 }
 
-std::string rpc_result(std::string_view id_json, std::string_view result_json) {
-    std::string out;
-    out.reserve(id_json.size() + result_json.size() + 40);
-    JsonObject(out).text("jsonrpc", "2.0").raw("id", id_json).raw("result", result_json).close();
-    return out;
+std::string& begin_rpc_result(JsonObject& message, std::string_view id_json) {
+    return message.text("jsonrpc", "2.0").raw("id", id_json).member("result");
 }
 
 std::string rpc_error(std::string_view id_json, const RpcError& error) {

@@ -67,7 +67,8 @@ RpcText parse_rpc(std::string_view text);
 Json* member_of(Json& json, std::string_view name);
 
 // The messages that go out, as JSON text on one line.
-std::string rpc_result(std::string_view id_json, std::string_view result_json);
+/// Begins the message of a result: the result, an object, is to be appended next, and `message` closed behind it.
+std::string& begin_rpc_result(JsonObject& message, std::string_view id_json);
 std::string rpc_error(std::string_view id_json, const RpcError& error);
 std::string rpc_notification(std::string_view method, std::string_view params_json);
 std::string rpc_request(std::string_view id_json, std::string_view method, std::string_view params_json);

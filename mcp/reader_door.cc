@@ -44,9 +44,9 @@ Result<StateDoor::AsOf> ReaderDoor::refresh() {
     return as_of_;
 }
 
-Result<std::optional<Entry>> ReaderDoor::get(std::string_view key) {
-    if (!reader_) return std::optional<Entry>();
-    return reader_->get(key);
+Result<std::optional<EntryView>> ReaderDoor::get(std::string_view key) {
+    if (!reader_) return std::optional<EntryView>();
+    return reader_->view(key);
 }
 
 Result<std::vector<std::pair<std::string, Entry>>> ReaderDoor::list(std::string_view prefix,

@@ -112,6 +112,14 @@ struct ToolOutcome {
     static ToolOutcome fault(std::string_view text, std::string structured_json = {}) {
         return said(Kind::fault, text, std::move(structured_json));
     }
+    /// With a content block that is there already.
+    static ToolOutcome of_block(Kind kind, std::string block_json, std::string structured_json) {
+        ToolOutcome outcome;
+        outcome.kind = kind;
+        outcome.content_json.push_back(std::move(block_json));
+        outcome.structured_json = std::move(structured_json);
+        return outcome;
+    }
     static ToolOutcome ask(std::vector<Question> questions, Json state = {}) {
         ToolOutcome outcome;
         outcome.kind = Kind::input_required;
@@ -149,11 +157,7 @@ inline std::string resource_block(std::string_view contents_json) {
 }
 
 inline ToolOutcome ToolOutcome::said(Kind kind, std::string_view text, std::string structured_json) {
-    ToolOutcome outcome;
-    outcome.kind = kind;
-    outcome.content_json.push_back(text_block(text));
-    outcome.structured_json = std::move(structured_json);
-    return outcome;
+    return of_block(kind, text_block(text), std::move(structured_json));
 }
 
 /// One tool.

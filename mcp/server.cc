@@ -16,6 +16,7 @@ constexpr std::string_view kMetaRevision = "io.modelcontextprotocol/protocolVers
 constexpr std::string_view kMetaClient = "io.modelcontextprotocol/clientCapabilities";
 constexpr std::string_view kMetaClientInfo = "io.modelcontextprotocol/clientInfo";
 constexpr std::string_view kMetaLogLevel = "io.modelcontextprotocol/logLevel";
+constexpr std::string_view kMetaServerInfo = "io.modelcontextprotocol/serverInfo";
 
 constexpr std::array<std::pair<Revision, std::string_view>, 5> kRevisions = {{
     {Revision::v2024_11_05, "2024-11-05"},
@@ -141,28 +142,41 @@ std::string ServerState::server_info(Revision era) const {
     return out;
 }
 
-std::string ServerState::result_of(Revision era, std::string_view members) const {
-    std::string out;
-    out.reserve(members.size() + 192);
-    out += '{';
-    if (era >= Revision::v2026_07_28) {
-        if (!members.starts_with("\"resultType\"")) out += R"("resultType":"complete")";
-        if (out.size() > 1 && !members.empty()) out += ',';
-        out += members;
-        if (!members.starts_with("\"_meta\"")) {
-            out += R"(,"_meta":{"io.modelcontextprotocol/serverInfo":)";
-            JsonObject(out).text("name", registry.name).text("version", registry.version).close();
-            out += '}';
-        }
-    } else {
-        out += members;
-    }
-    out += '}';
-    return out;
+namespace {
+
+/// For a message whose result has members of so many bytes.
+std::string with_room(std::size_t member_bytes) {
+    constexpr std::size_t kAroundBytes = 256;  // envelope, resultType and _meta
+    std::string text;
+    text.reserve(member_bytes + kAroundBytes);
+    return text;
 }
 
-void ServerState::answer(const Asked& asked, std::string_view members) const {
-    asked.outlet->answer(rpc_result(asked.message.id_json, result_of(asked.era, members)), Standing::ok);
+}  // namespace
+
+AnswerText::AnswerText(const Registry& registry, Revision era, std::string_view id_json, std::size_t bytes,
+                       std::string_view result_type)
+    : registry_(registry),
+      era_(era),
+      text_(with_room(bytes)),
+      message_(text_),
+      result_(begin_rpc_result(message_, id_json)) {
+    if (modern()) result_.text("resultType", result_type);
+}
+
+std::string AnswerText::finish(std::string_view listen_id_json) && {
+    if (modern()) {
+        JsonObject meta(result_.member("_meta"));
+        if (!listen_id_json.empty()) meta.raw(kMetaSubscription, listen_id_json);
+        JsonObject(meta.member(kMetaServerInfo))
+            .text("name", registry_.name)
+            .text("version", registry_.version)
+            .close();
+        meta.close();
+    }
+    result_.close();
+    message_.close();
+    return std::move(text_);
 }
 
 // --- messages
@@ -259,27 +273,27 @@ void ServerState::initialize(Asked&& asked) {
     if (client != nullptr) conversation.client_ = std::make_shared<const Json>(known_capabilities(*client));
     asked.era = *conversation.revision_;
 
-    std::string members;
-    JsonObject result(members);
+    AnswerText text = answer_to(asked);
+    JsonObject& result = text.result();
     result.text("protocolVersion", to_text(asked.era))
         .raw("capabilities", capabilities(asked.legacy_sse()))
         .raw("serverInfo", server_info(asked.era));
     if (!registry.instructions.empty()) result.text("instructions", registry.instructions);
-    answer(asked, std::string_view(members).substr(1));
+    asked.answer(std::move(text));
 }
 
 void ServerState::discover(Asked&& asked) {
-    std::string members;
-    JsonObject result(members);
+    AnswerText text = answer_to(asked);
+    JsonObject& result = text.result();
     result.raw("supportedVersions", "[\"" + std::string(kModernRevision) + "\"]")
         .raw("capabilities", capabilities(false));
     if (!registry.instructions.empty()) result.text("instructions", registry.instructions);
     result.integer("ttlMs", registry.lists_cache.ttl_ms)
         .text("cacheScope", registry.lists_cache.is_public ? "public" : "private");
-    answer(asked, std::string_view(members).substr(1));
+    asked.answer(std::move(text));
 }
 
-void ServerState::ping(Asked&& asked) { answer(asked, ""); }
+void ServerState::ping(Asked&& asked) { asked.answer(answer_to(asked)); }
 
 void ServerState::set_level(Asked&& asked) {
     if (!registry.logs)
@@ -292,7 +306,7 @@ void ServerState::set_level(Asked&& asked) {
                           "level is one of debug, info, notice, warning, error, critical, alert, emergency");
     }
     asked.conversation->log_from_ = *level;
-    answer(asked, "");
+    asked.answer(answer_to(asked));
 }
 
 void ServerState::take_notice(const ConversationPtr& conversation, const RpcMessage& message) {

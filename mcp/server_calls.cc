@@ -76,6 +76,15 @@ void RunningCall::on_cancel(std::function<void()> stop) {
     if (!over && stops_.size() < kStopsOfACall) stops_.push_back(std::move(stop));
 }
 
+void RunningCall::begin() {
+    begin_round();
+    // A modern client takes a call back by leaving. Most calls are over by now, and within a turn nobody can leave.
+    if (over || era < Revision::v2026_07_28) return;
+    outlet->on_gone = [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->cancel();
+    };
+}
+
 void RunningCall::begin_round() {
     ++rounds;
     run(shared_from_this());
@@ -93,10 +102,10 @@ void RunningCall::close() {
     }
 }
 
-void RunningCall::answer(std::string_view result_json) {
+void RunningCall::answer(AnswerText&& text) {
     if (over) return;
     close();
-    outlet->answer(rpc_result(id_json, result_json), Standing::ok);
+    outlet->answer(std::move(text).finish(), Standing::ok);
 }
 
 void RunningCall::fail(RpcError error, Standing standing) {
@@ -163,9 +172,6 @@ RunningCallPtr ServerState::start(Asked& asked, std::string name, Json arguments
             }
             call->state = std::move(*told);
         }
-        call->outlet->on_gone = [weak = std::weak_ptr(call)] {
-            if (const auto mine = weak.lock()) mine->cancel();
-        };
         return call;
     }
     auto& calls = asked.conversation->calls_;
@@ -206,7 +212,7 @@ void ServerState::call_tool(Asked&& asked) {
             state->finish_tool(self, std::move(outcome));
         });
     };
-    call->begin_round();
+    call->begin();
 }
 
 void ServerState::finish_tool(const RunningCallPtr& call, ToolOutcome&& outcome) {
@@ -219,11 +225,10 @@ void ServerState::finish_tool(const RunningCallPtr& call, ToolOutcome&& outcome)
             return call->fail({RpcCode::internal, text_of(outcome), {}});
         is_error = outcome.kind == Kind::not_allowed;
     }
-    std::string members;
-    std::size_t bytes = outcome.structured_json.size() + 64;
+    std::size_t bytes = outcome.structured_json.size();
     for (const std::string& block : outcome.content_json) bytes += block.size() + 1;
-    members.reserve(bytes);
-    JsonObject result(members);
+    AnswerText text(registry, call->era, call->id_json, bytes);
+    JsonObject& result = text.result();
     std::string& content = result.member("content");
     content += '[';
     for (const std::string& block : outcome.content_json) {
@@ -234,7 +239,7 @@ void ServerState::finish_tool(const RunningCallPtr& call, ToolOutcome&& outcome)
     if (!outcome.structured_json.empty() && call->era >= Revision::v2025_06_18)
         result.raw("structuredContent", outcome.structured_json);
     if (is_error) result.boolean("isError", true);
-    call->answer(result_of(call->era, std::string_view(members).substr(1)));
+    call->answer(std::move(text));
 }
 
 // --- prompts
@@ -264,7 +269,7 @@ void ServerState::get_prompt(Asked&& asked) {
             state->finish_prompt(self, std::move(outcome));
         });
     };
-    call->begin_round();
+    call->begin();
 }
 
 void ServerState::finish_prompt(const RunningCallPtr& call, PromptOutcome&& outcome) {
@@ -275,8 +280,8 @@ void ServerState::finish_prompt(const RunningCallPtr& call, PromptOutcome&& outc
         case Kind::fault: return call->fail({RpcCode::internal, outcome.message, {}});
         case Kind::ok: break;
     }
-    std::string members;
-    JsonObject result(members);
+    AnswerText text(registry, call->era, call->id_json);
+    JsonObject& result = text.result();
     if (!outcome.description.empty()) result.text("description", outcome.description);
     std::string& messages = result.member("messages");
     messages += '[';
@@ -288,7 +293,7 @@ void ServerState::finish_prompt(const RunningCallPtr& call, PromptOutcome&& outc
             .close();
     }
     messages += ']';
-    call->answer(result_of(call->era, std::string_view(members).substr(1)));
+    call->answer(std::move(text));
 }
 
 // --- resources
@@ -309,7 +314,7 @@ void ServerState::read_resource(Asked&& asked) {
             state->finish_resource(self, std::move(outcome));
         });
     };
-    call->begin_round();
+    call->begin();
 }
 
 void ServerState::finish_resource(const RunningCallPtr& call, ResourceOutcome&& outcome) {
@@ -325,8 +330,8 @@ void ServerState::finish_resource(const RunningCallPtr& call, ResourceOutcome&& 
         case Kind::fault: return call->fail({RpcCode::internal, outcome.message, data_of(call->name)});
         case Kind::ok: break;
     }
-    std::string members;
-    JsonObject result(members);
+    AnswerText text(registry, call->era, call->id_json);
+    JsonObject& result = text.result();
     std::string& contents = result.member("contents");
     contents += '[';
     for (const ResourceContents& one : outcome.contents) {
@@ -338,7 +343,7 @@ void ServerState::finish_resource(const RunningCallPtr& call, ResourceOutcome&& 
         result.integer("ttlMs", outcome.cache.ttl_ms)
             .text("cacheScope", outcome.cache.is_public ? "public" : "private");
     }
-    call->answer(result_of(call->era, std::string_view(members).substr(1)));
+    call->answer(std::move(text));
 }
 
 // --- questions for the client
@@ -392,11 +397,11 @@ void ServerState::ask(const RunningCallPtr& call, std::vector<Question>&& questi
 
 void ServerState::ask_modern(const RunningCallPtr& call, const std::vector<Question>& questions,
                              const Json& state) {
-    std::string members = R"("resultType":"input_required")";
     SE_ASSERT(!questions.empty() || !state.is_null());
+    AnswerText text(registry, call->era, call->id_json, 0, "input_required");
+    JsonObject& result = text.result();
     if (!questions.empty()) {
-        members += R"(,"inputRequests":)";
-        JsonObject requests(members);
+        JsonObject requests(result.member("inputRequests"));
         for (const Question& question : questions) {
             std::string& one = requests.member(question.key);
             JsonObject(one)
@@ -411,12 +416,11 @@ void ServerState::ask_modern(const RunningCallPtr& call, const std::vector<Quest
                                         .method = call->method,
                                         .name = call->name,
                                         .arguments = call->arguments};
-        const auto text = states.issue(bound, state);
-        if (!text) return fault(call, text.error().text);
-        members += R"(,"requestState":)";
-        append_json_string(members, *text);
+        const auto issued = states.issue(bound, state);
+        if (!issued) return fault(call, issued.error().text);
+        result.text("requestState", *issued);
     }
-    call->answer(result_of(call->era, members));
+    call->answer(std::move(text));
 }
 
 void ServerState::take_answer(const ConversationPtr& conversation, RpcMessage&& message) {

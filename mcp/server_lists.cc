@@ -42,8 +42,8 @@ void answer_page(const ServerState& state, const Asked& asked, std::string_view 
                  const std::vector<T>& all, Shown shown, Append append) {
     const auto first = index_of(asked.params());
     if (!first || *first > all.size()) return fail_cursor(asked);
-    std::string members;
-    JsonObject result(members);
+    AnswerText text = state.answer_to(asked);
+    JsonObject& result = text.result();
     std::string& list = result.member(member);
     list += '[';
     std::size_t count = 0, at = *first;
@@ -56,7 +56,7 @@ void answer_page(const ServerState& state, const Asked& asked, std::string_view 
     while (at < all.size() && !shown(all[at])) ++at;  // a cursor promises that there is more
     if (at < all.size()) result.text("nextCursor", cursor_at(at));
     append_cache(result, asked.era, state.registry.lists_cache);
-    state.answer(asked, std::string_view(members).substr(1));
+    asked.answer(std::move(text));
 }
 
 void append_titled(JsonObject& object, Revision era, std::string_view name, std::string_view title,
@@ -176,8 +176,8 @@ void ServerState::list_resources(Asked&& asked) {
     } else if (!after.empty()) {
         return fail_cursor(asked);
     }
-    std::string members;
-    JsonObject result(members);
+    AnswerText text = answer_to(asked);
+    JsonObject& result = text.result();
     std::string& list = result.member("resources");
     list += '[';
     for (const Resource& resource : page.resources) {
@@ -192,7 +192,7 @@ void ServerState::list_resources(Asked&& asked) {
     list += ']';
     if (!page.next.empty()) result.text("nextCursor", to_base64url(page.next));
     append_cache(result, asked.era, registry.lists_cache);
-    answer(asked, std::string_view(members).substr(1));
+    asked.answer(std::move(text));
 }
 
 void ServerState::complete(Asked&& asked) {
@@ -228,10 +228,8 @@ void ServerState::complete(Asked&& asked) {
     }
     const Completion found = registry.complete(asked.caller, question);
     const std::size_t told = std::min(found.values.size(), kCompletionsMax);
-    std::string members;
-    JsonObject result(members);
-    std::string& body = result.member("completion");
-    JsonObject completion(body);
+    AnswerText text = answer_to(asked);
+    JsonObject completion(text.result().member("completion"));
     std::string& values = completion.member("values");
     values += '[';
     for (std::size_t i = 0; i < told; ++i) {
@@ -241,7 +239,7 @@ void ServerState::complete(Asked&& asked) {
     values += ']';
     if (found.total) completion.integer("total", *found.total);
     completion.boolean("hasMore", found.has_more || told < found.values.size()).close();
-    answer(asked, std::string_view(members).substr(1));
+    asked.answer(std::move(text));
 }
 
 const std::vector<Server::MirroredParameter>& ServerState::mirrored_parameters(std::string_view tool) {

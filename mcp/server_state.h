@@ -11,6 +11,32 @@ namespace se::mcp {
 
 // Inside the server: what its parts share. Nobody else includes this.
 
+inline constexpr std::string_view kMetaSubscription = "io.modelcontextprotocol/subscriptionId";
+
+/// An answer as it is written: the message, the members of its result, and what every result says. It is one text from
+/// here to the transport.
+class AnswerText {
+public:
+    /// `bytes`: about how many the members will have.
+    AnswerText(const Registry& registry, Revision era, std::string_view id_json, std::size_t bytes = 0,
+               std::string_view result_type = "complete");
+    AnswerText(const AnswerText&) = delete;
+    AnswerText& operator=(const AnswerText&) = delete;
+
+    JsonObject& result() { return result_; }
+    /// The whole message; nothing may follow. `listen_id_json`: the last words to this listen.
+    std::string finish(std::string_view listen_id_json = {}) &&;
+
+private:
+    bool modern() const { return era_ >= Revision::v2026_07_28; }
+
+    const Registry& registry_;
+    const Revision era_;
+    std::string text_;
+    JsonObject message_;
+    JsonObject result_;
+};
+
 /// One call of a tool, of a prompt, or the reading of a resource, from its request to its answer.
 struct RunningCall final : ToolContext, std::enable_shared_from_this<RunningCall> {
     std::weak_ptr<ServerState> server;
@@ -36,8 +62,10 @@ struct RunningCall final : ToolContext, std::enable_shared_from_this<RunningCall
         if (!over) outlet->release();
     }
 
+    /// The first round. `run` is set.
+    void begin();
     void begin_round();
-    void answer(std::string_view result_json);
+    void answer(AnswerText&& text);
     void fail(RpcError error, Standing standing = Standing::ok);
     /// The client does not want it any more.
     void cancel();
@@ -73,6 +101,7 @@ struct Asked {
     bool modern() const { return era >= Revision::v2026_07_28; }
     bool legacy_sse() const { return conversation != nullptr && conversation->legacy_sse(); }
     const Json& params() const { return message.params; }
+    void answer(AnswerText&& text) const { outlet->answer(std::move(text).finish(), Standing::ok); }
     void fail(RpcCode code, std::string text, std::string data_json = {},
               Standing standing = Standing::ok) const {
         outlet->answer(rpc_error(message.id_json, {code, std::move(text), std::move(data_json)}), standing);
@@ -106,9 +135,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     void resync(const ConversationPtr& conversation);
     std::string capabilities(bool legacy_sse) const;
     std::string server_info(Revision era) const;
-    /// A result: `members` are what it says of itself, without braces.
-    std::string result_of(Revision era, std::string_view members) const;
-    void answer(const Asked& asked, std::string_view members) const;
+    AnswerText answer_to(const Asked& asked) const { return {registry, asked.era, asked.message.id_json}; }
 
     // server_lists.cc
     bool sees(const Caller& caller, std::string_view scope) const;

@@ -5,8 +5,6 @@
 namespace se::mcp {
 namespace {
 
-constexpr std::string_view kMetaSubscription = "io.modelcontextprotocol/subscriptionId";
-
 /// The `_meta` of what a listen is told: whose it is, and what the announcement says.
 std::string meta_of(const Subscription& subscription, std::string_view meta_json) {
     if (subscription.id_json.empty()) return std::string(meta_json);
@@ -101,7 +99,7 @@ void ServerState::subscribe(Asked&& asked) {
     }
     uris.insert(*uri);
     add_uri(*uri, found->first);
-    answer(asked, "");
+    asked.answer(answer_to(asked));
 }
 
 void ServerState::unsubscribe(Asked&& asked) {
@@ -111,7 +109,7 @@ void ServerState::unsubscribe(Asked&& asked) {
     SE_ASSERT(found != subscriptions.end());
     found->second.uris.erase(*uri);
     remove_uri(*uri, found->first);
-    answer(asked, "");
+    asked.answer(answer_to(asked));
 }
 
 void ServerState::close_subscription(std::uint64_t number) {
@@ -200,14 +198,9 @@ void ServerState::drain() {
         if (found == subscriptions.end()) continue;
         const OutletPtr outlet = found->second.outlet;
         const std::string id = found->second.id_json;
-        std::string members = "\"_meta\":";
-        JsonObject(members)
-            .raw(kMetaSubscription, id)
-            .raw("io.modelcontextprotocol/serverInfo", server_info(Revision::v2025_03_26))
-            .close();
         close_subscription(number);
         outlet->on_gone = [] {};
-        outlet->answer(rpc_result(id, result_of(Revision::v2026_07_28, members)), Standing::ok);
+        outlet->answer(AnswerText(registry, Revision::v2026_07_28, id).finish(id), Standing::ok);
     }
 }
 

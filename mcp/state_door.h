@@ -46,8 +46,8 @@ public:
     virtual Result<AsOf> refresh() = 0;
 
     // Each needs a refresh() before it.
-    /// Tombstones too.
-    virtual Result<std::optional<Entry>> get(std::string_view key) = 0;
+    /// Tombstones too. The view is into the state itself: it ends with the turn, and with the next refresh().
+    virtual Result<std::optional<EntryView>> get(std::string_view key) = 0;
     /// Live entries with `prefix`, > `after` when that is not empty, in byte order, at most `limit`.
     virtual Result<std::vector<std::pair<std::string, Entry>>> list(std::string_view prefix,
                                                                     std::string_view after,

@@ -78,6 +78,21 @@ void append_quoted(std::string& out, Time time) {
     out += '"';
 }
 
+/// All that is shown of an entry but its key.
+void append_members(JsonObject& object, const EntryView& entry) {
+    SE_ASSERT(!entry.deleted);
+    object.raw("value", entry.value);
+    object.integer("version", entry.version.value).integer("seq", entry.seq.value);
+    append_quoted(object.member("updatedAt"), entry.updated_at);
+    object.text("updatedBy", entry.updated_by);
+    if (entry.ttl != 0)
+        object.integer("ttl", entry.ttl);
+    else
+        object.null("ttl");
+    if (entry.expires_at) append_quoted(object.member("expiresAt"), *entry.expires_at);
+    append_shown_metadata(object.member("metadata"), entry.reason, entry.metadata);
+}
+
 }  // namespace
 
 EntryView::EntryView(const Entry& entry)
@@ -159,32 +174,32 @@ Result<EntryView> decode_entry(std::string_view bytes) {
 }
 
 void append_entry_json(std::string& out, std::string_view key, const EntryView& entry) {
-    SE_ASSERT(!entry.deleted);
     JsonObject object(out);
-    object.text("key", key).raw("value", entry.value);
-    object.integer("version", entry.version.value).integer("seq", entry.seq.value);
-    append_quoted(object.member("updatedAt"), entry.updated_at);
-    object.text("updatedBy", entry.updated_by);
-    if (entry.ttl != 0)
-        object.integer("ttl", entry.ttl);
-    else
-        object.null("ttl");
-    if (entry.expires_at) append_quoted(object.member("expiresAt"), *entry.expires_at);
-    object.raw("metadata", shown_metadata(entry.reason, entry.metadata));
+    append_members(object.text("key", key), entry);
+    object.close();
+}
+
+void append_entry_json(std::string& out, const EntryView& entry) {
+    JsonObject object(out);
+    append_members(object, entry);
     object.close();
 }
 
 std::string shown_metadata(std::string_view reason, std::string_view metadata) {
+    std::string out;
+    append_shown_metadata(out, reason, metadata);
+    return out;
+}
+
+void append_shown_metadata(std::string& out, std::string_view reason, std::string_view metadata) {
     if (!metadata.empty()) {
         Result<Json> parsed = parse_json(metadata, kJsonDepthTrusted);
         if (parsed && parsed->is_object()) {
             if (parsed->find("source") == nullptr) parsed->set("source", Json(reason));
-            return to_text(*parsed);
+            return append_json(out, *parsed);
         }
     }
-    std::string out;
     JsonObject(out).text("source", reason).close();
-    return out;
 }
 
 }  // namespace se

@@ -56,8 +56,11 @@ Result<EntryView> decode_entry(std::string_view bytes);
 /// when there is none; metadata is {"source": <reason>} with the client's members over it, in byte
 /// order. Needs !deleted.
 void append_entry_json(std::string& out, std::string_view key, const EntryView& entry);
+/// The same without "key": for where the key is the name that the object stands behind.
+void append_entry_json(std::string& out, const EntryView& entry);
 
 /// `{"source":<reason>, ...metadata}` in byte order of the names.
 std::string shown_metadata(std::string_view reason, std::string_view metadata);
+void append_shown_metadata(std::string& out, std::string_view reason, std::string_view metadata);
 
 }  // namespace se

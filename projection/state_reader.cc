@@ -269,11 +269,16 @@ void StateReader::release() {
 }
 
 Result<std::optional<Entry>> StateReader::get(std::string_view key) const {
-    if (!state_->usable) return kReleased;
-    if (const Entry* const found = state_->fold.state().find(key)) return std::optional(*found);
-    if (!state_->snapshot) return std::optional<Entry>{};
-    SE_TRY(found, state_->snapshot->get(key));
+    SE_TRY(found, view(key));
     return found ? std::optional(found->to_entry()) : std::nullopt;
+}
+
+Result<std::optional<EntryView>> StateReader::view(std::string_view key) const {
+    if (!state_->usable) return kReleased;
+    if (const Entry* const found = state_->fold.state().find(key))
+        return std::optional<EntryView>(*found);
+    if (!state_->snapshot) return std::optional<EntryView>{};
+    return state_->snapshot->get(key);
 }
 
 Result<std::vector<std::pair<std::string, Entry>>> StateReader::list(std::string_view prefix,

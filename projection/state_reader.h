@@ -49,6 +49,8 @@ public:
 
     /// Tombstones too.
     Result<std::optional<Entry>> get(std::string_view key) const;
+    /// The same without copies; valid until the next refresh() or release().
+    Result<std::optional<EntryView>> view(std::string_view key) const;
     /// Live entries with `prefix`, > `after` when not empty, in byte order, at most `limit`.
     Result<std::vector<std::pair<std::string, Entry>>> list(std::string_view prefix,
                                                             std::string_view after,

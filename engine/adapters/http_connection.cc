@@ -131,6 +131,7 @@ void HttpConnection::on_input() {
     // A client alone is answered at once. Where several speak, all are read first: a client that is woken
     // by each answer for itself costs more than the answer.
     if (std::exchange(core_.last_to_speak, id_) == id_) return pump();
+    fill();  // what is answered already, while it is in the cache
     core_.mark(id_);
 }
 
@@ -192,7 +193,7 @@ void HttpConnection::on_oversize() {
     hand_over(std::move(request), false, http_1_0);
 }
 
-void HttpConnection::hand_over(Request request, bool keep_alive, bool http_1_0) {
+void HttpConnection::hand_over(Request&& request, bool keep_alive, bool http_1_0) {
     ++core_.stats.requests;
     request.peer = peer_;
     continue_due_ = false;

@@ -97,7 +97,7 @@ private:
     std::size_t consume(std::string_view bytes);
     void on_request();
     void on_oversize();
-    void hand_over(Request request, bool keep_alive, bool http_1_0);
+    void hand_over(Request&& request, bool keep_alive, bool http_1_0);
     void refuse(const Problem& problem);
     bool fill();
     void append_response(Slot& slot);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace se {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 /// All that can make a path name another file, or none, as far as its folder can tell.
 constexpr std::uint32_t kChangesOfNames = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
                                           IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR;
+
+constexpr std::size_t kSmallBytes = 1024;  // less than a page
 
 Error kept_failure(const std::string& path, std::string_view doing, int error) {
     return {error == ENOENT ? Errc::not_found : Errc::io,
@@ -51,14 +54,20 @@ public:
     Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const {
         std::size_t done = 0;
         while (done < into.size()) {
-            const ssize_t got = ::pread(descriptor_, into.data() + done, into.size() - done,
-                                        static_cast<off_t>(offset + done));
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return kept_failure(path_, "read", errno);
+            SE_TRY(got, read_some(offset + done, into.subspan(done)));
             if (got == 0) break;
-            done += static_cast<std::size_t>(got);
+            done += got;
         }
         return done;
+    }
+    /// One call. Within a page it is all there is.
+    Result<std::size_t> read_some(std::uint64_t offset, std::span<char> into) const {
+        ssize_t got = -1;
+        do {
+            got = ::pread(descriptor_, into.data(), into.size(), static_cast<off_t>(offset));
+        } while (got < 0 && errno == EINTR);
+        if (got < 0) return kept_failure(path_, "read", errno);
+        return static_cast<std::size_t>(got);
     }
 
     Result<bool> is_locked() const {
@@ -166,12 +175,21 @@ Result<std::unique_ptr<File>> KeptFiles::open(const std::string& path, OpenMode 
     public:
         explicit Look(std::shared_ptr<const Kept> kept) : kept_(std::move(kept)) {}
         Result<std::size_t> read(std::uint64_t offset, std::span<char> into) const override {
-            return kept_->read(offset, into);
+            const std::string seen = std::exchange(seen_, {});
+            if (offset >= seen.size()) return kept_->read(offset, into);
+            return seen.copy(into.data(), into.size(), offset);
         }
         Status write(std::uint64_t, std::string_view) override { return kept_read_only(kept_->path()); }
         Status sync() override { return kept_read_only(kept_->path()); }
         Status truncate(std::uint64_t) override { return kept_read_only(kept_->path()); }
         Result<std::uint64_t> size() const override {
+            // Whoever asks wants to read it all next, and of a small file that is one call for both.
+            std::array<char, kSmallBytes> all;
+            SE_TRY(got, kept_->read_some(0, all));
+            if (got < all.size()) {
+                seen_.assign(all.data(), got);
+                return std::uint64_t{got};
+            }
             struct stat status {};
             SE_TRY_OK(kept_->look(&status));
             return static_cast<std::uint64_t>(status.st_size);
@@ -179,6 +197,7 @@ Result<std::unique_ptr<File>> KeptFiles::open(const std::string& path, OpenMode 
 
     private:
         std::shared_ptr<const Kept> kept_;
+        mutable std::string seen_;  // by size(), for the read behind it
     };
     SE_TRY(kept, named(path, found->second));
     return std::unique_ptr<File>(std::make_unique<Look>(std::move(kept)));

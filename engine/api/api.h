@@ -51,7 +51,7 @@ public:
 
 struct Response {
     int status = 200;
-    std::string content_type = "application/json";
+    std::string_view content_type = "application/json";  ///< a literal
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
     std::shared_ptr<BodyStream> stream;  ///< instead of body

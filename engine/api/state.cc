@@ -10,7 +10,7 @@ namespace se {
 namespace {
 
 /// What is shown of a key without an entry: `entry` is its tombstone, if there is one.
-void append_absent(std::string& out, std::string_view key, const std::optional<Entry>& entry) {
+void append_absent(std::string& out, std::string_view key, const std::optional<EntryView>& entry) {
     JsonObject json(out);
     json.text("key", key).null("value").integer("version", entry ? entry->version.value : 0);
     if (entry) json.integer("seq", entry->seq.value).boolean("deleted", true);
@@ -68,7 +68,7 @@ void send_entry(ApiCore& core, Exchange& exchange) {
     if (const auto problem = check_key(engine, key)) return reply_problem(exchange.reply, *problem);
     if (const auto problem = check_readable(exchange.caller, key))
         return reply_problem(exchange.reply, *problem);
-    const auto found = engine.get(key);
+    const auto found = engine.view(key);
     if (!found) return reply_problem(exchange.reply, unavailable(found.error()));
 
     Response response;
@@ -76,7 +76,7 @@ void send_entry(ApiCore& core, Exchange& exchange) {
         response.status = 404;
         append_absent(response.body, key, *found);
     } else {
-        const Entry& entry = **found;
+        const EntryView& entry = **found;
         std::string etag = "\"" + std::to_string(entry.version.value) + "\"";
         if (exchange.request.header("if-none-match") == etag) {
             response.status = 304;
@@ -112,7 +112,7 @@ void send_keys(ApiCore& core, Exchange& exchange) {
             continue;
         }
         // Nothing else runs between these reads, so they are all of one seq.
-        const auto entry = engine.get(key);
+        const auto entry = engine.view(key);
         if (!entry) return reply_problem(exchange.reply, unavailable(entry.error()));
         if (*entry && !(*entry)->deleted) {
             append_entry_json(response.body, key, **entry);
@@ -145,7 +145,7 @@ struct Page {
 
     bool full() const { return left == 0 || body.size() >= kPageBytes; }
 
-    void add(const std::string& key, const Entry& entry) {
+    void add(const std::string& key, const EntryView& entry) {
         if (body.back() != '[') body += ',';
         append_entry_json(body, key, entry);
         last = key;
@@ -153,7 +153,7 @@ struct Page {
     }
 
     Status add_one(const std::string& key) {
-        SE_TRY(entry, engine.get(key));
+        SE_TRY(entry, engine.view(key));
         if (!entry || entry->deleted) return Ok{};
         if (full()) {
             more = true;

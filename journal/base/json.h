@@ -110,10 +110,13 @@ std::string to_pretty_text(const Json& json);
 void append_json_string(std::string& out, std::string_view text);  ///< with quotes and escapes
 /// What that appends, at most; exact when nothing needs an escape.
 std::size_t json_string_bytes_max(std::string_view text);
+void append_escaped(std::string& out, std::string_view text);  ///< the inside of such a string
 void append_json_number(std::string& out, double value);           ///< in the form above; finite
 void append_integer(std::string& out, std::int64_t value);
 void append_integer(std::string& out, std::uint64_t value);
 
+/// Where the string that begins at `begin` of a JSON text ends: behind its closing quote. Needs valid input.
+std::size_t json_string_end(std::string_view json, std::size_t begin);
 /// Takes the quotes and escapes off a JSON string that this project wrote. Needs valid input.
 std::string unescape_json_string(std::string_view quoted);
 

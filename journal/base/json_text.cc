@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -77,8 +78,18 @@ std::uint64_t escapes_of(std::uint64_t eight) {
     return found & kHighs;
 }
 
-bool needs_escape(char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+/// What stands behind the backslash of a byte's escape; 0: the byte stands for itself.
+constexpr std::array<char, 256> kEscapes = [] {
+    std::array<char, 256> letters{};
+    std::fill_n(letters.begin(), 0x20, 'u');
+    constexpr std::string_view kShort = "\bb\tt\nn\ff\rr\"\"\\\\";  // a byte, and its letter
+    for (std::size_t i = 0; i < kShort.size(); i += 2)
+        letters[static_cast<unsigned char>(kShort[i])] = kShort[i + 1];
+    return letters;
+}();
+
+char escape_of(char c) {
+    return kEscapes[static_cast<unsigned char>(c)];
 }
 
 /// How many bytes from the front of `text` stand for themselves.
@@ -91,22 +102,18 @@ std::size_t plain_prefix(std::string_view text) {
         if (const std::uint64_t found = escapes_of(eight); found != 0)
             return size + static_cast<std::size_t>(std::countr_zero(found)) / 8;
     }
-    while (size < text.size() && !needs_escape(text[size])) ++size;
+    while (size < text.size() && escape_of(text[size]) == 0) ++size;
     return size;
 }
 
-void append_escaped(std::string& out, char c) {
-    constexpr std::string_view kLetters = "btn.fr";  // from \b on; there is none for vertical tab
+void append_escape(std::string& out, char c) {
+    const char letter = escape_of(c);
     out += '\\';
-    if (c == '"' || c == '\\') {
-        out += c;
-    } else if (c >= '\b' && c <= '\r' && c != '\v') {
-        out += kLetters[static_cast<std::size_t>(c - '\b')];
-    } else {
-        out += "u00";
-        out += "0123456789abcdef"[c >> 4];
-        out += "0123456789abcdef"[c & 15];
-    }
+    out += letter;
+    if (letter != 'u') return;
+    out += "00";
+    out += "0123456789abcdef"[c >> 4];
+    out += "0123456789abcdef"[c & 15];
 }
 
 /// Everything but arrays and objects.
@@ -208,14 +215,26 @@ std::size_t json_string_bytes_max(std::string_view text) {
 
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
+    append_escaped(out, text);
+    out += '"';
+}
+
+void append_escaped(std::string& out, std::string_view text) {
     while (true) {
         const std::size_t plain = plain_prefix(text);
         out += text.substr(0, plain);
-        if (plain == text.size()) break;
-        append_escaped(out, text[plain]);
+        if (plain == text.size()) return;
+        append_escape(out, text[plain]);
         text.remove_prefix(plain + 1);
     }
-    out += '"';
+}
+
+std::size_t json_string_end(std::string_view json, std::size_t begin) {
+    for (std::size_t at = begin + 1;; at += 2) {  // over a backslash and what it stands before
+        at += plain_prefix(json.substr(at));
+        SE_ASSERT(at < json.size());
+        if (json[at] == '"') return at + 1;
+    }
 }
 
 void append_json_number(std::string& out, double value) {

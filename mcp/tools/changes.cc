@@ -89,8 +89,7 @@ ToolOutcome changes_since(StateDoor& door, const ToolContext& context) {
     }
     if (as_of->stale) object.boolean("stale", true).text("whyStale", as_of->why_stale);
     object.close();
-    const std::string text = indented(structured);
-    return ToolOutcome::text(text, std::move(structured));
+    return object_outcome(ToolOutcome::Kind::ok, std::move(structured));
 }
 
 }  // namespace

@@ -56,8 +56,7 @@ ToolOutcome get_history(StateDoor& door, const ToolContext& context) {
     if (cut || seqs->size() == limit) object.integer("before", last.value);
     append_as_of(object, *as_of);
     object.close();
-    const std::string text = indented(structured);
-    return ToolOutcome::text(text, std::move(structured));
+    return object_outcome(ToolOutcome::Kind::ok, std::move(structured));
 }
 
 }  // namespace

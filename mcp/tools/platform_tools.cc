@@ -16,10 +16,7 @@ constexpr std::string_view kActs =
     R"({"readOnlyHint":false,"destructiveHint":true,"idempotentHint":true,"openWorldHint":false})";
 constexpr std::string_view kDebugLog = "log.debug";
 
-ToolOutcome shown(std::string json) {
-    const std::string text = indented(json);
-    return ToolOutcome::text(text, std::move(json));
-}
+ToolOutcome shown(std::string json) { return object_outcome(ToolOutcome::Kind::ok, std::move(json)); }
 
 ToolOutcome document(const Platform& platform, std::string_view route) {
     auto told = platform.document(route);

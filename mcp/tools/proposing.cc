@@ -200,24 +200,21 @@ ToolOutcome outcome_of(StateDoor& door, const Decided& decided, const ToolContex
     structured += ",\"next\":";
     append_json_string(structured, advice(decided, dry_run));
     structured += '}';
-    const std::string text = indented(structured);
+    using Kind = ToolOutcome::Kind;
     switch (decided.code) {
-        case Code::none: return ToolOutcome::text(text, std::move(structured));
+        case Code::none: return object_outcome(Kind::ok, std::move(structured));
         case Code::key_not_allowed:
             return not_allowed(door, context,
                                key_outside(context.arguments, door.allowed_keys()).value_or(std::string()),
                                std::move(structured));
         case Code::malformed:
-        case Code::too_large: {
+        case Code::too_large:
             if (context.legacy_sse)
-                return no_of_legacy(door, context, ToolOutcome::refused(text, std::move(structured)));
-            ToolOutcome outcome = ToolOutcome::invalid(text);
-            outcome.structured_json = std::move(structured);
-            return outcome;
-        }
+                return no_of_legacy(door, context, object_outcome(Kind::refused, std::move(structured)));
+            return object_outcome(Kind::invalid, std::move(structured));
         case Code::unavailable:
-        case Code::outcome_unknown: return ToolOutcome::fault(text, std::move(structured));
-        default: return ToolOutcome::refused(text, std::move(structured));
+        case Code::outcome_unknown: return object_outcome(Kind::fault, std::move(structured));
+        default: return object_outcome(Kind::refused, std::move(structured));
     }
 }
 

@@ -23,13 +23,6 @@ constexpr std::string_view kAsOfSchema =
 
 constexpr std::size_t kEntryBytes = 512;  // most are smaller: room is made once
 
-/// The entry as /v1 shows it, without its key: that is the name of the member.
-void append_entry(std::string& out, const Entry& entry) {
-    const std::size_t begin = out.size();
-    append_entry_json(out, "", entry);
-    out.erase(begin + 1, std::string_view(R"("key":"",)").size());
-}
-
 std::string list_of(const std::vector<std::string>& texts) {
     std::string out = "[";
     for (const std::string& text : texts) {
@@ -48,20 +41,22 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
     if (!as_of) return fault_of(as_of.error());
     const Limits limits = door.limits();
 
-    std::string shown, entries, deleted;
-    for (std::string* each : {&shown, &entries}) each->reserve(kEntryBytes * std::min<std::size_t>(keys.size(), 64));
-    JsonObject text(shown), all(entries), gone(deleted);
+    std::string shown, structured, deleted;
+    for (std::string* each : {&shown, &structured})
+        each->reserve(kEntryBytes * std::min<std::size_t>(keys.size() + 1, 64));
+    JsonObject text(shown), object(structured), gone(deleted);
+    JsonObject all(object.member("entries"));
     std::vector<std::string> unreadable, no_keys;
-    for (const std::string& key : keys) {
-        std::optional<Entry> entry;
+    for (const std::string_view key : keys) {
+        std::optional<EntryView> entry;
         if (!key_problem(key, limits).empty()) {
-            no_keys.push_back(key);
+            no_keys.emplace_back(key);
         } else if (!may_see(context.caller, key)) {
-            unreadable.push_back(key);
+            unreadable.emplace_back(key);
         } else {
-            auto found = door.get(key);
+            const auto found = door.get(key);
             if (!found) return fault_of(found.error());
-            entry = *std::move(found);
+            entry = *found;
         }
         if (!entry || entry->deleted) {
             text.null(key);
@@ -74,7 +69,7 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
             }
         } else {
             append_snapshot(text.member(key), *entry);
-            append_entry(all.member(key), *entry);
+            append_entry_json(all.member(key), *entry);
         }
         if (shown.size() > kEntriesShownMax * 1024) {
             return ToolOutcome::invalid("these values are more than " +
@@ -86,15 +81,12 @@ ToolOutcome get_state(StateDoor& door, const ToolContext& context) {
     all.close();
     gone.close();
 
-    std::string structured;
-    structured.reserve(entries.size() + deleted.size() + kEntryBytes);
-    JsonObject object(structured);
-    object.raw("entries", entries);
     if (deleted.size() > 2) object.raw("deleted", deleted);
     if (!unreadable.empty()) object.raw("notReadable", list_of(unreadable));
     append_as_of(object, *as_of);
     object.close();
-    ToolOutcome outcome = ToolOutcome::text(indented(shown), std::move(structured));
+    ToolOutcome outcome =
+        ToolOutcome::of_block(ToolOutcome::Kind::ok, indented_block(shown), std::move(structured));
     // The first block is a contract; whatever else there is to say stands beside it, and not on the legacy door.
     if (context.legacy_sse) return outcome;
     if (!unreadable.empty())
@@ -123,8 +115,9 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
     const bool whole = context.legacy_sse && asked == 0;
     const std::size_t limit = whole ? SIZE_MAX : asked == 0 ? kEntriesShown : asked;
     const std::size_t bytes_max = whole ? kWholeBytesShown : kBytesShown;
-    std::string shown, entries;
-    JsonObject text(shown), all(entries);
+    std::string shown, structured;
+    JsonObject text(shown), object(structured);
+    JsonObject all(object.member("entries"));
     std::size_t count = 0;
     bool more = false;
     // In slices: a page of large values is cut at its bytes before all of it is in memory.
@@ -137,7 +130,7 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
                 break;
             }
             append_snapshot(text.member(key), entry);
-            append_entry(all.member(key), entry);
+            append_entry_json(all.member(key), entry);
             after = key;
             ++count;
         }
@@ -151,13 +144,11 @@ ToolOutcome get_state_prefix(StateDoor& door, const ToolContext& context) {
     text.close();
     all.close();
 
-    std::string structured;
-    JsonObject object(structured);
-    object.raw("entries", entries);
     if (more) object.text("next", after);
     append_as_of(object, *as_of);
     object.close();
-    ToolOutcome outcome = ToolOutcome::text(indented(shown), std::move(structured));
+    ToolOutcome outcome =
+        ToolOutcome::of_block(ToolOutcome::Kind::ok, indented_block(shown), std::move(structured));
     if (more) {
         outcome.content_json.push_back(
             text_block("There are more. Go on with \"after\": \"" + after + "\"."));
@@ -203,8 +194,7 @@ ToolOutcome list_prefixes(StateDoor& door, const ToolContext& context) {
     object.boolean("complete", all);
     append_as_of(object, *as_of);
     object.close();
-    const std::string text = indented(structured);
-    return ToolOutcome::text(text, std::move(structured));
+    return object_outcome(ToolOutcome::Kind::ok, std::move(structured));
 }
 
 }  // namespace

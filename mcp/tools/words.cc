@@ -15,6 +15,59 @@ constexpr std::size_t kEntryBytesAtOnce = 1u << 20;
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
+/// An indented JSON text as it is.
+struct AsText {
+    static constexpr std::string_view kNewLine = "\n";
+    static void append_string(std::string& out, std::string_view literal) { out += literal; }
+};
+/// The same as the inside of a JSON string. Nothing else in it needs an escape.
+struct InString {
+    static constexpr std::string_view kNewLine = "\\n";
+    static void append_string(std::string& out, std::string_view literal) { append_escaped(out, literal); }
+};
+
+template <class Form>
+void append_indented(std::string& out, std::string_view compact_json) {
+    std::size_t depth = 0;
+    const auto new_line = [&] {
+        out += Form::kNewLine;
+        out.append(2 * depth, ' ');
+    };
+    for (std::size_t i = 0; i < compact_json.size(); ++i) {
+        const char c = compact_json[i];
+        switch (c) {
+            case '"': {
+                const std::size_t end = json_string_end(compact_json, i);
+                Form::append_string(out, compact_json.substr(i, end - i));
+                i = end - 1;
+                break;
+            }
+            case '{':
+            case '[':
+                out += c;
+                if (compact_json[i + 1] == (c == '{' ? '}' : ']')) {
+                    out += compact_json[++i];
+                } else {
+                    ++depth;
+                    new_line();
+                }
+                break;
+            case '}':
+            case ']':
+                --depth;
+                new_line();
+                out += c;
+                break;
+            case ',':
+                out += c;
+                new_line();
+                break;
+            case ':': out += ": "; break;
+            default: out += c;
+        }
+    }
+}
+
 }  // namespace
 
 const Json* Arguments::find(std::string_view name) const {
@@ -35,9 +88,9 @@ std::string Arguments::needed_text(std::string_view name) {
     return text(name).value_or("");
 }
 
-std::vector<std::string> Arguments::needed_texts(std::string_view name, std::size_t count_max) {
+std::vector<std::string_view> Arguments::needed_texts(std::string_view name, std::size_t count_max) {
     const Json* member = find(name);
-    std::vector<std::string> all;
+    std::vector<std::string_view> all;
     const bool sound = member != nullptr && member->is_array() &&
                        std::ranges::all_of(member->array(), [](const Json& one) { return one.is_string(); });
     if (!sound) {
@@ -91,7 +144,7 @@ Result<std::vector<std::pair<std::string, Entry>>> list_seen(StateDoor& door, co
         if (range.alone) {
             if (!after.empty() && range.text <= after) continue;
             SE_TRY(entry, door.get(range.text));
-            if (entry && !entry->deleted) all.emplace_back(range.text, *std::move(entry));
+            if (entry && !entry->deleted) all.emplace_back(range.text, entry->to_entry());
             continue;
         }
         SE_TRY(some, door.list(range.text, after, limit - all.size()));
@@ -152,52 +205,31 @@ void append_snapshot(std::string& out, const EntryView& entry) {
     } else {
         snapshot.integer("ttl", entry.ttl);
     }
-    snapshot.raw("metadata", shown_metadata(entry.reason, entry.metadata)).close();
+    append_shown_metadata(snapshot.member("metadata"), entry.reason, entry.metadata);
+    snapshot.close();
 }
 
 std::string indented(std::string_view compact_json) {
     std::string out;
     out.reserve(compact_json.size() * 2);
-    std::size_t depth = 0;
-    const auto new_line = [&] {
-        out += '\n';
-        out.append(2 * depth, ' ');
-    };
-    for (std::size_t i = 0; i < compact_json.size(); ++i) {
-        const char c = compact_json[i];
-        switch (c) {
-            case '"': {
-                const std::size_t begin = i;
-                for (++i; compact_json[i] != '"'; ++i)
-                    if (compact_json[i] == '\\') ++i;
-                out += compact_json.substr(begin, i + 1 - begin);
-                break;
-            }
-            case '{':
-            case '[':
-                out += c;
-                if (compact_json[i + 1] == (c == '{' ? '}' : ']')) {
-                    out += compact_json[++i];
-                } else {
-                    ++depth;
-                    new_line();
-                }
-                break;
-            case '}':
-            case ']':
-                --depth;
-                new_line();
-                out += c;
-                break;
-            case ',':
-                out += c;
-                new_line();
-                break;
-            case ':': out += ": "; break;
-            default: out += c;
-        }
-    }
+    append_indented<AsText>(out, compact_json);
     return out;
+}
+
+std::string indented_block(std::string_view compact_json) {
+    std::string out;
+    out.reserve(compact_json.size() * 2 + 64);
+    JsonObject block(out);
+    block.text("type", "text").member("text") += '"';
+    append_indented<InString>(out, compact_json);
+    out += '"';
+    block.close();
+    return out;
+}
+
+ToolOutcome object_outcome(ToolOutcome::Kind kind, std::string structured_json) {
+    std::string block = indented_block(structured_json);
+    return ToolOutcome::of_block(kind, std::move(block), std::move(structured_json));
 }
 
 void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of) {
@@ -217,8 +249,7 @@ ToolOutcome fault_of(const Error& error) {
     json.text("next", "Nothing is wrong with your call. " +
                           when_unavailable(reason_of(error.code), "try the same again."))
         .close();
-    const std::string text = indented(structured);
-    return ToolOutcome::fault(text, std::move(structured));
+    return object_outcome(ToolOutcome::Kind::fault, std::move(structured));
 }
 
 ToolOutcome refusal(Code code, std::string_view message, std::string_view next) {
@@ -229,8 +260,7 @@ ToolOutcome refusal(Code code, std::string_view message, std::string_view next) 
         .text("message", message)
         .text("next", next)
         .close();
-    const std::string text = indented(structured);
-    return ToolOutcome::refused(text, std::move(structured));
+    return object_outcome(ToolOutcome::Kind::refused, std::move(structured));
 }
 
 ToolOutcome not_readable(std::string_view key) {

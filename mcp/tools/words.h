@@ -22,7 +22,8 @@ public:
     // Absent and null are the same.
     std::optional<std::string> text(std::string_view name);
     std::string needed_text(std::string_view name);
-    std::vector<std::string> needed_texts(std::string_view name, std::size_t count_max);
+    /// Each once. They last as long as the arguments.
+    std::vector<std::string_view> needed_texts(std::string_view name, std::size_t count_max);
     std::uint64_t integer(std::string_view name, std::uint64_t fallback, std::uint64_t min,
                           std::uint64_t max);
     bool boolean(std::string_view name, bool fallback);
@@ -57,6 +58,10 @@ std::string writable_keys(StateDoor& door, const Caller& caller);
 void append_snapshot(std::string& out, const EntryView& entry);
 /// A JSON text as JSON.stringify(…, null, 2) shows it, members in the order they have.
 std::string indented(std::string_view compact_json);
+/// text_block() of that, written at once.
+std::string indented_block(std::string_view compact_json);
+/// What most tools answer: an object, and the same as text.
+ToolOutcome object_outcome(ToolOutcome::Kind kind, std::string structured_json);
 /// `"asOf":{"epoch","seq"},"bookmark":"EPOCH.SEQ"`, and `"stale":true,"whyStale"` when it is.
 void append_as_of(JsonObject& out, const StateDoor::AsOf& as_of);
 

@@ -167,6 +167,30 @@ TEST_CASE("a lock is seen on whatever file the path names now") {
     }
 }
 
+TEST_CASE("the size and the read behind it are of one moment, and the next read of a later one") {
+    TemporaryDirectory directory;
+    const std::string path = directory.path() + "/f";
+    SimClock clock;
+    KeptFiles kept(clock, {path});
+    for (const std::size_t size : {0u, 1u, 1023u, 1024u, 1025u, 5000u}) {
+        CAPTURE(size);
+        const std::string first(size, 'a'), second(size, 'b');
+        put(path, first);
+        const auto file = kept.open(path, OpenMode::read);
+        REQUIRE(file);
+        REQUIRE(*(*file)->size() == size);
+        std::string text(size + 10, '-');
+        REQUIRE(*(*file)->read(0, text) == size);
+        CHECK(text == first + std::string(10, '-'));
+        put(path, second);
+        REQUIRE(*(*file)->read(0, text) == size);
+        CHECK(text == second + std::string(10, '-'));
+        REQUIRE(*(*file)->size() == size);
+        REQUIRE(*(*file)->read(size / 2, text) == size - size / 2);
+        CHECK(text.starts_with(second.substr(size / 2)));
+    }
+}
+
 TEST_CASE("a kept file stays open once, and other files are not kept") {
     TemporaryDirectory directory;
     const std::string path = directory.path() + "/f", other = directory.path() + "/other";

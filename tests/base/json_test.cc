@@ -301,6 +301,43 @@ TEST_CASE("a string is escaped and unescaped without loss, wherever the special 
     }
 }
 
+TEST_CASE("each byte has its escape, whatever stands around it") {
+    // One byte after the other, as RFC 8259 and the table in the header have it.
+    const auto slowly = [](std::string_view text) {
+        constexpr std::string_view kHex = "0123456789abcdef";
+        constexpr std::string_view kShort = "\"\\\b\f\n\r\t", kLetters = "\"\\bfnrt";
+        std::string out;
+        for (const char c : text) {
+            if (const std::size_t at = kShort.find(c); at != kShort.npos) {
+                out += '\\';
+                out += kLetters[at];
+            } else if (static_cast<unsigned char>(c) < 0x20) {
+                out += "\\u00";
+                out += kHex[static_cast<std::size_t>(c >> 4)];
+                out += kHex[static_cast<std::size_t>(c & 15)];
+            } else {
+                out += c;
+            }
+        }
+        return out;
+    };
+    for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+        CAPTURE(seed);
+        SimRandom random(seed);
+        constexpr std::string_view kOdd = "\"\\/\b\f\n\r\t\v\x01\x1f\x7f\xC3\xA9";
+        const std::uint64_t odd = random.below(101);  // percent of the bytes
+        std::string text;
+        for (std::uint64_t size = random.below(60); text.size() < size;)
+            text += random.chance(odd) ? kOdd[random.below(kOdd.size())] : 'x';
+        std::string inside = "before", quoted = "before";
+        append_escaped(inside, text);
+        append_json_string(quoted, text);
+        REQUIRE(inside == "before" + slowly(text));
+        REQUIRE(quoted == "before\"" + slowly(text) + '"');
+        REQUIRE(json_string_end(quoted + "\"more\"", 6) == quoted.size());
+    }
+}
+
 TEST_CASE("an object is written member by member, in the order called") {
     std::string out;
     JsonObject object(out);

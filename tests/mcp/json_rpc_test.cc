@@ -29,7 +29,11 @@ TEST_CASE("an id comes back exactly as it was sent") {
         CAPTURE(id);
         const auto message = message_in(R"({"jsonrpc":"2.0","id":)" + id + R"(,"method":"ping"})");
         CHECK(message.id_json == id);
-        CHECK(rpc_result(message.id_json, "{}") == R"({"jsonrpc":"2.0","id":)" + id + R"(,"result":{}})");
+        std::string answer;
+        JsonObject result(answer);
+        begin_rpc_result(result, message.id_json) += "{}";
+        result.close();
+        CHECK(answer == R"({"jsonrpc":"2.0","id":)" + id + R"(,"result":{}})");
     }
 }
 

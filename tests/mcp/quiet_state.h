@@ -14,7 +14,7 @@ public:
     using Entries = std::vector<std::pair<std::string, Entry>>;
 
     Result<AsOf> refresh() override { return AsOf{.epoch = Epoch{1}, .seq = Seq{1}, .why_stale = {}}; }
-    Result<std::optional<Entry>> get(std::string_view) override { return std::optional<Entry>(); }
+    Result<std::optional<EntryView>> get(std::string_view) override { return std::optional<EntryView>(); }
     Result<Entries> list(std::string_view, std::string_view, std::size_t) override { return Entries(); }
     Result<std::vector<Seq>> history(std::string_view, Seq, std::size_t) override { return std::vector<Seq>(); }
     Status records(Seq, const std::function<bool(const RecordView&)>&) override { return Ok{}; }

@@ -100,6 +100,9 @@ TEST_CASE("an entry is shown with all that INTERFACES names, metadata with its s
                  R"("updatedAt":"2026-01-01T00:00:00.000Z","updatedBy":"me","ttl":5,)"
                  R"("expiresAt":"2026-01-01T00:00:05.000Z",)"
                  R"("metadata":{"a":1,"source":"why \"not\"","z":2}})");
+    std::string without_key = "[";
+    append_entry_json(without_key, entry);
+    CHECK(without_key == "[{" + out.substr(std::string_view(R"({"key":"k",)").size()));
     CHECK(shown_metadata("r", R"({"source":"own"})") == R"({"source":"own"})");
 }
 
