@@ -6,7 +6,7 @@ find_package(PkgConfig REQUIRED)
 
 find_package(simdjson REQUIRED)          # journal/base/json*
 find_package(fmt REQUIRED)
-find_package(OpenSSL 3 REQUIRED)         # journal/base/hash*
+find_package(OpenSSL 3 REQUIRED)         # journal/base/hash*, engine/adapters/http_tls*
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)      # projection/lmdb.*
 find_package(yaml-cpp REQUIRED)          # engine/policy/yaml*
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)        # engine/policy/

@@ -5,6 +5,7 @@
 #include "engine/adapters/http_webhook.h"
 #include "engine/egress/file_sink.h"
 #include "engine/egress/fired_messages.h"
+#include "tools/daemon_tls.h"
 
 namespace se {
 
@@ -48,7 +49,8 @@ void add_egress(DaemonFollowers& followers, const Settings& settings, FileSystem
             std::make_unique<HttpWebhook>(followers.loop(), clock,
                                           HttpWebhook::Options{.url = egress.webhook_url,
                                                                .token = egress.webhook_token,
-                                                               .timeout = egress.webhook_timeout},
+                                                               .timeout = egress.webhook_timeout,
+                                                               .tls = webhook_tls(settings)},
                                           followers.waker()));
 }
 

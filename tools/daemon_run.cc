@@ -15,6 +15,7 @@
 #include "journal/search.h"
 #include "tools/daemon_egress.h"
 #include "tools/daemon_surroundings.h"
+#include "tools/daemon_tls.h"
 
 namespace se {
 namespace {
@@ -47,7 +48,8 @@ std::unique_ptr<OtlpExporter> make_tracer(const Settings& settings, Log& log) {
     return std::make_unique<OtlpExporter>(OtlpExporter::Options{.endpoint = settings.otlp.endpoint,
                                                                 .service = settings.service_name,
                                                                 .version = SE_VERSION,
-                                                                .queue = settings.otlp.queue},
+                                                                .queue = settings.otlp.queue,
+                                                                .tls = collector_tls(settings)},
                                           log);
 }
 

@@ -1,5 +1,6 @@
 #include "engine/adapters/http_client.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,7 +21,10 @@
 namespace se {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr std::size_t kHeaderBytesMax = 64u << 10;
+constexpr std::size_t kTlsPiece = 64u << 10;  ///< of what is sent, so much is there twice for a moment
 
 Error errno_error(Errc code, const std::string& what) {
     return {code, what + ": " + std::strerror(errno)};
@@ -50,8 +54,55 @@ Result<int> connect_unix(const HttpClient::Address& address) {
     return descriptor;
 }
 
-Result<int> connect_tcp(const HttpClient::Address& address) {
-    const std::string where = address.host + ":" + std::to_string(address.port);
+/// False when the time was over first; zero: for ever.
+Result<bool> ready_within(milliseconds limit, int descriptor, short events) {
+    pollfd one{.fd = descriptor, .events = events, .revents = 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&one, 1, limit.count() == 0 ? -1 : static_cast<int>(limit.count()));
+    } while (ready < 0 && errno == EINTR);
+    if (ready < 0) return errno_error(Errc::io, "poll");
+    return ready > 0;
+}
+
+Error no_answer_within(milliseconds limit) {
+    return {Errc::unavailable, "no answer within " + std::to_string(limit.count()) + " ms"};
+}
+
+/// What is left of a wait that may take several; zero: it is for ever.
+class Patience {
+public:
+    explicit Patience(milliseconds limit) : limit_(limit) {}
+    bool over() const { return limit_.count() != 0 && gone() >= limit_; }
+    milliseconds left() const {
+        return limit_.count() == 0 ? limit_ : std::max(limit_ - gone(), milliseconds(1));
+    }
+
+private:
+    milliseconds gone() const {
+        return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin_);
+    }
+
+    const milliseconds limit_;
+    const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+/// The kernel itself waits two minutes for an address that swallows packets. False: not within `limit`.
+Result<bool> connect_within(milliseconds limit, int descriptor, const addrinfo& to) {
+    const auto failed = [](int code) { return Error{Errc::unavailable, std::strerror(code)}; };
+    if (::connect(descriptor, to.ai_addr, to.ai_addrlen) == 0) return true;
+    if (errno != EINPROGRESS && errno != EINTR) return failed(errno);
+    SE_TRY(ready, ready_within(limit, descriptor, POLLOUT));
+    if (!ready) return false;
+    int code = 0;
+    socklen_t size = sizeof code;
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) != 0) return failed(errno);
+    if (code != 0) return failed(code);
+    return true;
+}
+
+Result<int> connect_tcp(const HttpClient::Address& address, milliseconds timeout) {
+    const std::string where = address.host_and_port();
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* list = nullptr;
@@ -62,15 +113,26 @@ Result<int> connect_tcp(const HttpClient::Address& address) {
     }
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> keep(list, ::freeaddrinfo);
     Error error{Errc::unavailable, "cannot reach " + where};
-    for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
-        const int descriptor = ::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, 0);
+    const Patience patience(timeout);
+    std::ptrdiff_t untried = 0;
+    for (const addrinfo* one = list; one != nullptr; one = one->ai_next) ++untried;
+    for (const addrinfo* one = list; one != nullptr && !patience.over(); one = one->ai_next) {
+        const int descriptor =
+            ::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        // Of several addresses one that swallows packets leaves the others their time.
+        const milliseconds share = patience.left() / untried--;
         if (descriptor < 0) continue;
-        if (::connect(descriptor, one->ai_addr, one->ai_addrlen) == 0) {
+        const auto connected =
+            connect_within(timeout.count() == 0 ? share : std::max(share, milliseconds(1)),
+                           descriptor, *one);
+        if (connected && *connected) {
             const int on = 1;
             ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
             return descriptor;
         }
-        error = errno_error(Errc::unavailable, "cannot reach " + where);
+        error.text = "cannot reach " + where + ": " +
+                     (connected ? no_answer_within(timeout).text : connected.error().text);
         ::close(descriptor);
     }
     return error;
@@ -90,17 +152,27 @@ std::string_view HttpAnswer::header(std::string_view lower_name) const {
     return {};
 }
 
+std::string HttpClient::Address::host_and_port() const {
+    const bool v6 = host.find(':') != host.npos;
+    return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
 Result<HttpClient::Address> HttpClient::address_of_url(std::string_view url) {
     const std::string shown = "'" + shown_url(url) + "'";
-    constexpr std::string_view kScheme = "http://";
-    if (!url.starts_with(kScheme)) {
-        return Error{Errc::malformed, shown + " is no address: http://host:port"};
-    }
-    url.remove_prefix(kScheme.size());
-    url = url.substr(0, url.find('/'));
-    if (url.find_first_of("@?#") != url.npos)
-        return Error{Errc::malformed, shown + " must be http://host:port, without a user, ? or #"};
+    constexpr std::string_view kPlain = "http://", kTls = "https://";
     Address address;
+    address.https = url.starts_with(kTls);
+    if (!address.https && !url.starts_with(kPlain)) {
+        return Error{Errc::malformed,
+                     shown + " is no address: http://host:port or https://host:port"};
+    }
+    address.port = address.https ? 443 : 80;
+    url.remove_prefix(address.https ? kTls.size() : kPlain.size());
+    url = url.substr(0, url.find('/'));
+    if (url.find_first_of("@?#") != url.npos) {
+        return Error{Errc::malformed, shown + " must be http://host:port or https://host:port, "
+                                              "without a user, ? or #"};
+    }
     const std::size_t bracket = url.find(']');
     const std::size_t colon = url.find(':', bracket == url.npos ? 0 : bracket);
     std::string_view host = url.substr(0, colon);
@@ -122,9 +194,37 @@ HttpClient::Address HttpClient::address_of_socket(const std::string& data_folder
 
 Result<HttpClient> HttpClient::connect(Address address, std::chrono::milliseconds timeout) {
     const auto descriptor =
-        address.socket_name.empty() ? connect_tcp(address) : connect_unix(address);
+        address.socket_name.empty() ? connect_tcp(address, timeout) : connect_unix(address);
     if (!descriptor) return descriptor.error();
-    return HttpClient(std::move(address), *descriptor, timeout);
+    HttpClient client(std::move(address), *descriptor, timeout);
+    if (client.address_.https) SE_TRY_OK(client.begin_tls());
+    return client;
+}
+
+Status HttpClient::begin_tls() {
+    if (address_.tls == nullptr) {
+        SE_TRY(of_system, HttpTls::make({}));
+        address_.tls = std::move(of_system);
+    }
+    Status done = shake_hands();
+    if (done) return done;
+    return Error{Errc::unavailable,
+                 "no TLS with " + address_.host_and_port() + ": " + done.error().text};
+}
+
+Status HttpClient::shake_hands() {
+    SE_TRY(end, TlsEnd::make(address_.tls, address_.host));
+    tls_ = std::make_unique<TlsEnd>(std::move(end));
+    const Patience patience(timeout_);
+    for (;;) {
+        auto done = tls_->shake_hands();
+        const Status sent = send_bytes(tls_->outgoing());  // when it failed, too: it tells the server why
+        SE_TRY(shaken, std::move(done));
+        SE_TRY_OK(sent);
+        if (shaken) return Ok{};
+        if (patience.over()) return no_answer_within(timeout_);
+        SE_TRY_OK(carry(patience.left()));
+    }
 }
 
 HttpClient::HttpClient(HttpClient&& other) noexcept
@@ -133,7 +233,8 @@ HttpClient::HttpClient(HttpClient&& other) noexcept
       timeout_(other.timeout_),
       buffer_(std::move(other.buffer_)),
       begin_(std::exchange(other.begin_, 0)),
-      no_body_(other.no_body_) {}
+      no_body_(other.no_body_),
+      tls_(std::move(other.tls_)) {}
 
 HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
     std::swap(address_, other.address_);
@@ -142,6 +243,7 @@ HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
     std::swap(buffer_, other.buffer_);
     std::swap(begin_, other.begin_);
     std::swap(no_body_, other.no_body_);
+    std::swap(tls_, other.tls_);
     return *this;
 }
 
@@ -173,12 +275,7 @@ Status HttpClient::write(const Request& request) {
         }))
         return Error{Errc::malformed, "a request line or header cannot hold a line break"};
     std::string text = request.method + " " + request.target + " HTTP/1.1\r\nHost: ";
-    if (address_.socket_name.empty()) {
-        const bool v6 = address_.host.find(':') != std::string::npos;
-        text += (v6 ? "[" + address_.host + "]" : address_.host) + ":" + std::to_string(address_.port);
-    } else {
-        text += "localhost";
-    }
+    text += address_.socket_name.empty() ? address_.host_and_port() : "localhost";
     text += "\r\n";
     if (!address_.token.empty()) text += "Authorization: Bearer " + address_.token + "\r\n";
     for (const auto& [name, value] : request.headers) text += name + ": " + value + "\r\n";
@@ -191,12 +288,24 @@ Status HttpClient::write(const Request& request) {
 }
 
 Status HttpClient::write_raw(std::string_view bytes) {
+    if (tls_ == nullptr) return send_bytes(bytes);
+    while (!bytes.empty()) {
+        const std::string_view piece = bytes.substr(0, kTlsPiece);
+        SE_TRY(taken, tls_->write(piece));
+        if (taken) bytes.remove_prefix(piece.size());
+        SE_TRY_OK(taken ? send_bytes(tls_->outgoing()) : carry(timeout_));
+    }
+    return Ok{};
+}
+
+Status HttpClient::send_bytes(std::string_view bytes) {
     while (!bytes.empty()) {
         const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN) {
-            SE_TRY_OK(wait(POLLOUT));
+            SE_TRY(ready, ready_within(timeout_, descriptor_, POLLOUT));
+            if (!ready) return no_answer_within(timeout_);
         } else if (errno != EINTR) {
             return errno_error(Errc::io, "the server hung up while being asked");
         }
@@ -210,17 +319,19 @@ bool HttpClient::readable() const {
     return ::poll(&one, 1, 0) > 0;
 }
 
-Status HttpClient::wait(short events) {
-    pollfd one{.fd = descriptor_, .events = events, .revents = 0};
-    const int limit = timeout_.count() == 0 ? -1 : static_cast<int>(timeout_.count());
-    int ready = 0;
+Result<bool> HttpClient::receive(std::string& into, milliseconds limit) {
+    SE_TRY(ready, ready_within(limit, descriptor_, POLLIN));
+    if (!ready) return no_answer_within(timeout_);
+    constexpr std::size_t kPiece = 16u << 10;
+    const std::size_t have = into.size();
+    into.resize(have + kPiece);
+    ssize_t got = 0;
     do {
-        ready = ::poll(&one, 1, limit);
-    } while (ready < 0 && errno == EINTR);
-    if (ready > 0) return Ok{};
-    if (ready < 0) return errno_error(Errc::io, "poll");
-    return Error{Errc::unavailable,
-                 "no answer within " + std::to_string(timeout_.count()) + " ms"};
+        got = ::recv(descriptor_, into.data() + have, kPiece, 0);
+    } while (got < 0 && errno == EINTR);
+    into.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0) return errno_error(Errc::io, "the server hung up");
+    return got > 0;
 }
 
 Result<bool> HttpClient::fill() {
@@ -228,17 +339,29 @@ Result<bool> HttpClient::fill() {
         buffer_.clear();
         begin_ = 0;
     }
-    SE_TRY_OK(wait(POLLIN));
-    constexpr std::size_t kPiece = 16u << 10;
-    const std::size_t have = buffer_.size();
-    buffer_.resize(have + kPiece);
-    ssize_t got = 0;
-    do {
-        got = ::recv(descriptor_, buffer_.data() + have, kPiece, 0);
-    } while (got < 0 && errno == EINTR);
-    buffer_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got < 0) return errno_error(Errc::io, "the server hung up");
-    return got > 0;
+    return tls_ == nullptr ? receive(buffer_, timeout_) : fill_by_tls();
+}
+
+Result<bool> HttpClient::fill_by_tls() {
+    for (;;) {
+        SE_TRY(some, tls_->read(buffer_));
+        if (some) return true;
+        if (tls_->ended()) return false;
+        SE_TRY_OK(carry(timeout_));
+    }
+}
+
+Status HttpClient::carry(milliseconds limit) {
+    SE_TRY_OK(send_bytes(tls_->outgoing()));
+    std::string bytes;
+    auto more = receive(bytes, limit);
+    if (!more && more.error().code == Errc::io)
+        return Error{Errc::io, tls_->broken(std::move(more).error().text)};
+    SE_TRY(some, std::move(more));
+    // Whoever cuts the wire ends it like this; who speaks TLS ends it otherwise.
+    if (!some) return Error{Errc::io, tls_->broken("the server hung up")};
+    tls_->arrived(bytes);
+    return Ok{};
 }
 
 Error HttpClient::hung_up() const {

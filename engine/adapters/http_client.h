@@ -3,11 +3,13 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/adapters/http_tls.h"
 #include "journal/base/result.h"
 
 namespace se {
@@ -20,8 +22,8 @@ struct HttpAnswer {
     std::string_view header(std::string_view lower_name) const;  ///< empty when absent
 };
 
-/// A connection to one server, blocking, for tools, tests and benchmarks. Errc::unavailable when it cannot be reached or
-/// does not answer in time, Errc::io when it hung up in the middle (what was asked may have happened
+/// A connection to one server, blocking, for tools, tests and benchmarks. Errc::unavailable when it cannot be reached (by
+/// TLS, where that is asked for) or does not answer in time, Errc::io when it hung up in the middle (what was asked may have happened
 /// or not: ask again with the same id), Errc::malformed when what came is no HTTP. After an Error the
 /// connection is gone; connect again.
 class HttpClient {
@@ -32,9 +34,13 @@ public:
         std::string socket_folder;   ///< or a Unix socket: the folder it is in, and its name
         std::string socket_name;
         std::string token;           ///< sent as Authorization: Bearer; empty: none
+        bool https = false;
+        std::shared_ptr<const HttpTls> tls = {};  ///< for https; null: what HttpTls::make({}) makes
+
+        std::string host_and_port() const;  ///< of TCP, as a url and the header Host have it
     };
-    /// "http://host[:port]", whatever path is behind it; Errc::malformed for anything else (no TLS
-    /// here, no user), whose text quotes nothing that may be a secret.
+    /// "http://host[:port]" or "https://host[:port]", whatever path is behind it; Errc::malformed for
+    /// anything else (no user), whose text quotes nothing that may be a secret.
     static Result<Address> address_of_url(std::string_view url);
     static Address address_of_socket(const std::string& data_folder);  ///< <data>/engine.sock
 
@@ -45,6 +51,8 @@ public:
         std::string body = {};
     };
 
+    /// Over TCP, once the name is found, it takes no longer than `timeout` (zero: for ever), and TLS's handshake
+    /// no longer than that again.
     static Result<HttpClient> connect(Address address,
                                       std::chrono::milliseconds timeout = std::chrono::seconds(10));
     HttpClient(HttpClient&& other) noexcept;
@@ -92,7 +100,12 @@ private:
     Result<bool> take_body(HttpAnswer& answer, const Piece* piece, std::size_t size);
     Result<std::string> read_line();
     Result<bool> fill();  ///< reads more; false at the end of the stream
-    Status wait(short events);
+    Result<bool> fill_by_tls();
+    Status begin_tls();
+    Status shake_hands();
+    Status carry(std::chrono::milliseconds limit);  ///< between TLS and the socket, until something has arrived
+    Status send_bytes(std::string_view bytes);
+    Result<bool> receive(std::string& into, std::chrono::milliseconds limit);
     Error hung_up() const;
 
     Address address_;
@@ -101,6 +114,7 @@ private:
     std::string buffer_;
     std::size_t begin_ = 0;  // of what has not been used
     bool no_body_ = false;   // the answer to a HEAD
+    std::unique_ptr<TlsEnd> tls_;  // null: the socket's bytes are those of HTTP
 };
 
 }  // namespace se

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -29,7 +31,7 @@ using boost::system::error_code;
 constexpr std::uint64_t kWebhookAnswerBytesMax = 64u << 10;  ///< a longer one is an outage
 
 std::string target_of(std::string_view url) {
-    const std::size_t slash = url.find('/', std::string_view("http://").size());
+    const std::size_t slash = url.find('/', url.find("://") + 3);
     return slash == std::string_view::npos ? "/" : std::string(url.substr(slash));
 }
 
@@ -64,6 +66,7 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     struct Connection {
         explicit Connection(asio::io_context& context) : stream(context) {}
         beast::tcp_stream stream;
+        std::optional<asio::ssl::stream<beast::tcp_stream&>> tls;  ///< over it, for https://
         beast::flat_buffer buffer;
         http::request<http::string_body> request;
         std::optional<http::response_parser<http::string_body>> answer;
@@ -93,10 +96,12 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     tcp::resolver resolver;
     asio::steady_timer timer;
     std::shared_ptr<Connection> connection;
+    std::shared_ptr<const HttpTls> tls;  ///< null: its files are read for the next connection
 
     std::deque<std::pair<std::uint64_t, Message>> queue;  ///< the first one is under way, if any is
     bool busy = false;
     bool reused = false;  ///< the connection had an answer before: it may have been closed since
+    bool shaking_hands = false;
     std::uint64_t attempt = 0;  ///< what belongs to an earlier one is over
     std::vector<Delivery> outcomes;
 
@@ -118,14 +123,18 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
         timer.async_wait(mine([](State& self, error_code error) {
             if (!error)
                 self.give_up("no answer within " + std::to_string(self.options.timeout.count()) +
-                             " ms");
+                             " ms" + (self.shaking_hands ? " to the start of TLS: it may have none" : ""));
         }));
+        shaking_hands = false;
         reused = connection != nullptr;
         reused ? send() : connect();
     }
 
     void connect() {
         connection = std::make_shared<Connection>(context);
+        if (address.https) {
+            if (const Status ready = prepare_tls(); !ready) return give_up(ready.error().text);
+        }
         resolver.async_resolve(
             address.host, std::to_string(address.port),
             [weak = weak_from_this(), at = attempt](error_code error,
@@ -138,9 +147,46 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
                         if (failed) return state.give_up("cannot connect: " + failed.message());
                         error_code ignored;
                         state.connection->stream.socket().set_option(tcp::no_delay(true), ignored);
-                        state.send();
+                        state.connection->tls ? state.shake_hands() : state.send();
                     }));
             });
+    }
+
+    Status prepare_tls() {
+        if (tls == nullptr) {
+            SE_TRY(made, HttpTls::make(options.tls));
+            tls = std::move(made);
+        }
+        SE_TRY(session, tls->session(address.host));
+        connection->tls.emplace(connection->stream, session.release());
+        return Ok{};
+    }
+
+    void shake_hands() {
+        shaking_hands = true;
+        connection->tls->async_handshake(
+            asio::ssl::stream_base::client, mine([](State& self, error_code error) {
+                if (error) return self.give_up("no TLS with it: " + self.why(error));
+                self.shaking_hands = false;
+                self.send();
+            }));
+    }
+
+    /// What an error of a connection means that had no answer yet.
+    std::string why(error_code error) const {
+        if (!connection->tls) return error.message();
+        const bool of_tls = error.category() == asio::error::get_ssl_category();
+        const bool hung_up =
+            error == asio::ssl::error::stream_truncated || error == asio::error::eof;
+        return tls->trouble(*connection->tls->native_handle(),
+                            of_tls ? static_cast<unsigned>(error.value()) : 0,
+                            hung_up ? "the server hung up" : error.message());
+    }
+
+    /// Calls `use` with what HTTP goes over.
+    template <class Use>
+    void over(Use use) {
+        connection->tls ? use(*connection->tls) : use(connection->stream);
     }
 
     void send() {
@@ -148,7 +194,7 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
         const Message& message = queue.front().second;
         auto& request = connection->request;
         request = {http::verb::post, target, 11};
-        request.set(http::field::host, address.host + ":" + std::to_string(address.port));
+        request.set(http::field::host, address.host_and_port());
         request.set(http::field::user_agent, "state-engine");
         request.set(http::field::content_type, "application/json");
         request.set("Idempotency-Key", header_safe(message.id));
@@ -157,21 +203,33 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
             request.set(http::field::authorization, "Bearer " + options.token);
         request.body() = message.body;
         request.prepare_payload();
-        http::async_write(connection->stream, request, mine([](State& self, error_code error) {
-                              if (error) return self.lose(error);
-                              self.receive();
-                          }));
+        over([&](auto& stream) {
+            http::async_write(stream, request, mine([](State& self, error_code error) {
+                                  if (error) return self.lose(error);
+                                  self.receive();
+                              }));
+        });
     }
 
     void receive() {
         auto& answer = connection->answer;
         answer.emplace();
         answer->body_limit(kWebhookAnswerBytesMax);
-        http::async_read(connection->stream, connection->buffer, *answer,
-                         mine([](State& self, error_code error) {
-                             if (error) return self.lose(error);
-                             self.take_answer();
-                         }));
+        over([&](auto& stream) {
+            http::async_read(stream, connection->buffer, *answer,
+                             mine([](State& self, error_code error) {
+                                 if (error && !self.only_text_is_cut(error)) return self.lose(error);
+                                 self.take_answer();
+                             }));
+        });
+    }
+
+    /// Many a server that ends its answer by hanging up does not tell TLS. Of the answer its head is all
+    /// that counts, and that is here.
+    bool only_text_is_cut(error_code error) const {
+        const auto& answer = connection->answer;
+        return error == asio::ssl::error::stream_truncated && answer->is_header_done() &&
+               answer->need_eof();
     }
 
     /// A connection that was kept may have ended before the request came: then it never got there,
@@ -179,8 +237,9 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     void lose(error_code error) {
         const bool nothing_came = connection->buffer.size() == 0 &&
                                   !(connection->answer && connection->answer->got_some());
-        if (!std::exchange(reused, false) || !nothing_came)
-            return give_up("the connection broke: " + error.message());
+        if (!std::exchange(reused, false))
+            return give_up("the connection broke: " + why(error));
+        if (!nothing_came) return give_up("the connection broke: " + error.message());
         drop_connection();
         connect();
     }
@@ -201,9 +260,10 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
         finish(std::move(delivery));
     }
 
-    void give_up(std::string why) {
+    void give_up(std::string reason) {
         drop_connection();
-        finish({.outcome = Delivery::Outcome::outage, .reason = std::move(why)});
+        tls = nullptr;  // who mends a file need not start us anew
+        finish({.outcome = Delivery::Outcome::outage, .reason = std::move(reason)});
     }
 
     void drop_connection() {

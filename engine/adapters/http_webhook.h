@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/adapters/http_loop.h"
+#include "engine/adapters/http_tls.h"
 #include "engine/egress/sink.h"
 #include "journal/base/clock.h"
 
@@ -16,20 +17,24 @@ namespace se {
 /// ASCII and `%` percent-encoded), the mutation's `traceparent`, and the message as
 /// application/json. One at a time over one connection that is kept, so that the order holds (X2).
 ///
-///   2xx                          acknowledged
-///   408, 429, 5xx, no answer     an outage; `Retry-After` says how long the peer wants to be left
-///   alone 3xx                          an outage: no redirect is followed other 4xx refused
+///   2xx                       acknowledged
+///   408, 429, 5xx, no answer  an outage; `Retry-After` says how long the peer wants to be left alone
+///   3xx                       an outage: no redirect is followed
+///   other 4xx                 refused
+///   TLS fails                 an outage; whoever is not trusted was sent nothing
 ///
 /// All of it runs in `loop`.
 class HttpWebhook final : public Sink {
 public:
     struct Options {
-        std::string url;    ///< http://host[:port][/path]
+        std::string url;    ///< http:// or https://host[:port][/path]
         std::string token;  ///< sent as Authorization: Bearer; empty: none
         std::chrono::milliseconds timeout{
             10'000};  ///< of one message, from connecting to its answer
+        /// Read for the first connection, and again for the next one after an outage.
+        HttpTls::Options tls = {};
     };
-    /// Errc::malformed for a url that is none of ours (no TLS here).
+    /// Errc::malformed for a url that is none of ours.
     static Status check_url(std::string_view url);
 
     /// `wake`: poll() has something. Needs a url that check_url() takes.

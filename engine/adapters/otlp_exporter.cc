@@ -71,7 +71,7 @@ OtlpExporter::OtlpExporter(Options options, Log& log) : options_(std::move(optio
     auto address = HttpClient::address_of_url(options_.endpoint);
     SE_ASSERT(address);
     address_ = *std::move(address);
-    const std::size_t path = options_.endpoint.find('/', std::string_view("http://").size());
+    const std::size_t path = options_.endpoint.find('/', options_.endpoint.find("://") + 3);
     target_ = path == std::string::npos ? "" : options_.endpoint.substr(path);
     while (target_.ends_with('/')) target_.pop_back();
     target_ += "/v1/traces";
@@ -124,12 +124,9 @@ void OtlpExporter::run() {
 
 bool OtlpExporter::send(const std::vector<Span>& spans) {
     std::string error;
-    if (auto client = HttpClient::connect(address_, options_.timeout); !client) {
-        error = client.error().text;
-    } else if (const auto answer =
-                   client->post(target_, to_otlp_json(spans, options_.service, options_.version));
-               !answer) {
+    if (const auto answer = post(spans); !answer) {
         error = answer.error().text;
+        address_.tls = nullptr;  // who mends a file need not start us anew
     } else if (answer->status / 100 != 2) {
         error = "the collector answered " + std::to_string(answer->status);
     }
@@ -139,6 +136,15 @@ bool OtlpExporter::send(const std::vector<Span>& spans) {
                     {{"endpoint", shown_url(options_.endpoint)}, {"error", error}}});
     }
     return error.empty();
+}
+
+Result<HttpAnswer> OtlpExporter::post(const std::vector<Span>& spans) {
+    if (address_.https && address_.tls == nullptr) {
+        SE_TRY(tls, HttpTls::make(options_.tls));
+        address_.tls = std::move(tls);
+    }
+    SE_TRY(client, HttpClient::connect(address_, options_.timeout));
+    return client.post(target_, to_otlp_json(spans, options_.service, options_.version));
 }
 
 std::string OtlpExporter::metrics() const {

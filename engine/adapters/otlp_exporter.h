@@ -25,13 +25,15 @@ std::string to_otlp_json(const std::vector<Span>& spans, std::string_view servic
 class OtlpExporter final : public Tracer {
 public:
     struct Options {
-        std::string endpoint;  ///< http://host[:port][/base]; spans go to <endpoint>/v1/traces
+        /// http:// or https://host[:port][/base]; spans go to <endpoint>/v1/traces
+        std::string endpoint;
         std::string service;
         std::string version;
         std::size_t queue = 2048;                   ///< spans waiting
         std::size_t batch = 512;                    ///< spans of one request at most
         std::chrono::milliseconds interval{1'000};  ///< how long a span waits for company
         std::chrono::milliseconds timeout{5'000};   ///< of one wait for the collector
+        HttpTls::Options tls = {};  ///< read for the first batch, and again after one that failed
     };
     /// Needs an endpoint that address_of_url() takes.
     OtlpExporter(Options options, Log& log);
@@ -47,10 +49,11 @@ public:
 private:
     void run();
     bool send(const std::vector<Span>& spans);
+    Result<HttpAnswer> post(const std::vector<Span>& spans);
 
     const Options options_;
     Log& log_;
-    HttpClient::Address address_;
+    HttpClient::Address address_;  // its `tls` is run()'s
     std::string target_;
     bool reachable_ = true;  // only run() touches it: a change is logged, not each failure
     std::atomic<std::uint64_t> sent_ = 0, dropped_ = 0;

@@ -27,6 +27,7 @@ namespace se {
 ///     its new place.
 ///   - Without inotify (the user has too many) the path is asked each time.
 /// The inode of a kept file cannot be another file's, so device and inode are enough to tell.
+/// Of a small one the first read behind size() is as of that size(): one call does for both.
 /// Not thread safe.
 class KeptFiles final : public PosixFileSystem {
 public:

@@ -55,15 +55,18 @@ struct Settings {
     } mcp;
 
     struct Otlp {
-        std::string endpoint;                  ///< http://host[:port][/base]; empty: no spans
+        std::string endpoint;                  ///< http:// or https://host[:port][/base]; empty: no spans
+        std::string tls_ca;                    ///< file of authorities; empty: the system's
         std::uint64_t queue = 2048;
     } otlp;
 
     /// What rules fire, told to a file and to a webhook, each by a follower of its own.
     struct Egress {
         std::string file;                      ///< JSON Lines are appended to it; empty: none
-        std::string webhook_url;               ///< http://host[:port][/path]; empty: none
+        std::string webhook_url;               ///< http:// or https://host[:port][/path]; empty: none
         std::string webhook_token;             ///< a secret: Authorization: Bearer
+        std::string webhook_tls_ca;            ///< file of authorities; empty: the system's
+        std::string webhook_tls_certificate, webhook_tls_key;  ///< files: ours; empty: we show none
         std::chrono::milliseconds webhook_timeout{10'000};
         // Of every outbound follower (FollowerOptions).
         std::uint64_t in_flight = 256;

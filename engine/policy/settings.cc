@@ -312,9 +312,14 @@ void add_mcp(Table& table) {
 void add_otlp(Table& table) {
     Setting& endpoint = table.text("otlp.endpoint", 0, SE_FIELD(settings.otlp.endpoint),
                                    "Collector that spans are sent to (OTLP/HTTP, JSON): "
-                                   "http://host:port. Empty: none are made.");
+                                   "http://host:port or https://host:port. Empty: none are made.");
     endpoint.environment.push_back("OTEL_EXPORTER_OTLP_ENDPOINT");
     endpoint.address = true;
+    table
+        .text("otlp.tls_ca", 0, SE_FIELD(settings.otlp.tls_ca),
+              "File with the authorities that its certificate may be of; for https://. Empty: those "
+              "that the system trusts.")
+        .environment.push_back("OTEL_EXPORTER_OTLP_CERTIFICATE");
     table.number("otlp.queue", Unit::count, {1, 1u << 20}, SE_FIELD(settings.otlp.queue),
                  "Spans waiting to be sent; more are dropped and counted.");
 }
@@ -325,13 +330,21 @@ void add_egress(Table& table) {
                "What rules fire is appended to this file, a line of JSON each. Empty: it is not.");
     table
         .text("egress.webhook_url", 0, SE_FIELD(settings.egress.webhook_url),
-              "What rules fire is posted to this address: http://host:port/path. Empty: it is not. "
-              "As its path may be a secret, only its host and port are shown.")
+              "What rules fire is posted to this address: http:// or https://host:port/path. Empty: "
+              "it is not. As its path may be a secret, only its host and port are shown.")
         .address = true;
     table
         .text("egress.webhook_token", 0, SE_FIELD(settings.egress.webhook_token),
               "The bearer token sent with it.")
         .secret = true;
+    table.text("egress.webhook_tls_ca", 0, SE_FIELD(settings.egress.webhook_tls_ca),
+               "File with the authorities that its certificate may be of; for https://. Empty: those "
+               "that the system trusts.");
+    table.text("egress.webhook_tls_certificate", 0,
+               SE_FIELD(settings.egress.webhook_tls_certificate),
+               "File with our certificate; for https://.");
+    table.text("egress.webhook_tls_key", 0, SE_FIELD(settings.egress.webhook_tls_key),
+               "File with its key.");
     table.number(
         "egress.webhook_timeout", milliseconds, {1, 3'600'000},
         SE_FIELD(settings.egress.webhook_timeout),

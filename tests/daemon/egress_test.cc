@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <set>
 
 #include "engine/adapters/posix_filesystem.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
 #include "tests/daemon/receiver.h"
+#include "tests/daemon/tls_front.h"
 
 namespace se::test {
 namespace {
@@ -45,15 +47,27 @@ struct Outbound {
     TemporaryDirectory folder;
     DaemonProcess daemon;
 
-    explicit Outbound(const std::string& webhook, bool file = false)
+    /// `more`: of --set.
+    explicit Outbound(const std::string& webhook, bool file = false,
+                      const std::vector<std::string>& more = {})
         : daemon({.data = folder.path() + "/data",
-                  .arguments = impatient(
-                      file ? std::vector<std::string>{"--set",
-                                                      "egress.file=" + folder.path() + "/out.jsonl"}
-                           : std::vector<std::string>{"--set", "egress.webhook_url=" + webhook,
-                                                      "--set", "egress.webhook_token=hush-hush"}),
+                  .arguments = arguments(
+                      file ? std::vector<std::string>{"egress.file=" + folder.path() + "/out.jsonl"}
+                           : std::vector<std::string>{"egress.webhook_url=" + webhook,
+                                                      "egress.webhook_token=hush-hush"},
+                      more),
                   .policy = kFiringPolicy}) {
         daemon.start();
+    }
+    static std::vector<std::string> arguments(std::vector<std::string> pairs,
+                                              const std::vector<std::string>& more) {
+        pairs.insert(pairs.end(), more.begin(), more.end());
+        std::vector<std::string> words;
+        for (std::string& pair : pairs) {
+            words.emplace_back("--set");
+            words.push_back(std::move(pair));
+        }
+        return impatient(std::move(words));
     }
     void set(const std::string& key, const std::string& value) {
         HttpClient client = daemon.tcp();
@@ -204,6 +218,39 @@ TEST_CASE(
     CHECK(world.follower().find("trouble") == nullptr);
 }
 
+TEST_CASE("a webhook behind TLS that cannot be trusted loses nothing, and gets it all when it can be") {
+    TemporaryDirectory folder;
+    const std::string trusted = folder.path() + "/trusted.pem";
+    std::filesystem::copy_file(Certificates::file("other-ca.pem"), trusted);
+    Receiver receiver;
+    TlsFront front(receiver.port(), {.more = {"--trust", Certificates::file("ca.pem")}});
+    Outbound world(front.url() + "/hook?x=1", false,
+                   {"egress.webhook_tls_ca=" + trusted,
+                    "egress.webhook_tls_certificate=" + Certificates::file("client.pem"),
+                    "egress.webhook_tls_key=" + Certificates::file("client.key")});
+    for (int i = 0; i < 20; ++i) world.set("n", std::to_string(i));
+    REQUIRE(world.wait_for([](const Json& follower) {
+        const Json* const trouble = follower.find("trouble");
+        return follower.find("breaker")->string() != "closed" && trouble != nullptr &&
+               trouble->string().find("egress.webhook_tls_ca") != std::string::npos;
+    }));
+    CHECK(is_zero(world.follower(), "deadLetters"));
+    CHECK(receiver.requests().empty());
+    HttpClient client = world.daemon.socket();
+    CHECK(client.get("/readyz")->status == 200);
+    CHECK(world.daemon.log_says("state-engine.egress.publish_error"));
+    CHECK(world.daemon.log_says("of no authority that is trusted"));
+
+    std::filesystem::copy_file(Certificates::file("ca.pem"), trusted,
+                               std::filesystem::copy_options::overwrite_existing);
+    REQUIRE(receiver.wait_for(20));
+    REQUIRE(world.wait_for([](const Json& follower) { return is_zero(follower, "lag"); }));
+    CHECK(first_times(receiver.ids()) == world.fired());
+    CHECK(world.follower().find("trouble") == nullptr);
+    CHECK(receiver.requests()[0].header("authorization") == "Bearer hush-hush");
+    CHECK(world.daemon.log().find("hush-hush") == std::string::npos);
+}
+
 TEST_CASE("a slow webhook and one that wants to be left alone are waited for") {
     Receiver receiver([](const Request&, std::size_t number) {
         if (number == 0) return Response{.status = 0};  // over the timeout
@@ -310,10 +357,12 @@ TEST_CASE("no secret of an address is told: not of one that is in force, nor of 
         return std::to_string(code) + daemon.log();
     };
     for (const std::string name : {"egress.webhook_url", "otlp.endpoint"}) {
-        const std::string good = run(name + "=http://127.0.0.1:9/services/hush-hush");
-        CHECK(good.starts_with("0"));
-        CHECK(good.find("\"http://127.0.0.1:9\"") != std::string::npos);
-        for (const char* bad : {"http://user:hush-hush@x/", "https://x/hush-hush", "http://x:99999/hush-hush",
+        for (const std::string shown : {"http://127.0.0.1:9", "https://127.0.0.1:9"}) {
+            const std::string good = run(name + "=" + shown + "/services/hush-hush");
+            CHECK(good.starts_with("0"));
+            CHECK(good.find("\"" + shown + "\"") != std::string::npos);
+        }
+        for (const char* bad : {"http://user:hush-hush@x/", "https://user:hush-hush@x/", "http://x:99999/hush-hush",
                                 "http://user:hush-hush/w@x/", "user:hush-hush@x", "http://x?hush-hush"}) {
             CAPTURE(bad);
             const std::string said = run(name + "=" + bad);
@@ -325,13 +374,50 @@ TEST_CASE("no secret of an address is told: not of one that is in force, nor of 
 
 TEST_CASE("a place that cannot be is said at the start") {
     TemporaryDirectory folder;
-    for (const char* pair : {"egress.webhook_url=https://x/", "egress.file=/tmp/",
+    for (const char* pair : {"egress.webhook_url=ftp://x/", "egress.file=/tmp/",
                              "egress.webhook_token=a b", "egress.breaker_trials=0"}) {
         DaemonProcess daemon({.data = folder.path() + "/data", .arguments = {"--set", pair}});
         CHECK(daemon.run_to_end() != 0);
         CHECK(daemon.log().find(std::string(pair).substr(0, std::string(pair).find('='))) !=
               std::string::npos);
     }
+}
+
+TEST_CASE("files of TLS that cannot be, or that nobody would look at, are said at the start by setting") {
+    TemporaryDirectory folder;
+    const std::string none = folder.path() + "/none.pem";
+    const std::string webhook = "egress.webhook_url=https://x/", collector = "otlp.endpoint=https://x";
+    const std::string ca = Certificates::file("ca.pem"), key = Certificates::file("client.key");
+    struct Row {
+        std::vector<std::string> pairs;
+        std::vector<std::string> says;
+    };
+    const std::vector<Row> rows = {
+        {{webhook, "egress.webhook_tls_ca=" + none}, {"egress.webhook_tls_ca: ", none}},
+        {{webhook, "egress.webhook_tls_ca=" + key}, {"egress.webhook_tls_ca: ", key}},
+        {{webhook, "egress.webhook_tls_key=" + key},
+         {"egress.webhook_tls_certificate", "egress.webhook_tls_key", "together"}},
+        {{webhook, "egress.webhook_tls_certificate=" + ca, "egress.webhook_tls_key=" + key},
+         {"egress.webhook_tls_key: ", key}},
+        {{"egress.webhook_url=http://x/", "egress.webhook_tls_ca=" + ca},
+         {"egress.webhook_tls_ca", "egress.webhook_url", "https://"}},
+        {{collector, "otlp.tls_ca=" + none}, {"otlp.tls_ca: ", none}},
+        {{"otlp.endpoint=http://x", "otlp.tls_ca=" + ca}, {"otlp.tls_ca", "otlp.endpoint", "https://"}},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.pairs.back());
+        std::vector<std::string> words = {"--check-config"};
+        for (const std::string& pair : row.pairs) words.insert(words.end(), {"--set", pair});
+        DaemonProcess daemon({.data = folder.path() + "/data", .arguments = words});
+        CHECK(daemon.run_to_end() == 1);
+        for (const std::string& text : row.says)
+            CHECK_MESSAGE(daemon.log().find(text) != std::string::npos, daemon.log());
+    }
+    DaemonProcess right({.data = folder.path() + "/data",
+                         .arguments = {"--check-config", "--set", webhook, "--set", collector},
+                         .environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca}});
+    CHECK_MESSAGE(right.run_to_end() == 0, right.log());
+    CHECK(right.log().find(ca) != std::string::npos);
 }
 
 }  // namespace se::test

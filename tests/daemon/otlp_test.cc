@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -11,6 +12,8 @@
 #include "engine/adapters/http_server.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/daemon/daemon_process.h"
+#include "tests/daemon/swallowing_port.h"
+#include "tests/daemon/tls_front.h"
 
 namespace se::test {
 namespace {
@@ -39,7 +42,8 @@ public:
         loop_.stop();
         thread_.join();
     }
-    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
+    std::uint16_t port() const { return server_.port(); }
+    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()); }
 
     /// All spans so far, in order of their end.
     std::vector<Json> spans() {
@@ -199,9 +203,52 @@ TEST_CASE("a collector that never answers holds nobody up; what is beyond the qu
     daemon.kill_hard();
 }
 
+TEST_CASE("a collector behind TLS hears of spans once its certificate is trusted") {
+    TemporaryDirectory folder;
+    const std::string trusted = folder.path() + "/trusted.pem";
+    std::filesystem::copy_file(Certificates::file("other-ca.pem"), trusted);
+    Collector collector;
+    TlsFront front(collector.port());
+    DaemonProcess daemon({.data = folder.path() + "/data",
+                          .environment = {"OTEL_EXPORTER_OTLP_ENDPOINT=" + front.url(),
+                                          "OTEL_EXPORTER_OTLP_CERTIFICATE=" + trusted}});
+    daemon.start();
+    HttpClient client = daemon.tcp();
+    REQUIRE(client.get("/livez")->status == 200);
+    REQUIRE(daemon.log_says("state-engine.otlp.dropping"));
+    CHECK(daemon.log_says("of no authority that is trusted"));
+    CHECK(daemon.log_says("otlp.tls_ca (" + trusted + ")"));
+    CHECK(collector.spans().empty());
+
+    std::filesystem::copy_file(Certificates::file("ca.pem"), trusted,
+                               std::filesystem::copy_options::overwrite_existing);
+    for (int i = 0; i < 600 && collector.spans().empty(); ++i) {
+        REQUIRE(client.get("/livez")->status == 200);
+        std::this_thread::sleep_for(50ms);
+    }
+    CHECK(!collector.spans().empty());
+    CHECK(daemon.log_says("state-engine.otlp.sending"));
+    CHECK(front.count("sni localhost") >= 2);
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("a collector whose address swallows packets does not hold up the end") {
+    const SwallowingPort nowhere;
+    TemporaryDirectory folder;
+    DaemonProcess daemon({.data = folder.path() + "/data",
+                          .arguments = {"--set", "otlp.endpoint=http://127.0.0.1:" +
+                                                     std::to_string(nowhere.port())}});
+    daemon.start();
+    REQUIRE(daemon.tcp().get("/livez")->status == 200);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(daemon.stop() == 0);
+    CHECK(std::chrono::steady_clock::now() - begin < 60s);  // the kernel's own time is above two minutes
+    CHECK(daemon.log().find("no answer within 5000 ms") != std::string::npos);
+}
+
 TEST_CASE("a collector's address that cannot be is refused by name") {
     TemporaryDirectory folder;
-    for (const char* endpoint : {"https://collector:4318", "http://", "http:///v1", "collector",
+    for (const char* endpoint : {"grpc://collector:4317", "http://", "https:///v1", "collector",
                                  "http://collector:99999"}) {
         DaemonProcess daemon({.data = folder.path() + "/data",
                               .arguments = {"--set", std::string("otlp.endpoint=") + endpoint}});

@@ -2,13 +2,7 @@
 
 #include "engine/adapters/http_webhook.h"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
-
-#include "engine/adapters/posix_clock.h"
+#include "tests/daemon/hook.h"
 #include "tests/daemon/receiver.h"
 
 namespace se::test {
@@ -16,33 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Outcome = Delivery::Outcome;
-
-/// A webhook and the turns of its loop.
-struct Hook {
-    PosixClock clock;
-    HttpLoop loop;
-    HttpWebhook sink;
-    std::vector<Delivery> outcomes;
-
-    explicit Hook(const std::string& url, std::chrono::milliseconds timeout = 5s,
-                  const std::string& token = "")
-        : sink(loop, clock, {.url = url, .token = token, .timeout = timeout},
-               [this] { loop.stop(); }) {}
-
-    void deliver(std::uint64_t ticket, std::string id = "", std::string trace = "") {
-        sink.deliver(ticket, {.id = id.empty() ? "s:1:" + std::to_string(ticket) + ":r:0" : id,
-                              .type = "t",
-                              .body = R"({"n":)" + std::to_string(ticket) + "}",
-                              .trace = std::move(trace)});
-    }
-    const std::vector<Delivery>& run(std::size_t count) {
-        while (outcomes.size() < count) {
-            loop.run();
-            for (Delivery& one : sink.poll()) outcomes.push_back(std::move(one));
-        }
-        return outcomes;
-    }
-};
 
 TEST_CASE("a message is a POST with its id, its trace and its body, in order over one connection") {
     Receiver receiver;
@@ -68,44 +35,6 @@ TEST_CASE("a message is a POST with its id, its trace and its body, in order ove
     for (std::size_t i = 0; i < 50; ++i)
         CHECK(requests[i].body == R"({"n":)" + std::to_string(i + 1) + "}");
 }
-
-/// A peer that takes one connection and says the same to whatever comes in, in bytes.
-class Parrot {
-public:
-    explicit Parrot(std::string says) : says_(std::move(says)) {
-        sockaddr_in address = {};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const where = reinterpret_cast<sockaddr*>(&address);
-        REQUIRE(::bind(door_, where, size) == 0);
-        REQUIRE(::listen(door_, 1) == 0);
-        REQUIRE(::getsockname(door_, where, &size) == 0);
-        url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-        thread_ = std::thread([this] {
-            const int peer = ::accept4(door_, nullptr, nullptr, SOCK_CLOEXEC);
-            std::array<char, 4096> heard{};
-            while (::recv(peer, heard.data(), heard.size(), 0) > 0)
-                if (::send(peer, says_.data(), says_.size(), MSG_NOSIGNAL) < 0) break;
-            ::close(peer);
-        });
-    }
-    /// Whoever it talks to hangs up first.
-    ~Parrot() {
-        thread_.join();
-        ::close(door_);
-    }
-    Parrot(const Parrot&) = delete;
-    Parrot& operator=(const Parrot&) = delete;
-
-    const std::string& url() const { return url_; }
-
-private:
-    const std::string says_;
-    const int door_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    std::string url_;
-    std::thread thread_;
-};
 
 TEST_CASE("an interim answer is none: the one behind it counts") {
     for (const std::string interim :
@@ -228,8 +157,9 @@ TEST_CASE("Retry-After is seconds or a date") {
 
 TEST_CASE("a url that is none of ours is refused with the reason") {
     CHECK(HttpWebhook::check_url("http://127.0.0.1:8080/a?b=c"));
-    for (const char* url :
-         {"", "https://x/", "127.0.0.1", "http:///x", "http://x/a b", "http://x/#y"})
+    CHECK(HttpWebhook::check_url("https://receiver.example/a?b=c"));
+    for (const char* url : {"", "ftp://x/", "127.0.0.1", "http:///x", "http://x/a b", "http://x/#y",
+                            "https:///x", "https://x/a b", "https://u:p@x/"})
         CHECK_FALSE_MESSAGE(HttpWebhook::check_url(url), url);
 }
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What a bus with doors that are locked needs, made anew for each test: certificates, and keys with their JWTs.
 
-    make_secrets.py FOLDER
+    make_secrets.py FOLDER [certificates]
 
-leaves in FOLDER
+leaves in FOLDER (with `certificates` behind it, what has to do with TLS alone)
 
     ca.pem other-ca.pem                  two authorities
     server.pem server.key                of the first, for 127.0.0.1 and localhost
     elsewhere.pem elsewhere.key          of the first, for other.example
+    expired.pem expired.key              of the first, for 127.0.0.1 and localhost, until yesterday
     client.pem client.key                of the first, for a client
+    locked.key                           the client's, behind the passphrase hush-hush
     stranger.pem stranger.key            of the second, for a client
     operator.conf                        for nats-server: an operator that trusts one account
     user.creds                           a user of that account
@@ -46,11 +48,11 @@ def authority(name):
             name + ".pem")
 
 
-def certificate(name, signer, names, use):
+def certificate(name, signer, names, use, days="2"):
     key(name)
     (folder / (name + ".ext")).write_text(f"subjectAltName={names}\nextendedKeyUsage={use}\n")
     request = openssl("req", "-new", "-key", name + ".key", "-subj", "/CN=" + name)
-    openssl("x509", "-req", "-CA", signer + ".pem", "-CAkey", signer + ".key", "-CAcreateserial", "-days", "2",
+    openssl("x509", "-req", "-CA", signer + ".pem", "-CAkey", signer + ".key", "-CAcreateserial", "-days", days,
             "-extfile", name + ".ext", "-out", name + ".pem", given=request)
 
 
@@ -110,8 +112,12 @@ authority("ca")
 authority("other-ca")
 certificate("server", "ca", "IP:127.0.0.1,DNS:localhost", "serverAuth")
 certificate("elsewhere", "ca", "DNS:other.example", "serverAuth")
+certificate("expired", "ca", "IP:127.0.0.1,DNS:localhost", "serverAuth", days="-1")
 certificate("client", "ca", "DNS:client", "clientAuth")
+openssl("pkey", "-in", "client.key", "-aes128", "-passout", "pass:hush-hush", "-out", "locked.key")
 certificate("stranger", "other-ca", "DNS:client", "clientAuth")
+if sys.argv[2:] == ["certificates"]:
+    sys.exit()
 
 operator, system, tenant, engine = Key(OPERATOR), Key(ACCOUNT), Key(ACCOUNT), Key(USER)
 (folder / "operator.conf").write_text(

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "journal/base/hash.h"
+#include "engine/adapters/http_client.h"
 #include "tests/daemon/receiver.h"
+#include "tests/daemon/tls_front.h"
 #include "tests/statectl/worlds.h"
 
 namespace {
@@ -260,6 +262,30 @@ TEST_CASE("what is too large is answered so, also where the daemon hangs up behi
         CHECK(ran.exit == 1);
         CHECK(member(ran.out, "code") == "\"too_large\"");
     });
+}
+
+TEST_CASE("over https a daemon behind a proxy is asked as any, once the proxy's certificate is trusted") {
+    TemporaryDirectory folder;
+    Daemon daemon(folder.path() + "/data");
+    const auto address = HttpClient::address_of_url(daemon.url());
+    REQUIRE(address);
+    test::TlsFront front(address->port);
+    const std::string ca = test::Certificates::file("ca.pem");
+    const Tool statectl{"/nonexistent", {"--url", front.url(), "--tls-ca", ca}};
+    statectl.must({"set", "stream.state", "on"});
+    CHECK(member(statectl.must({"get", "stream.state"}), "value") == "\"on\"");
+    CHECK(lines_of(statectl.must({"list"})).size() == 1);
+
+    const Ran by_system = Tool{"/nonexistent", {"--url", front.url()}}({"list"});
+    CHECK(by_system.exit == 7);
+    CHECK_MESSAGE(by_system.err.find("--tls-ca can name a file") != std::string::npos, by_system.err);
+    const Ran by_none = Tool{"/nonexistent", {"--url", front.url(), "--tls-ca", "/none.pem"}}({"list"});
+    CHECK(by_none.exit == 64);
+    CHECK_MESSAGE(by_none.err.find("--tls-ca: /none.pem") != std::string::npos, by_none.err);
+    const std::string plain = "https" + daemon.url().substr(4);
+    const Ran without = Tool{"/nonexistent", {"--url", plain, "--tls-ca", ca}}({"list"});
+    CHECK(without.exit == 7);
+    CHECK_MESSAGE(without.err.find("has no TLS at that port") != std::string::npos, without.err);
 }
 
 TEST_CASE("behind a proxy that fails nobody knows, and the id to ask again with is named") {

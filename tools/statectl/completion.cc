@@ -48,7 +48,7 @@ _statectl() {
     for ((i = 1; i < COMP_CWORD; ++i)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --data|--url|--token) data+=("$word" "${COMP_WORDS[i+1]}"); ((++i)) ;;
+            --data|--url|--token|--tls-ca) data+=("$word" "${COMP_WORDS[i+1]}"); ((++i)) ;;
             -*) ;;
             *) case "$path/$word" in
 )bash";
@@ -64,7 +64,7 @@ constexpr std::string_view kTail = R"bash(    esac
     case $previous in
         -o|--output) COMPREPLY=($(compgen -W "table json jsonl" -- "$current")); return ;;
         --data) COMPREPLY=($(compgen -d -- "$current")); return ;;
-        --config|--from) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --config|--from|--tls-ca) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W "$flags" -- "$current"))

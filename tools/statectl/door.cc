@@ -27,9 +27,14 @@ Outcome<Door> Door::over_url(const Context& context) {
                                            context.url));
     }
     address->token = context.token;
+    if (address->https) {
+        auto tls = HttpTls::make({.authorities = {"--tls-ca", context.tls_ca}});
+        if (!tls) return Failure(kUsage, tls.error().text);
+        address->tls = *std::move(tls);
+    }
     auto client = HttpClient::connect(*address, kConnectTimeout);
     if (!client) {
-        return Failure(kUnavailable, fmt::format("nothing answers at {}: {}", context.url,
+        return Failure(kUnavailable, fmt::format("cannot ask the daemon at {}: {}", context.url,
                                                  client.error().text));
     }
     client->set_timeout(kPatience);

@@ -41,11 +41,16 @@ void add_common(CommandLine& line) {
     app.add_option("--data", context.data, "The store's folder (default ./data)")
         ->envname("STATE_ENGINE_DATA")
         ->type_name("DIR");
-    app.add_option("--url", context.url, "A daemon over TCP, with its port: http://127.0.0.1:3000")
+    app.add_option("--url", context.url,
+                   "A daemon over TCP, with its port: http://127.0.0.1:3000, https://state.example:443")
         ->type_name("URL");
     app.add_option("--token", context.token, "For --url, where the daemon wants one")
         ->envname("STATECTL_TOKEN")
         ->type_name("TEXT");
+    app.add_option("--tls-ca", context.tls_ca,
+                   "For --url https://…, the authorities to trust (PEM); without it those of the system")
+        ->envname("STATECTL_TLS_CA")
+        ->type_name("FILE");
     app.add_option("--config", context.config,
                    "Policy for a store without a daemon; without it the one last journaled goes on")
         ->check(CLI::ExistingFile)
