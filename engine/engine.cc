@@ -294,6 +294,9 @@ void Engine::State::enqueue(Waiting&& waiting) {
     } else if (journal->read_only()) {
         reason = "damaged";
         message = why_not_ready;
+    } else if (held_up(waiting)) {
+        reason = "overloaded";
+        message = kHeldUp;
     } else if (queue.size() >= settings.engine.queue) {
         reason = "overloaded";
         message = "engine.queue: " + std::to_string(settings.engine.queue) + " proposals wait already";

@@ -10,7 +10,6 @@
 namespace se {
 namespace {
 
-constexpr std::string_view kBusDoor = "nats";  // one scope of identities (DESIGN 4)
 
 /// At most `bytes_max` bytes of it, without cutting a character in two.
 std::string cut_to(std::string text, std::size_t bytes_max) {
@@ -119,6 +118,10 @@ bool Engine::State::has_room() {
 }
 
 Engine::State::Taken Engine::State::take(Waiting& waiting, Time now) {
+    if (held_up(waiting)) {
+        answer_now(waiting, unavailable(waiting.id(), "overloaded", std::string(kHeldUp)));
+        return Taken::yes;
+    }
     if (std::holds_alternative<Proposal>(waiting.what)) return take_proposal(waiting, now);
     if (std::holds_alternative<Refusal>(waiting.what)) return take_refusal(waiting, now);
     if (std::holds_alternative<Policy>(waiting.what)) return take_policy(waiting, now);
@@ -497,7 +500,22 @@ Answer answer_of(Refusal&& refusal) {
 void Engine::State::answer_now(Waiting& waiting, Answer&& answer) {
     if (!waiting.done) return;
     meters.refused();
-    outbox.emplace_back(std::move(waiting.done), std::move(answer));
+    outbox.emplace_back(done_of(waiting, answer), std::move(answer));
+}
+
+/// Messages of the bus are decided in its order: behind one that was not decided none is until whoever handed
+/// it over has been told, and can hand over again what waits behind it.
+bool Engine::State::held_up(const Waiting& waiting) const {
+    return untold_in_line > 0 && waiting.caller.door == kBusDoor;
+}
+
+Engine::Done Engine::State::done_of(Waiting& waiting, const Answer& answer) {
+    if (waiting.caller.door != kBusDoor || answer.seq != Seq{}) return std::move(waiting.done);
+    ++untold_in_line;
+    return [this, done = std::move(waiting.done)](Answer&& told) {
+        --untold_in_line;
+        done(std::move(told));
+    };
 }
 
 /// Says what rests on all that was decided before, when that is durable (J3).
@@ -508,7 +526,8 @@ void Engine::State::answer_behind(Waiting& waiting, Answer&& answer) {
     if (before == nullptr) return answer_now(waiting, std::move(answer));
     if (!waiting.done) return;
     unanswered_bytes += waiting.bytes;
-    before->unrecorded.push_back({std::move(waiting.done), std::move(answer), waiting.bytes});
+    Done done = done_of(waiting, answer);
+    before->unrecorded.push_back({std::move(done), std::move(answer), waiting.bytes});
 }
 
 /// Empties the queue, all but what an open has to journal first.

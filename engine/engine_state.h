@@ -29,6 +29,8 @@ inline constexpr std::chrono::milliseconds kIdleMax{1'000};   ///< step() is wan
 inline constexpr std::chrono::milliseconds kDeriveRetry{100};  ///< a derived mutation that could not be decided
 inline constexpr std::uint64_t kQueuedOverheadBytes = 512;    ///< what a proposal takes beside its text
 
+inline constexpr std::string_view kBusDoor = "nats";  // one scope of identities, one order (DESIGN 4)
+inline constexpr std::string_view kHeldUp = "a message before this one was not decided";
 inline constexpr std::string_view kExpiryActor = "system:ttl";
 inline constexpr std::string_view kExpiryDoor = "ttl";
 inline constexpr std::string_view kEngineActor = "system:engine";
@@ -90,6 +92,7 @@ struct Engine::State {
     PendingDerived derived;              ///< comes before all of the queue but the notes of an open
     std::chrono::nanoseconds derive_again{};  ///< not before this, after a failed read
     std::vector<std::pair<Done, Answer>> outbox;
+    std::size_t untold_in_line = 0;  ///< messages of the bus that were not decided, and have not been told so
     std::uint64_t said_bytes = 0;  ///< of entries in it that duplicates are told
     std::vector<std::pair<std::function<void(Result<Seq>)>, Result<Seq>>> told_outbox;
 
@@ -171,6 +174,8 @@ struct Engine::State {
     bool may_journal_refusal(const std::string& principal, Time now);
     void answer_now(Waiting& waiting, Answer&& answer);
     void answer_behind(Waiting& waiting, Answer&& answer);
+    Done done_of(Waiting& waiting, const Answer& answer);
+    bool held_up(const Waiting& waiting) const;
     void refuse_queue(std::string_view reason, const std::string& message);
 
     // --- engine_derive.cc

@@ -46,6 +46,8 @@ TEST_CASE("lives that once broke a promise go well") {
         {5016845, "HEAD and an acknowledged line rotted: a reader named an older gap instead"},
         {5003345, "the last record of a store that does not wait for syncs was not waited for"},
         {5009044, "a follower needed a turn for each record"},
+        {202040013, "a message of the bus was decided before one that was refused for a while"},
+        {202036631, "a record that rot had moved was whole, and called lost"},
     };
     for (const auto& [seed, how] : rows) {
         CAPTURE(seed);

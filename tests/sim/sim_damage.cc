@@ -50,6 +50,14 @@ bool same_lines(std::string_view one, std::string_view other) {
     }
 }
 
+/// Whether each line of `before` stands somewhere in `after`, whole.
+bool only_moved(const std::string& before, const std::string& after) {
+    const std::string within = "\n" + after + "\n";
+    return std::ranges::all_of(lines_of(before, {}), [&](const PlacedLine& line) {
+        return within.find("\n" + before.substr(line.begin, line.end - line.begin) + "\n") != within.npos;
+    });
+}
+
 /// The seqs that a change of those bytes may cost: a line falls with the newline on either side.
 std::pair<Seq, Seq> touched(const std::vector<PlacedLine>& lines, std::uint64_t begin,
                             std::uint64_t end, Seq otherwise) {
@@ -147,7 +155,8 @@ bool World::suffer_bit_rot(SimRandom& chance) {
     bytes.resize(std::min<std::size_t>(bytes.size(), before.size() - at));
     while (!bytes.empty() && bytes[0] == before[at]) bytes.erase(0, 1), ++at;
     if (bytes.empty() || at > last_used) return false;
-    if (same_lines(before, std::string(before).replace(at, bytes.size(), bytes))) return false;
+    const std::string after = std::string(before).replace(at, bytes.size(), bytes);
+    if (same_lines(before, after)) return false;
 
     const auto [from, to] = touched(lines_of(before, first), at, at + bytes.size(), model.last());
     if (from > model.last()) return false;  // never acknowledged: J4 has no say about it
@@ -162,6 +171,8 @@ bool World::suffer_bit_rot(SimRandom& chance) {
     const bool all_vouched = wound.rolled || (wound.named && std::min(to, model.last_kept()) <= (*head)->durable);
     if (!all_vouched) wound.excuse = head_rotted_ ? kExcuseHeadRotted : kExcusePowerCut;
     if (!wound.excuse.empty() && chance.chance(80)) return false;
+    // A copy of a line that lies a few bytes beside it costs nothing: what is left of the old one looks torn.
+    if (only_moved(before, after)) wound.named = false;
     rot(disk, path, at, bytes);
     ++tally().faults["bit_rot"];
     trace("rot in " + path + " at " + std::to_string(at) + ", " + std::to_string(bytes.size()) +
