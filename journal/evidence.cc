@@ -31,7 +31,7 @@ void take_in_order(Epoch epoch, Seq seq, Look* look) {
     if (look->later.void_at(epoch, seq)) return;
     if (look->passed.had_passed(epoch, seq, look->next)) {
         // A seq that was given up may show through where its blanks never got to the disk.
-        if (!look->gaps.hold(seq) && !look->behind.displaced) look->behind.displaced = seq;
+        if (!look->gaps.hold(seq, epoch) && !look->behind.displaced) look->behind.displaced = seq;
     } else if (seq >= look->next && epoch >= look->passed.highest()) {
         look->passed.saw(epoch, seq);
         look->next = seq.next();

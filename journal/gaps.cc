@@ -23,12 +23,14 @@ std::optional<Gap> gap_noted_by(const RecordView& record) {
     const auto to = seq_member(*body, "to");
     // A note only tells of what lies before it.
     if (!from || !to || *from > *to || *to >= record.seq) return {};
-    return Gap{.from = *from, .to = *to, .noted = record.epoch};
+    return Gap{.from = *from, .to = *to, .by = record.epoch, .noted = record.epoch};
 }
 
 void Gaps::add(const std::vector<Parked>& quarantine) {
     for (const Parked& parked : quarantine) {
-        if (parked.what == Parked::What::lost) add(Gap{.from = parked.from, .to = parked.to, .noted = {}});
+        if (parked.what == Parked::What::lost) {
+            add(Gap{.from = parked.from, .to = parked.to, .by = parked.epoch, .noted = {}});
+        }
         if (parked.what == Parked::What::header) {
             headers_.push_back({.segment = parked.segment, .by = parked.epoch});
         }
@@ -51,11 +53,11 @@ void Gaps::add(const RecordView& record) {
     }
 }
 
-Seq Gaps::beyond(Seq seq) const {
+Seq Gaps::beyond(Seq seq, Epoch of) const {
     for (bool moved = true; moved;) {
         moved = false;
         for (const Gap& gap : gaps_) {
-            if (seq < gap.from || seq > gap.to) continue;
+            if (seq < gap.from || seq > gap.to || of >= gap.by) continue;
             seq = gap.to.next();
             moved = true;
         }
@@ -63,10 +65,10 @@ Seq Gaps::beyond(Seq seq) const {
     return seq;
 }
 
-std::optional<Seq> Gaps::first_within(Seq from, Seq to) const {
+std::optional<Seq> Gaps::first_within(Seq from, Seq to, Epoch of) const {
     std::optional<Seq> first;
     for (const Gap& gap : gaps_) {
-        if (gap.to < from || gap.from > to) continue;
+        if (gap.to < from || gap.from > to || of >= gap.by) continue;
         const Seq here = std::max(gap.from, from);
         if (!first || here < *first) first = here;
     }

@@ -12,6 +12,7 @@ namespace se {
 /// Seqs that an operator gave up (`repair --accept-loss`): the one kind of gap that J1 allows.
 struct Gap {
     Seq from, to;
+    Epoch by;                    ///< what a later epoch wrote there is none of it: it came after a restore
     std::optional<Epoch> noted;  ///< epoch of the `repaired` note; nothing: only its quarantine file says so
 };
 
@@ -34,11 +35,11 @@ public:
     /// What a record tells, if it is a note of a repair.
     void add(const RecordView& record);
 
-    /// The first seq from `seq` on that was not given up.
-    Seq beyond(Seq seq) const;
-    bool hold(Seq seq) const { return beyond(seq) != seq; }
-    /// The first of from..to that was given up.
-    std::optional<Seq> first_within(Seq from, Seq to) const;
+    /// The first seq from `seq` on that was not given up; with an epoch, as far as its records are concerned.
+    Seq beyond(Seq seq, Epoch of = {}) const;
+    bool hold(Seq seq, Epoch of) const { return beyond(seq, of) != seq; }
+    /// The first of that epoch's records from..to that was given up.
+    std::optional<Seq> first_within(Seq from, Seq to, Epoch of) const;
     /// Whether all of from..to-1 was given up.
     bool cover(Seq from, Seq to) const { return beyond(from) >= to; }
 

@@ -45,11 +45,13 @@ Status Recovery::survey() {
     return Ok{};
 }
 
-/// A run that has begun since a repair has seen to it: its epoch is in HEAD.
+/// A run that has begun since a repair has seen to it: its epoch is in HEAD. Without a HEAD nobody knows; what
+/// still stands is found by the scan then.
 Status Recovery::finish_repairs() {
+    if (!head_) return Ok{};
     std::vector<Parked> since;
     for (const Parked& parked : quarantine_) {
-        if (!head_ || head_->epoch < parked.epoch) since.push_back(parked);
+        if (head_->epoch < parked.epoch) since.push_back(parked);
     }
     return finish_repair(in_.files, in_.paths, since);
 }
@@ -183,16 +185,16 @@ Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
 
 /// Whether the log may go on with `target`, found at that place, although expected_ comes next. A segment
 /// may begin amid what was given up; a record that was given up must not be there.
-Result<bool> Recovery::believed(Seq target, std::size_t index, std::uint64_t offset) {
+Result<bool> Recovery::believed(Seq target, Epoch epoch, std::size_t index, std::uint64_t offset) {
     if (target < expected_) return false;
     if (!gaps_.cover(expected_, target)) SE_TRY_OK(look_ahead(index, offset));
-    return gaps_.cover(expected_, target) && (offset == 0 || gaps_.beyond(target) == target);
+    return gaps_.cover(expected_, target) && (offset == 0 || !gaps_.hold(target, epoch));
 }
 
 Status Recovery::scan_segment(std::size_t index, std::uint64_t offset) {
     const Seq first = out_.segments[index];
     if (offset == 0 && !trust_next_header_ && first != expected_) {
-        SE_TRY(gap, believed(first, index, 0));
+        SE_TRY(gap, believed(first, {}, index, 0));
         if (!gap) {
             stop_at({.kind = first > expected_ ? FaultKind::missing_records : FaultKind::bad_header,
                      .segment = first,
@@ -226,7 +228,7 @@ Status Recovery::scan_segment(std::size_t index, std::uint64_t offset) {
         }
         Fault& fault = std::get<Fault>(*item);
         if (fault.kind == FaultKind::bad_seq) {
-            SE_TRY(gap, believed(reader.frame().seq, index, fault.offset));
+            SE_TRY(gap, believed(reader.frame().seq, reader.frame().epoch, index, fault.offset));
             if (gap) {
                 reader.resume_at(reader.frame().seq);
                 continue;
@@ -246,6 +248,7 @@ Status Recovery::take_header(const SegmentHeader& header, std::size_t index) {
         out_.position.seq = Seq{header.first.value - 1};
     }
     give_up_to(header.first);
+    below_header_ = tree;
     if (header.before == tree) return Ok{};
     // Perhaps it still knew what was given up since.
     SE_TRY_OK(look_ahead(index, 0));
@@ -269,6 +272,15 @@ Status Recovery::take_line(const Line& line, std::size_t index) {
                  .offset = line.offset,
                  .seq = expected_,
                  .detail = parsed.error().text},
+                index);
+        return Ok{};
+    }
+    if (gaps_.hold(record_.seq, record_.epoch)) {
+        stop_at({.kind = FaultKind::bad_seq,
+                 .segment = segment,
+                 .offset = line.offset,
+                 .seq = expected_,
+                 .detail = "a record with seq " + std::to_string(record_.seq.value) + ", which was given up"},
                 index);
         return Ok{};
     }

@@ -61,7 +61,7 @@ private:
     Status take_line(const Line& line, std::size_t index);
     void stop_at(Fault fault, std::size_t index);
     Status look_ahead(std::size_t index, std::uint64_t offset);
-    Result<bool> believed(Seq target, std::size_t index, std::uint64_t offset);
+    Result<bool> believed(Seq target, Epoch epoch, std::size_t index, std::uint64_t offset);
 
     Status judge();
     void weigh(const Evidence& evidence);
@@ -103,6 +103,7 @@ private:
     Seq expected_{1};
     Epoch epoch_;                     // of the last good line
     bool trust_next_header_ = false;  // the log before it was not read
+    Frontier below_header_;           // the tree before the last header, without what only that knew
     EpochStarts starts_;
     RecordView record_;
     Kept kept_;

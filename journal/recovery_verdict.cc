@@ -54,6 +54,7 @@ Status Recovery::judge() {
     }
     if (best_.seq < expected_) {
         if (expected_ <= in_.from.seq) return other_history("a later run went on below it");
+        expected_ = gaps_.beyond(expected_);  // behind a header, too, that is taken away with what was given up
         return Ok{};
     }
 
@@ -105,6 +106,7 @@ Status Recovery::drop_starved() {
     SE_TRY(file, in_.files.open(in_.paths.segment(highest), OpenMode::read));
     SE_TRY(size, file->size());
     if (size >= in_.options.first_segment_bytes) return Ok{};
+    out_.position.frontier = below_header_;
     return drop_from(out_.segments.size() - 1);
 }
 

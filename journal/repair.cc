@@ -1,7 +1,9 @@
 #include "journal/repair.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "journal/base/hash.h"
@@ -48,7 +50,11 @@ struct Survey {
     Seq after_seq;
 
     // Between the two:
-    std::vector<Seq> good;
+    struct Good {
+        Seq seq;
+        Epoch epoch;
+    };
+    std::vector<Good> good;
     std::vector<std::string> good_ids;
     struct Stretch {
         Place place;
@@ -96,7 +102,7 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
         survey->good_ids.clear();
         survey->bad.clear();
     } else if (record->seq <= to) {
-        survey->good.push_back(record->seq);
+        survey->good.push_back({record->seq, record->epoch});
         survey->good_ids.push_back(record->id.empty() ? "seq " + std::to_string(record->seq.value)
                                                       : std::string(record->id));
     } else {
@@ -174,8 +180,8 @@ std::vector<std::size_t> bad_headers(const Survey& survey) {
 
 /// Whether nothing is missing from it but what was given up before.
 bool holds_all(const Survey& survey, Seq from, Seq to) {
-    for (const Seq seq : survey.good) {
-        if (seq < from || !survey.gaps.cover(from, seq) || survey.gaps.hold(seq)) return false;
+    for (const auto& [seq, epoch] : survey.good) {
+        if (seq < from || !survey.gaps.cover(from, seq) || survey.gaps.hold(seq, epoch)) return false;
         from = seq.next();
     }
     return survey.gaps.cover(from, to.next());
@@ -407,6 +413,27 @@ bool stands(std::string_view bytes, std::string_view parked) {
                               [](char now, char then) { return now == then || now == '\n'; });
 }
 
+/// Where a copy was made, and whether what stands there is still what was copied.
+struct Standing {
+    Seq segment;
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+    bool as_parked = false;
+};
+
+Result<Standing> look_at(FileSystem& files, const StorePaths& paths, const Parked& piece) {
+    SE_TRY(kept, read_file(files, paths.quarantine() + "/" + parked_name(piece)));
+    Standing standing{.segment = piece.segment, .offset = piece.offset, .bytes = kept.size()};
+    standing.as_parked = kept.empty();
+    SE_TRY(there, files.exists(paths.segment(piece.segment)));
+    if (!there || kept.empty()) return standing;
+    SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::read));
+    std::string bytes(kept.size(), '\0');
+    SE_TRY(got, file->read(piece.offset, std::span(bytes)));
+    standing.as_parked = stands(std::string_view(bytes).substr(0, got), kept);
+    return standing;
+}
+
 Status same_plan(const RepairPlan& a, const RepairPlan& b) {
     const auto same_piece = [](const RepairPiece& x, const RepairPiece& y) {
         return x.segment == y.segment && x.offset == y.offset && x.bytes == y.bytes &&
@@ -481,19 +508,28 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
 }
 
 Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vector<Parked>& parked) {
+    std::map<Epoch, std::vector<Standing>> repairs;
+    std::set<Epoch> changed;  // something else stands where one of its copies was made
     for (const Parked& piece : parked) {
         if (piece.what != Parked::What::lost && piece.what != Parked::What::stray) continue;
-        SE_TRY(there, files.exists(paths.segment(piece.segment)));
-        if (!there) continue;
-        SE_TRY(kept, read_file(files, paths.quarantine() + "/" + parked_name(piece)));
-        SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
-        std::string bytes(kept.size(), '\0');
-        SE_TRY(got, file->read(piece.offset, std::span(bytes)));
-        bytes.resize(got);
-        if (kept.empty() || !stands(bytes, kept)) continue;
+        SE_TRY(standing, look_at(files, paths, piece));
+        if (standing.as_parked) {
+            repairs[piece.epoch].push_back(standing);
+        } else {
+            changed.insert(piece.epoch);
+        }
+    }
+    for (const auto& [epoch, pieces] : repairs) {
+        if (changed.contains(epoch)) continue;
         SE_TRY_OK(distrust_projection(files, paths));
-        SE_TRY_OK(forget_indexes(files, paths, {piece.segment}));
-        SE_TRY_OK(blank(*file, piece.offset, kept.size()));
+        std::vector<Seq> touched;
+        for (const Standing& piece : pieces) touched.push_back(piece.segment);
+        SE_TRY_OK(forget_indexes(files, paths, touched));
+        for (const Standing& piece : pieces) {
+            if (piece.bytes == 0) continue;
+            SE_TRY(file, files.open(paths.segment(piece.segment), OpenMode::update));
+            SE_TRY_OK(blank(*file, piece.offset, piece.bytes));
+        }
     }
     return Ok{};
 }

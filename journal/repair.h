@@ -42,9 +42,10 @@ std::string to_json(const RepairPlan& plan, bool done);
 /// The `repaired` note is appended by the next open (Journal::notes()). Needs the hold.
 Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& hold, const RepairPlan& plan);
 
-/// Takes out once more what repairs have parked and, cut short, may have left standing: where a segment has
-/// nothing but what such a file of `parked` keeps, blanked in part or not at all. Blanks that a failed sync
-/// left in the page cache alone are written again, too. Needs the hold.
+/// Takes out once more what repairs have parked and, cut short, may have left standing. A repair whose
+/// segments have anything else where one of its copies of `parked` was made, but for blanks, is left alone:
+/// they were brought back from elsewhere. Blanks that a failed sync left in the page cache alone are written
+/// again, too. Needs the hold.
 Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vector<Parked>& parked);
 
 }  // namespace se

@@ -140,7 +140,7 @@ private:
 
     /// What was given up and still stands there, as when a repair was cut short, is no part of the log.
     void take_kept(ScannedRun run, const ScannedPiece& piece) {
-        while (const auto lost = gaps_.first_within(run.first, run.last)) {
+        while (const auto lost = gaps_.first_within(run.first, run.last, run.epoch)) {
             if (*lost > run.first) {
                 ScannedRun before = run;
                 before.last = Seq{lost->value - 1};
@@ -148,7 +148,7 @@ private:
             }
             suspect(FaultKind::bad_seq, run.offset,
                     "a record with seq " + std::to_string(lost->value) + ", which was given up");
-            const Seq beyond = gaps_.beyond(*lost);
+            const Seq beyond = gaps_.beyond(*lost, run.epoch);
             if (beyond > run.last) return;
             run.leaves += beyond.value - run.first.value;
             run.first = beyond;
@@ -172,7 +172,7 @@ private:
         if (!suspects_.empty()) {
             Suspect& last = suspects_.back();
             last.durable_behind = std::max(last.durable_behind, run.durable);
-            last.displaced |= starts_.had_passed(run.epoch, run.first, expected_) && !gaps_.hold(run.first);
+            last.displaced |= starts_.had_passed(run.epoch, run.first, expected_) && !gaps_.hold(run.first, run.epoch);
         }
         if (run.epoch >= epoch_ && run.last >= expected_) accept(run, piece);
     }

@@ -115,7 +115,7 @@ void append_json_number(std::string& out, double value);           ///< in the f
 void append_integer(std::string& out, std::int64_t value);
 void append_integer(std::string& out, std::uint64_t value);
 
-/// Where the string that begins at `begin` of a JSON text ends: behind its closing quote. Needs valid input.
+/// Where the string that begins at `begin` of a JSON text ends: behind its closing quote. Of a text that breaks off: its end.
 std::size_t json_string_end(std::string_view json, std::size_t begin);
 /// Takes the quotes and escapes off a JSON string that this project wrote. Needs valid input.
 std::string unescape_json_string(std::string_view quoted);

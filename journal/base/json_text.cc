@@ -230,11 +230,11 @@ void append_escaped(std::string& out, std::string_view text) {
 }
 
 std::size_t json_string_end(std::string_view json, std::size_t begin) {
-    for (std::size_t at = begin + 1;; at += 2) {  // over a backslash and what it stands before
+    for (std::size_t at = begin + 1; at < json.size(); at += 2) {  // over a backslash and what it stands before
         at += plain_prefix(json.substr(at));
-        SE_ASSERT(at < json.size());
-        if (json[at] == '"') return at + 1;
+        if (at < json.size() && json[at] == '"') return at + 1;
     }
+    return json.size();  // damaged, as what LMDB holds may be: nobody needs to end for that
 }
 
 void append_json_number(std::string& out, double value) {

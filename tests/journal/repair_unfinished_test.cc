@@ -1,5 +1,6 @@
 // What a repair leaves when it is cut short, or meets something else that is wrong besides.
 
+#include "journal/head.h"
 #include "journal/segment.h"
 #include "tests/journal/repair_world.h"
 
@@ -82,27 +83,200 @@ TEST_CASE("a repair that was cut short behind its copies is finished by the next
     }
 }
 
-TEST_CASE("bytes that are not what a repair parked are never blanked by the next open") {
+TEST_CASE("what was brought back from elsewhere is never blanked by a repair that was cut short") {
     World first;
-    const Image image = closed_journal(first, 12);
+    const Image image = closed_journal(first, 40);
     REQUIRE(first.open());
     const auto positions = first.positions;
+    const auto all = first.shown;
     first.leave();
+    // From the last record of one segment to one in the next but one: what stands between is sound.
+    const auto segments = first.segments();
+    std::vector<std::size_t> bad;
+    for (std::size_t i = 0; i + 1 < positions.size(); ++i) {
+        if (positions[i].segment == segments[1] && positions[i + 1].segment == segments[2]) bad.push_back(i);
+        if (positions[i].segment == segments[2] && positions[i + 1].segment == segments[3]) bad.push_back(i + 2);
+    }
+    REQUIRE(bad.size() == 2);
     World world;
     put(world, image);
     world.options = first.options;
-    damage(world, positions, {6, 8});
-    const auto plan = plan_repair(world.disk, world.paths, positions[6].seq, positions[8].seq);
-    REQUIRE(plan);
-    // Parked, and then the segment comes back from a copy.
-    const RepairPiece& piece = plan->pieces[0];
-    REQUIRE(park(world.disk, world.paths, *parked_from_name(piece.quarantined),
-                 world.content(piece.segment).substr(piece.offset, piece.bytes)));
-    world.disk.put(world.paths.segment(piece.segment), image.at(world.paths.segment(piece.segment)));
+    damage(world, positions, {bad[0], bad[1]});
+    const auto plan = plan_repair(world.disk, world.paths, positions[bad[0]].seq, positions[bad[1]].seq);
+    REQUIRE_MESSAGE(plan, plan.error().text);
+    REQUIRE(plan->pieces.size() == 3);
+    // All is parked, and then the segments come back, but not the quarantine.
+    for (const RepairPiece& piece : plan->pieces) {
+        REQUIRE(park(world.disk, world.paths, *parked_from_name(piece.quarantined),
+                     world.content(piece.segment).substr(piece.offset, piece.bytes)));
+    }
+    const auto copies = quarantine(world);
+    put(world, image);
     REQUIRE(world.open());
+    REQUIRE(world.journal->read_only());
+    CHECK(to_text(world.journal->report().damage->fault).find("was given up") != std::string::npos);
+    CHECK_FALSE(faults(world).empty());
+    for (const Seq segment : segments) CHECK(world.content(segment) == image.at(world.paths.segment(segment)));
     world.leave();
-    CHECK(world.content(piece.segment).substr(piece.offset, piece.bytes) ==
-          image.at(world.paths.segment(piece.segment)).substr(piece.offset, piece.bytes));
+    // Who wants them back takes the order away.
+    for (const Parked& copy : copies) {
+        REQUIRE(world.disk.remove(world.paths.quarantine() + "/" + parked_name(copy)));
+    }
+    CHECK(faults(world).empty());
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    CHECK(world.shown == all);
+}
+
+TEST_CASE("a repair over two segments that is cut short between its copies never shows what was given up") {
+    World first;
+    const Image image = closed_journal(first, 40);
+    REQUIRE(first.open());
+    const auto positions = first.positions;
+    const auto all = first.shown;
+    first.leave();
+    const auto segments = first.segments();
+    std::size_t last_of_one = 0;
+    while (positions[last_of_one + 1].segment != segments[1]) ++last_of_one;
+    const Seq from = positions[last_of_one].seq;
+    for (const std::size_t reach : {last_of_one + 3, positions.size() - 1}) {
+        const Seq to = positions[reach].seq;
+        bool reached_end = false;
+        for (std::uint64_t calls = 0; !reached_end; ++calls) {
+            REQUIRE(calls < 200);
+            CAPTURE(reach);
+            CAPTURE(calls);
+            World world(calls);
+            put(world, image);
+            world.options = first.options;
+            damage(world, positions, {last_of_one, reach});
+            const auto plan = plan_repair(world.disk, world.paths, from, to);
+            REQUIRE_MESSAGE(plan, plan.error().text);
+            REQUIRE(plan->pieces.size() > 1);
+            reached_end = carried_out(world, *plan, calls, [&] { world.disk.crash(); });
+            world.crash();
+            const bool parked = !quarantine(world).empty();
+            for (int opens = 0;; ++opens) {
+                REQUIRE(opens < 5);
+                REQUIRE(world.open());
+                if (parked) {
+                    for (const Known& known : world.shown) CHECK((known.seq < from || known.seq > to));
+                }
+                if (!world.journal->read_only()) break;
+                const Damage damage = *world.journal->report().damage;
+                world.leave();
+                CHECK_FALSE(faults(world).empty());
+                CHECK(damage.from >= from);
+                CHECK(damage.to <= to);
+                const Status repaired = repair(world, from, to);
+                REQUIRE_MESSAGE(repaired, repaired.error().text);
+            }
+            world.leave();
+            check_lives_on(world, all, from, to);
+        }
+    }
+}
+
+TEST_CASE("behind a restore from before a repair the seqs that it gave up come again") {
+    World first;
+    first.options.first_segment_bytes = first.options.segment_bytes = 1536;
+    first.open_and_tell();
+    for (int i = 0; i < 10; ++i) REQUIRE(first.write(20));
+    REQUIRE(first.journal->close());
+    const Image early = first.all_files();
+    const Seq early_last = first.journal->last();
+    REQUIRE(first.open());
+    REQUIRE(first.tell());
+    for (int i = 0; i < 10; ++i) REQUIRE(first.write(20));
+    REQUIRE(first.journal->close());
+    REQUIRE(first.open());
+    const auto positions = first.positions;
+    first.leave();
+    const std::size_t bad = positions.size() - 4;
+    REQUIRE(positions[bad].seq > early_last.next());
+    damage(first, positions, {bad});
+    REQUIRE(repair(first, positions[bad].seq, positions[bad].seq));
+    REQUIRE(first.open());
+    REQUIRE(first.tell());
+    first.leave();
+    Image restored = early;  // and the quarantine is kept
+    for (const auto& [path, bytes] : first.all_files()) {
+        if (path.starts_with(first.paths.quarantine())) restored[path] = bytes;
+    }
+    World world;
+    put(world, restored);
+    world.options = first.options;
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    world.appended = world.shown;
+    REQUIRE(world.tell());
+    while (world.journal->last() < positions.back().seq) REQUIRE(world.write(20));
+    const auto all = world.appended;
+    REQUIRE(world.journal->close());
+    CHECK(faults(world).empty());
+    REQUIRE(world.open());
+    REQUIRE_FALSE(world.journal->read_only());
+    CHECK(world.shown == all);
+}
+
+TEST_CASE("the log never goes on within what was given up, also where a header went with it") {
+    World first;
+    first.options.first_segment_bytes = first.options.segment_bytes = 1536;
+    first.open_and_tell();
+    for (int i = 0; i < 20; ++i) REQUIRE(first.write(20));
+    first.leave();
+    const auto segments = first.segments();
+    const Seq last_segment = segments.back();
+    REQUIRE(first.open());
+    const auto positions = first.positions;
+    const Seq last = first.shown.back().seq;
+    first.leave();
+    REQUIRE(last > last_segment);
+    std::size_t begins = 0;
+    while (positions[begins].segment != last_segment) ++begins;
+    REQUIRE(begins + 2 < positions.size());
+    // HEAD as a power cut may leave it: of before the roll. What lost its header and first record is proven by the rest.
+    const Position& before = positions[begins - 1];
+    {
+        const Head head{.store = read_store(first.disk, first.paths)->store,
+                        .epoch = before.epoch,
+                        .durable = before.seq,
+                        .segment = before.segment,
+                        .end = before.end};
+        REQUIRE(first.disk.remove(first.paths.head()));
+        auto file = HeadFile::open(first.disk, first.paths.root, first.paths.head());
+        REQUIRE(file);
+        REQUIRE(file->write(head));
+        REQUIRE(file->sync());
+    }
+    damage(first, positions, {begins});
+    first.disk.flip_bit(first.paths.segment(last_segment), 20 * 8);
+    const Image image = first.all_files();
+    int went_on = 0;
+    bool reached_end = false;
+    for (std::uint64_t calls = 0; !reached_end; ++calls) {
+        REQUIRE(calls < 200);
+        CAPTURE(calls);
+        World world(calls);
+        put(world, image);
+        world.options = first.options;
+        const auto plan = plan_repair(world.disk, world.paths, last_segment, last);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        REQUIRE_FALSE(plan->headers.empty());
+        reached_end = carried_out(world, *plan, calls, [&] { world.disk.crash(); });
+        world.crash();
+        if (quarantine(world).empty()) continue;
+        REQUIRE(world.open());
+        if (world.journal->read_only()) continue;
+        ++went_on;
+        CHECK(world.journal->last() >= last);
+        world.appended = world.shown;
+        REQUIRE(world.tell());
+        for (int i = 0; i < 5; ++i) REQUIRE(world.write(20));
+        REQUIRE(world.journal->close());
+        CHECK(faults(world).empty());
+    }
+    CHECK(went_on > 3);
 }
 
 TEST_CASE("a repair beside a torn tail has one note, and positions behind it are taken") {
