@@ -142,6 +142,17 @@ Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
     return std::move(again.behind);
 }
 
+Result<bool> has_bad_header(FileSystem& files, const StorePaths& paths, Seq first) {
+    SE_TRY(there, files.exists(paths.segment(first)));
+    if (!there) return false;
+    SE_TRY(file, files.open(paths.segment(first), OpenMode::read));
+    LineReader lines(*file);
+    SE_TRY(line, lines.next());
+    if (!line || line->offset != 0 || !line->terminated) return true;
+    const auto header = parse_segment_header(line->text);
+    return !header || header->first != first;
+}
+
 Result<bool> holds_no_record(FileSystem& files, const StorePaths& paths, Seq first) {
     SE_TRY(file, files.open(paths.segment(first), OpenMode::read));
     LineReader lines(*file);

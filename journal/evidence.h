@@ -70,6 +70,9 @@ Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
                            std::uint64_t offset, Seq expected, const EpochStarts& starts,
                            const Gaps& gaps);
 
+/// Whether the segment is there and begins with anything else than its header.
+Result<bool> has_bad_header(FileSystem& files, const StorePaths& paths, Seq first);
+
 /// Whether the segment holds nothing but its header line (good, bad or absent) and blanks: as the
 /// highest one, with the evidence below its first seq, it is an unfinished roll. A bad line that is longer
 /// than a header can be may have been a record, too.

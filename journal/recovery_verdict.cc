@@ -189,7 +189,12 @@ Status Recovery::finish() {
             SE_TRY(below, has_note(in_.files, in_.paths, out_.segments, parked));
             told = below;
         }
-        if (!told) untold.push_back(parked);
+        if (told) continue;
+        if (parked.what == Parked::What::header) {
+            SE_TRY(unreadable, has_bad_header(in_.files, in_.paths, parked.segment));
+            if (unreadable) continue;  // cut short: it was not written anew
+        }
+        untold.push_back(parked);
     }
     SE_TRY(notes, notes_about(in_.files, in_.paths, untold));
     out_.notes = std::move(notes);

@@ -434,6 +434,21 @@ Result<Standing> look_at(FileSystem& files, const StorePaths& paths, const Parke
     return standing;
 }
 
+/// A header that a repair wrote anew may be in the page cache alone: what stands there is written again.
+Status keep_header(FileSystem& files, const StorePaths& paths, const Parked& old) {
+    SE_TRY(there, files.exists(paths.segment(old.segment)));
+    if (!there) return Ok{};
+    SE_TRY(file, files.open(paths.segment(old.segment), OpenMode::update));
+    SE_TRY(kept, read_file(files, paths.quarantine() + "/" + parked_name(old)));
+    LineReader lines(*file);
+    SE_TRY(line, lines.next());
+    std::string bytes(std::max<std::size_t>(kept.size(), line ? line->offset + line->text.size() + 1 : 0), '\0');
+    SE_TRY(got, file->read(0, std::span(bytes)));
+    bytes.resize(got);
+    SE_TRY_OK(file->write(0, bytes));
+    return file->sync();
+}
+
 Status same_plan(const RepairPlan& a, const RepairPlan& b) {
     const auto same_piece = [](const RepairPiece& x, const RepairPiece& y) {
         return x.segment == y.segment && x.offset == y.offset && x.bytes == y.bytes &&
@@ -511,6 +526,7 @@ Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vect
     std::map<Epoch, std::vector<Standing>> repairs;
     std::set<Epoch> changed;  // something else stands where one of its copies was made
     for (const Parked& piece : parked) {
+        if (piece.what == Parked::What::header) SE_TRY_OK(keep_header(files, paths, piece));
         if (piece.what != Parked::What::lost && piece.what != Parked::What::stray) continue;
         SE_TRY(standing, look_at(files, paths, piece));
         if (standing.as_parked) {

@@ -44,8 +44,8 @@ Status carry_out(FileSystem& files, const StorePaths& paths, const StoreHold& ho
 
 /// Takes out once more what repairs have parked and, cut short, may have left standing. A repair whose
 /// segments have anything else where one of its copies of `parked` was made, but for blanks, is left alone:
-/// they were brought back from elsewhere. Blanks that a failed sync left in the page cache alone are written
-/// again, too. Needs the hold.
+/// they were brought back from elsewhere. Blanks, and headers written anew, that a failed sync left in
+/// the page cache alone are written again, too. Needs the hold.
 Status finish_repair(FileSystem& files, const StorePaths& paths, const std::vector<Parked>& parked);
 
 }  // namespace se

@@ -455,6 +455,7 @@ void World::open_unfinished() {
     const Status opened = open_engine(std::nullopt, &alive);
     SE_ASSERT(alive);
     if (opened) wound_->decided_on = std::max(wound_->decided_on, engine->journal().last());
+    if (opened && !engine->damage() && engine->applied().seq <= model.last()) check_reads(engine->applied().seq);
     trace(!opened ? "does not open: " + opened.error().text : engine->damage() ? "opens, damaged" : "opens");
     leave();
 }
