@@ -126,6 +126,7 @@ struct NatsBus::State {
                                             .payload = std::move(event.payload),
                                             .stream = std::move(delivery->stream),
                                             .sequence = delivery->sequence,
+                                            .time = delivery->time,
                                             .delivery = delivery->delivery,
                                             .deliveries = delivery->deliveries,
                                             .behind = delivery->behind,

@@ -208,7 +208,12 @@ std::optional<JsDelivery> js_delivery(std::string_view reply) {
     const auto delivery = number_in(tokens[first + 4]);
     const auto behind = number_in(tokens[first + 6]);
     if (!deliveries || !sequence || !delivery || !behind) return std::nullopt;
-    return JsDelivery{std::string(tokens[first]), *deliveries, *sequence, *delivery, *behind};
+    return JsDelivery{.stream = std::string(tokens[first]),
+                      .deliveries = *deliveries,
+                      .sequence = *sequence,
+                      .delivery = *delivery,
+                      .behind = *behind,
+                      .time = number_in(tokens[first + 5]).value_or(0)};
 }
 
 std::optional<std::uint64_t> number_in(std::string_view text) {

@@ -39,6 +39,7 @@ Result<BusReceived> js_received(std::string_view json);
 struct JsDelivery {
     std::string stream;
     std::uint64_t deliveries = 0, sequence = 0, delivery = 0, behind = 0;
+    std::uint64_t time = 0;  ///< when the message was stored
 };
 std::optional<JsDelivery> js_delivery(std::string_view reply);
 

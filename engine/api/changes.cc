@@ -72,6 +72,12 @@ std::optional<std::string> why_full(ApiCore& core, const std::string& principal)
 
 }  // namespace
 
+Cursor shown_now(const Engine& engine) {
+    const Engine::AsOf now = engine.applied();
+    const Cursor cursor{now.epoch, now.seq};
+    return has_passed_lost(cursor, engine) ? Cursor{engine.journal().epoch(), now.seq} : cursor;
+}
+
 ChangeStream::ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller)
     : core_(core),
       cursor_(from),
@@ -103,8 +109,7 @@ void ChangeStream::pull(std::string& out, std::size_t bytes_max) {
     }
     const bool begins = !std::exchange(begun_, true);
     if (is_foreign(cursor_, *engine) || (begins && has_passed_lost(cursor_, *engine))) {
-        const Engine::AsOf now = engine->applied();
-        cursor_ = {now.epoch, now.seq};
+        cursor_ = shown_now(*engine);
         append_mark(out, "resync");
         finished_ = true;
         return;
@@ -191,8 +196,7 @@ void get_changes(ApiCore& core, Exchange&& exchange) {
 
     std::string_view since = exchange.request.header("last-event-id");
     if (since.empty()) since = exchange.query.find("since").value_or("");
-    const Engine::AsOf now = core.engine->applied();
-    Cursor from{now.epoch, now.seq};
+    Cursor from = shown_now(*core.engine);
     if (!since.empty()) {
         const auto cursor = cursor_from_text(since);
         if (!cursor) {

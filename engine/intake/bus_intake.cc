@@ -80,7 +80,7 @@ void BusIntake::forget_all() {
     under_way_ = 0;
     stalled_ = false;
     went_back_to_.reset();
-    untold_.clear();
+    untold_.reset();
     position_.reset();
     search_.reset();
 }
@@ -147,6 +147,10 @@ std::string BusIntake::cause_of(std::string cause, std::uint64_t sequence) const
     } else {
         cause += ",\"after\":";
         append_integer(cause, settled_through());
+        if (position_ && position_->anew_behind != UINT64_MAX) {
+            cause += ",\"anewBehind\":";
+            append_integer(cause, position_->anew_behind);
+        }
     }
     return cause + "}";
 }
@@ -172,7 +176,7 @@ void BusIntake::pass_on(std::uint64_t sequence, Held& held, BusReading& reading)
     BusOutgoing out{
         .subject = reading.onward->subject,
         .payload = std::move(reading.onward->payload),
-        .id = stream_.name + "@" + stream_.created + "/" + std::to_string(sequence) + "/onward"};
+        .id = made_id(held.message, stream_) + "/onward"};
     for (const auto& [name, value] : held.message.headers)
         if (!name.starts_with("Nats-")) out.headers.emplace_back(name, value);
     const std::string subject = out.subject;
@@ -216,7 +220,7 @@ void BusIntake::refuse_onward(std::uint64_t sequence, const std::string& why) {
     Refusal refusal{.code = Code::malformed,
                     .message = why,
                     .pointer = "/routing/slip",
-                    .id = stream_.name + "@" + stream_.created + "/" + std::to_string(sequence)};
+                    .id = made_id(held->second.message, stream_)};
     ++told_.refused;
     std::string cause;
     JsonObject(cause)

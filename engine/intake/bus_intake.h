@@ -82,6 +82,7 @@ private:
     // --- bus_intake_consumer.cc: the durable
     void begin();
     void search_on();
+    void see_stream(const BusStream& stream);
     void look_whether_it_went_back(BusPosition& position);
     void tell_went_back();
     void go_on_from(BusPosition position);
@@ -129,7 +130,12 @@ private:
     bool bound_here_ = false;     ///< another's is bound over this connection
     /// The stream ends here anew, and messages that it lost are still in hand.
     std::optional<std::uint64_t> went_back_to_;
-    std::string untold_;          ///< body of the note about that, until it is durable
+    struct WentBack {
+        std::uint64_t last = 0, taken = 0;
+    };
+    std::optional<WentBack> untold_;  ///< until the note about it is durable
+    /// The lowest end of the stream that was seen since what was taken was last held against it.
+    std::optional<std::uint64_t> lowest_end_;
     std::uint64_t start_ = 0;     ///< stream sequence that our consumer begins with
     std::uint64_t delivery_ = 0;  ///< of the consumer, the last one seen
     std::uint64_t asked_ = 0;       ///< messages that were asked for and have not come

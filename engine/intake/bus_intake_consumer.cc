@@ -24,7 +24,7 @@ void BusIntake::bus_up(const BusStream& stream) {
                           {{"stream", stream.name}, {"created", stream.created}}});
         forget_all();
     }
-    stream_ = stream;
+    see_stream(stream);
     made_here_ = bound_here_ = false;
     if (position_) look_whether_it_went_back(*position_);
     begin();
@@ -47,7 +47,7 @@ void BusIntake::stop_taking() {
 
 void BusIntake::begin() {
     if (engine_ == nullptr || draining_ || phase_ != Phase::idle) return;
-    if (!untold_.empty()) return tell_went_back();
+    if (untold_) return tell_went_back();
     // What is in hand of the messages that it lost is decided first: others come under their sequences.
     if (went_back_to_ && !held_.empty()) return;
     went_back_to_.reset();
@@ -71,11 +71,19 @@ void BusIntake::search_on() {
             if (generation != generation_consumer_) return;
             if (!stream) return consumer_trouble(stream.error().text);
             const bool same = stream->created == stream_.created;
-            stream_ = *std::move(stream);
+            see_stream(*stream);
             if (same) return go_on_from(position);
             phase_ = Phase::idle;  // another stream under its name: what is known of that one?
             begin();
         });
+}
+
+/// An end that was lost is seen for as long only as the stream has not grown again; what was taken may be known
+/// later than that.
+void BusIntake::see_stream(const BusStream& stream) {
+    if (stream.name != stream_.name || stream.created != stream_.created) lowest_end_.reset();
+    lowest_end_ = std::min(lowest_end_.value_or(stream.last), stream.last);
+    stream_ = stream;
 }
 
 /// A server acknowledges before its own sync, and may have lost what it had: its sequences come again,
@@ -84,35 +92,44 @@ void BusIntake::look_whether_it_went_back(BusPosition& position) {
     std::uint64_t taken = position.through;
     if (!position.taken.empty()) taken = std::max(taken, *position.taken.rbegin());
     if (!position.parts.empty()) taken = std::max(taken, position.parts.rbegin()->first);
-    if (taken <= stream_.last) return;
+    SE_ASSERT(lowest_end_.has_value());
+    const std::uint64_t last = *lowest_end_;
+    if (taken <= last) {
+        if (!untold_) lowest_end_.reset();
+        return;
+    }
     doors_.log.write({Severity::error,
                       "state-engine.nats.stream_went_back",
                       {{"stream", stream_.name},
-                       {"last", std::to_string(stream_.last)},
+                       {"last", std::to_string(last)},
                        {"taken", std::to_string(taken)}}});
-    const std::uint64_t settled = held_.empty() ? position.through : held_.begin()->first - 1;
-    untold_.clear();
-    JsonObject(untold_)
-        .text("stream", stream_.name)
-        .text("created", stream_.created)
-        .integer("last", stream_.last)
-        .integer("taken", taken)
-        .integer("after", std::min(settled, stream_.last))
-        .close();
-    position.through = std::min(position.through, stream_.last);
-    position.taken.erase(position.taken.upper_bound(stream_.last), position.taken.end());
-    position.parts.erase(position.parts.upper_bound(stream_.last), position.parts.end());
-    went_back_to_ = std::min(went_back_to_.value_or(stream_.last), stream_.last);
+    untold_ = WentBack{.last = last, .taken = std::max(taken, untold_.value_or(WentBack{}).taken)};
+    position.through = std::min(position.through, last);
+    position.taken.erase(position.taken.upper_bound(last), position.taken.end());
+    position.parts.erase(position.parts.upper_bound(last), position.parts.end());
+    position.anew_behind = std::min(position.anew_behind, last);
+    went_back_to_ = std::min(went_back_to_.value_or(last), last);
 }
 
 /// Nothing is taken before that is durable: what came under those sequences would count as taken.
 void BusIntake::tell_went_back() {
     phase_ = Phase::binding;
-    engine_->note(std::string(kNoteStreamWentBack), untold_, {.principal = "system:nats", .door = "engine"},
+    // As of now: since that was seen, more may have been settled of what was in hand, and told by its records.
+    std::string body;
+    JsonObject(body)
+        .text("stream", stream_.name)
+        .text("created", stream_.created)
+        .integer("last", untold_->last)
+        .integer("taken", untold_->taken)
+        .integer("after", std::min(settled_through(), untold_->last))
+        .integer("anewBehind", position_->anew_behind)
+        .close();
+    engine_->note(std::string(kNoteStreamWentBack), std::move(body), {.principal = "system:nats", .door = "engine"},
                   [this, generation = generation_consumer_](Result<Seq> told) {
                       if (generation != generation_consumer_) return;
                       if (!told) return consumer_trouble("the stream went back, and no note tells it: " + told.error().text);
-                      untold_.clear();
+                      untold_.reset();
+                      lowest_end_.reset();
                       phase_ = Phase::idle;
                       begin();
                   });
@@ -274,6 +291,8 @@ void BusIntake::hold(BusMessage&& message) {
     if (!options_.takeover) {
         if (sequence <= position_->through) return link_.bus().ack(message.receipt);
         position_->through = sequence;
+        // Said once: however often it is proposed from here on, its id stays the same.
+        message.anew = sequence > position_->anew_behind;
         if (position_->taken.erase(sequence) != 0) return link_.bus().ack(message.receipt);
         // Of a batch that is not whole, what has its record is not proposed again.
         if (auto parts = position_->parts.extract(sequence)) answered = std::move(parts.mapped());

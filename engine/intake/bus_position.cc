@@ -89,6 +89,7 @@ void BusPositionSearch::end_segment() {
     said_.any = said_.any || here.any;
     said_.after = std::max(said_.after, std::min(here.after, said_.last));
     said_.last = std::min(said_.last, here.last);
+    said_.anew_behind = std::min(said_.anew_behind, here.anew_behind);
     said_.taken.merge(here.taken);
     for (auto& [sequence, parts] : here.parts) {
         std::vector<bool>& known = said_.parts[sequence];
@@ -118,7 +119,8 @@ bool BusPositionSearch::is_enough() const {
 }
 
 BusPosition BusPositionSearch::position() const {
-    BusPosition position{.through = said_.after, .taken = said_.taken, .parts = {}};
+    BusPosition position{
+        .through = said_.after, .taken = said_.taken, .parts = {}, .anew_behind = said_.anew_behind};
     for (const auto& [sequence, parts] : said_.parts) {
         if (std::ranges::find(parts, false) == parts.end()) {
             position.taken.insert(sequence);
@@ -129,14 +131,16 @@ BusPosition BusPositionSearch::position() const {
     return position;
 }
 
-/// What was taken behind its new end is of messages that it lost: others have come under their sequences.
+/// What was taken behind its new end is of messages that it lost: others have come under their sequences. What
+/// was settled up to there stays so, also where the note was made before that.
 void BusPositionSearch::went_back(const RecordView& record) {
     const auto body = parse_json(record.body);
     if (!body || cause_text(*body, "stream") != stream_ || cause_text(*body, "created") != created_) return;
     const std::uint64_t last = cause_number(*body, "last", 0);
     here_.any = true;
-    here_.after = cause_number(*body, "after", 0);
+    here_.after = std::max(cause_number(*body, "after", 0), std::min(here_.after, last));
     here_.last = std::min(here_.last, last);
+    here_.anew_behind = std::min({here_.anew_behind, last, cause_number(*body, "anewBehind", last)});
     here_.lose_behind(last);
     here_.passed.erase(here_.passed.upper_bound(here_.after), here_.passed.end());
 }
@@ -146,6 +150,7 @@ void BusPositionSearch::look_at(const RecordView& record) {
     if (record.door != kBusDoorName || record.cause.empty()) return;
     const auto cause = parse_json(record.cause);
     if (!cause || cause_text(*cause, "stream") != stream_ || cause_text(*cause, "created") != created_) return;
+    here_.anew_behind = std::min(here_.anew_behind, cause_number(*cause, "anewBehind", UINT64_MAX));
     if (!cause_text(*cause, "durable").empty() || cause->find("lost") != nullptr) return;
     const std::uint64_t sequence = cause_number(*cause, "sequence", 0);
     if (sequence == 0) return;

@@ -14,7 +14,7 @@
 namespace se {
 
 /// A note: the stream lost its end (`last` is its new one), and what was taken of that (up to `taken`) is
-/// history for us alone. `after`: up to there all was settled.
+/// history for us alone. `after`: up to there all was settled; `anewBehind`: the lowest `last` of all such notes.
 inline constexpr std::string_view kNoteStreamWentBack = "stream_went_back";
 
 /// How far a journal says that a stream was taken. Each record of a message tells its sequence, and
@@ -25,6 +25,8 @@ struct BusPosition {
     std::set<std::uint64_t> taken;  ///< and of what lies behind, these
     /// Of batches behind it that are not whole: of their proposals, those that have their record.
     std::map<std::uint64_t, std::vector<bool>> parts;
+    /// The lowest end that the stream has gone back to: what comes behind it has a sequence that another had.
+    std::uint64_t anew_behind = UINT64_MAX;
 
     bool operator==(const BusPosition&) const = default;
 };
@@ -44,6 +46,9 @@ struct BusPositionLimits {
 /// more messages that are settled by now were met than can be in hand at once: each one whose record comes
 /// behind that of a later message was in hand when that one was decided.
 ///
+/// A note that the stream went back may stand further back than that: each record and each note behind it repeats
+/// what matters of it (`anewBehind`).
+///
 /// A stream that was made anew under its name (`created`) is another one. Records of a durable that
 /// another took over (`durable` in their cause) are passed by: their order is not the stream's.
 class BusPositionSearch {
@@ -61,6 +66,7 @@ private:
         std::uint64_t after = 0;  ///< up to here all is settled
         /// The stream has lost what came behind this: what older records say of that is of other messages.
         std::uint64_t last = UINT64_MAX;
+        std::uint64_t anew_behind = UINT64_MAX;
         std::set<std::uint64_t> taken;                     ///< behind `after`
         std::map<std::uint64_t, std::vector<bool>> parts;  ///< likewise, batches
         std::set<std::uint64_t> passed;                    ///< up to `after`, as many as matter

@@ -192,6 +192,13 @@ std::string bus_subject_of_key(std::string_view key) {
     return out;
 }
 
+std::string made_id(const BusMessage& message, const BusStream& stream) {
+    // Of a stream made anew under its name the sequences begin again.
+    std::string id = stream.name + "@" + stream.created + "/" + std::to_string(message.sequence);
+    if (message.anew) id += "~" + std::to_string(message.time);
+    return id;
+}
+
 std::string claim_of(const BusMessage& message) {
     std::string claim;
     JsonObject(claim).text("original", readable(message.payload, kOriginalBytes)).close();
@@ -248,9 +255,8 @@ BusReading read_bus_message(const BusMessage& message, const BusStream& stream,
             id = tame(batch_id, limits.id_bytes - 12) + ":" + std::to_string(i);
         if (!key.empty() && id.empty())
             id = count == 1 ? key : tame(key, limits.id_bytes - 12) + ":" + std::to_string(i);
-        // Of a stream made anew under its name the sequences begin again.
         if (id.empty()) {
-            id = stream.name + "@" + stream.created + "/" + std::to_string(message.sequence);
+            id = made_id(message, stream);
             if (count > 1) id += "/" + std::to_string(i);
         }
         if (!parsed.proposal && reading.claim.empty()) reading.claim = claim_of(message);

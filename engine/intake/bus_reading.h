@@ -43,8 +43,7 @@ std::string bus_subject_of_key(std::string_view key);
 struct BusReading {
     /// One, or several independent ones of the documented batch form; each a proposal or why it is
     /// none. Each has an id: its own, else one that follows from the header `idempotencykey` where
-    /// that can be an id, else from (stream, when the stream was made, sequence), and from its
-    /// index. Empty: the message is to be passed on.
+    /// that can be an id, else made_id(), and from its index. Empty: the message is to be passed on.
     std::vector<ParsedProposal> proposals;
     /// Each proposal's cause, alike.
     std::vector<std::string> causes;
@@ -60,6 +59,10 @@ struct BusReading {
     };
     std::optional<Onward> onward;
 };
+
+/// `<stream>@<when it was made>/<sequence>`, and behind that `~<when it was stored>` of a message that has the
+/// sequence anew: the one before may have its record, with the same content.
+std::string made_id(const BusMessage& message, const BusStream& stream);
 
 /// {"original": …}: what a message was, for the record that refuses it.
 std::string claim_of(const BusMessage& message);

@@ -24,6 +24,9 @@ struct BusMessage {
     std::string payload;
     std::string stream;
     std::uint64_t sequence = 0;  ///< in the stream
+    std::uint64_t time = 0;      ///< when the server stored it, in ns: the same however often it comes; 0: not said
+    /// The stream has lost what it had under this sequence before. Said by whoever knows that, not by the bus.
+    bool anew = false;
     std::uint64_t delivery =
         0;  ///< how many the consumer has delivered: a hole means that some were lost
     std::uint64_t deliveries = 1;  ///< of this very message; more than 1: again

@@ -205,6 +205,75 @@ TEST_CASE("whoever had heard of what a repair gave up is told to read again, and
     CHECK(names_and_keys(events_of(pull(w.get("/v1/changes?since=" + now)))) == Texts{"bookmark"});
 }
 
+TEST_CASE("behind a repair, a store that can journal nothing tells whoever comes to read again once") {
+    ApiWorld w;
+    w.set("a", "1", R"(,"id":"the-lost-one")");
+    w.set("b", "1");
+    w.set("c", "1", R"(,"id":"the-next-one")");
+    w.set("d", "1");
+    const std::string behind = events_of(pull(w.get("/v1/changes?since=0.0"))).back().id;
+    w.api.attach(nullptr, "reopening after a repair");
+    EngineWorld& world = w.world;
+    const auto places = [&](std::string_view id) {
+        Seq seq;
+        world.each_record([&](const RecordView& record) {
+            if (record.id == id) seq = record.seq;
+        });
+        return seq;
+    };
+    const Seq seq = places("the-lost-one");
+    REQUIRE(seq != Seq{});
+    const Epoch before = world.engine->applied().epoch;
+    REQUIRE(world.engine->close());
+    world.leave();
+    const StorePaths paths{world.settings.data};
+    const std::string segment = paths.segment(Seq{1});
+    const auto spoil = [&](const char* id) {
+        const std::size_t place = world.disk.content(segment)->find(id);
+        REQUIRE(place != std::string::npos);
+        world.disk.flip_bit(segment, 8 * place);
+    };
+    spoil("the-lost-one");
+    {
+        const auto plan = plan_repair(world.disk, paths, seq, seq);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        const auto hold = hold_store(world.disk, world.random, paths);
+        REQUIRE(hold);
+        REQUIRE(carry_out(world.disk, paths, *hold, *plan));
+    }
+    world.forget_cache();
+    SUBCASE("a full disk") {
+        world.settings.journal.disk_reserve_bytes = 1u << 20;
+        world.disk.set_capacity(1u << 20);
+    }
+    SUBCASE("more damage") { spoil("the-next-one"); }
+    world.open();
+    w.attach();
+    REQUIRE(world.value_of("b") == "1");
+    REQUIRE(world.engine->applied().epoch == before);
+
+    // Who comes from before the repair has heard of what was given up, also where nothing came behind that.
+    const Engine::AsOf now = world.engine->applied();
+    std::vector<std::string> good;
+    for (const std::string& since : {to_text(Cursor{now.epoch, now.seq}), behind}) {
+        CAPTURE(since);
+        const std::vector<Event> events = events_of(pull(w.get("/v1/changes?since=" + since)));
+        REQUIRE(names_and_keys(events) == Texts{"resync"});
+        good.push_back(events[0].id);
+    }
+    // Who reads what is shown, or begins with it, has not.
+    const std::vector<Event> begun = events_of(pull(w.get("/v1/changes")));
+    REQUIRE(names_and_keys(begun) == Texts{"bookmark"});
+    good.push_back(begun[0].id);
+    const Json as_of = at(json_of(w.get("/v1/state/b")), {"asOf"});
+    good.push_back(std::to_string(at(as_of, {"epoch"}).integer()) + "." + std::to_string(at(as_of, {"seq"}).integer()));
+    for (const std::string& since : good) {
+        CAPTURE(since);
+        CHECK(names_and_keys(events_of(pull(w.get("/v1/changes", {{"last-event-id", since}})))) ==
+              Texts{"bookmark"});
+    }
+}
+
 TEST_CASE("streams have a limit, and end with a bookmark when the engine drains") {
     ApiWorld w;
     w.config.settings.http.streams = 4;

@@ -10,13 +10,50 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The server is cut off before its own sync.
-void cut_off(IntakeWorld& world, std::uint64_t last) {
+const std::string kHit = R"({"op":"increment","key":"hits","value":1,"reason":"r"})";
+const std::string kEvent =
+    R"({"v":"2","egress":{"destination":"internal.egress.v1"},"routing":{"slip":[]}})";
+
+void lose_end(IntakeWorld& world, std::uint64_t last) {
     auto& stream = *world.broker.find("BITBRAT");
     stream.messages.resize(last);
     stream.info.last = last;
     stream.consumers.clear();
+}
+
+/// The server is cut off before its own sync.
+void cut_off(IntakeWorld& world, std::uint64_t last) {
+    lose_end(world, last);
     world.bus->break_connection("the server was cut off");
+}
+
+/// Turns of the bus, while the engine does nothing.
+bool turn_bus(IntakeWorld& world, bool up) {
+    for (int i = 0; i < 2000 && world.link->up() != up; ++i) {
+        world.link->turn();
+        world.intake->turn();
+        world.engine_world.clock.advance(1ms);
+    }
+    return world.link->up() == up;
+}
+
+/// Bodies of the notes that tell it.
+std::vector<Json> told_of_it(IntakeWorld& world) {
+    std::vector<Json> found;
+    world.engine_world.each_record([&](const RecordView& record) {
+        if (record.kind != Kind::note || record.note != kNoteStreamWentBack) return;
+        auto body = parse_json(record.body);
+        REQUIRE(body);
+        found.push_back(*std::move(body));
+    });
+    return found;
+}
+
+std::string sequence_of(const Json& record) {
+    return text_at(*record.find("cause"), "sequence");
+}
+bool is_lost(const Json& record) {
+    return record.find("cause")->find("lost") != nullptr;
 }
 
 /// And is there again.
@@ -105,6 +142,161 @@ TEST_CASE("nor is what had to wait meanwhile, when the journal is all that is le
     world.connect();
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(13));
+    // What was in hand keeps the id under which it may have been proposed before.
+    int lost = 0;
+    for (const Json& record : world.records()) {
+        const bool anew = text_at(record, "id").find('~') != std::string::npos;
+        if (is_lost(record)) {
+            ++lost;
+            CHECK_FALSE(anew);
+        } else {
+            CHECK(anew == (text_at(*record.find("cause"), "anewBehind") == "5" &&
+                           std::stoi(sequence_of(record)) > 5));
+        }
+    }
+    CHECK(lost > 0);
+}
+
+TEST_CASE("what comes under a lost sequence with the content of the one before is applied, and once") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(kHit);
+    world.run_dry();
+    lose_all_behind(world, 5);
+    for (int i = 0; i < 3; ++i) world.publish(kHit);
+    world.run_dry();
+    CHECK(world.engine_world.value_of("hits") == "11");
+    const std::string place = "BITBRAT@" + world.broker.find("BITBRAT")->info.created + "/";
+    const auto records = world.records();
+    REQUIRE(records.size() == 11);
+    CHECK(text_at(records[5], "id") == place + "6");
+    CHECK(text_at(records[8], "id") ==
+          place + "6~" + std::to_string(world.broker.find("BITBRAT")->messages[5].time));
+    // After a restart it is still known that its sequences came again, and what was taken of them.
+    world.disconnect();
+    world.engine_world.crash();
+    world.engine_world.open();
+    world.connect();
+    world.run_dry();
+    CHECK(world.engine_world.value_of("hits") == "11");
+    world.publish(kHit);
+    world.run_dry();
+    CHECK(text_at(world.records().back(), "id").starts_with(place + "9~"));
+    // The same sequences a third time.
+    lose_all_behind(world, 5);
+    for (int i = 0; i < 4; ++i) world.publish(kHit);
+    world.run_dry();
+    CHECK(world.engine_world.value_of("hits") == "16");
+}
+
+TEST_CASE("an event under a lost sequence goes on under an id of its own") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 5; ++i) world.publish(push_of(i));
+    world.publish(kEvent);
+    world.run_dry();
+    REQUIRE(world.broker.stored("local.internal.egress.v1").size() == 1);
+    lose_all_behind(world, 5);
+    world.publish(kEvent);
+    world.run_dry();
+    const auto passed = world.broker.stored("local.internal.egress.v1");
+    REQUIRE(passed.size() == 1);
+    CHECK(passed[0]->id == "BITBRAT@" + world.broker.find("BITBRAT")->info.created + "/6~" +
+                               std::to_string(world.broker.find("BITBRAT")->messages[5].time) + "/onward");
+}
+
+TEST_CASE("an end that was seen lost is told, though the stream grows before it is known what was taken") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    world.run_dry();
+    SUBCASE("at a start") {
+        world.disconnect();
+        world.engine_world.crash();
+        world.engine_world.open();
+        lose_end(world, 5);
+        world.connect();
+        for (int i = 0; i < 2000 && !world.link->up(); ++i) {
+            world.link->turn();
+            world.engine_world.clock.advance(1ms);
+        }
+        REQUIRE(world.link->up());
+        REQUIRE(world.intake->facts().state == "searching");
+        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    }
+    SUBCASE("while the engine is opened anew, the note about it not durable") {
+        cut_off(world, 5);
+        REQUIRE(turn_bus(world, false));
+        REQUIRE(turn_bus(world, true));
+        REQUIRE(world.intake->facts().state == "binding");
+        world.intake->attach(nullptr);
+        world.engine_world.crash();
+        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+        world.engine_world.open();
+        world.intake->attach(world.engine_world.engine.get());
+    }
+    SUBCASE("over another connection that finds it grown") {
+        world.intake->attach(nullptr);
+        cut_off(world, 5);
+        REQUIRE(turn_bus(world, false));
+        REQUIRE(turn_bus(world, true));
+        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+        world.bus->break_connection("again");
+        REQUIRE(turn_bus(world, false));
+        REQUIRE(turn_bus(world, true));
+        world.intake->attach(world.engine_world.engine.get());
+    }
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(13));
+    const auto notes = told_of_it(world);
+    REQUIRE(notes.size() == 1);
+    CHECK(text_at(notes[0], "last") == "5");
+    CHECK(text_at(notes[0], "taken") == "8");
+    CHECK(text_at(notes[0], "anewBehind") == "5");
+    // It is over: what grows meanwhile is no loss.
+    world.intake->attach(nullptr);
+    for (int i = 13; i < 15; ++i) world.publish(push_of(i));
+    world.intake->attach(world.engine_world.engine.get());
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(15));
+    CHECK(told_of_it(world).size() == 1);
+}
+
+TEST_CASE("what was settled before a lost end could be told stays settled") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
+    // Delivered, and the disk does nothing yet.
+    for (int i = 0; i < 20; ++i) {
+        world.turn();
+        world.engine_world.clock.advance(1ms);
+    }
+    REQUIRE(world.intake->facts().in_hand == 8);
+    cut_off(world, 5);
+    REQUIRE(turn_bus(world, false));
+    REQUIRE(turn_bus(world, true));
+    // The connection breaks before the note is durable: it is told once more.
+    world.bus->break_connection("again");
+    REQUIRE(turn_bus(world, false));
+    for (int i = 0; i < 50 && world.intake->facts().in_hand > 0; ++i) {
+        world.engine_world.engine->step();
+        world.engine_world.commits.run();
+        world.engine_world.background.run();
+        world.intake->turn();
+    }
+    REQUIRE(world.intake->facts().in_hand == 0);
+    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    world.run_dry();
+    CHECK(world.engine_world.value_of("list") == numbers(13));
+    const auto notes = told_of_it(world);
+    REQUIRE(notes.size() == 2);
+    CHECK(text_at(notes[0], "after") == "0");
+    CHECK(text_at(notes[1], "after") == "5");
+    CHECK(text_at(notes[1], "taken") == "8");
 }
 
 TEST_CASE("behind a stream that lost its end a restart goes on from what was taken of the new one") {

@@ -31,11 +31,12 @@ struct MessagesJournal : EngineWorld {
     void batch(std::uint64_t sequence, std::uint64_t after, int index, int of) {
         message(sequence, after, ",\"index\":" + std::to_string(index) + ",\"of\":" + std::to_string(of));
     }
-    void went_back(std::uint64_t last, std::uint64_t taken, std::uint64_t after) {
+    void went_back(std::uint64_t last, std::uint64_t taken, std::uint64_t after, const std::string& more = "") {
         bool told = false;
         engine->note(std::string(kNoteStreamWentBack),
                      std::string(kStreamOfTwo) + ",\"last\":" + std::to_string(last) +
-                         ",\"taken\":" + std::to_string(taken) + ",\"after\":" + std::to_string(after) + "}",
+                         ",\"taken\":" + std::to_string(taken) + ",\"after\":" + std::to_string(after) + more +
+                         "}",
                      {.principal = "system:nats", .door = "engine"},
                      [&told](Result<Seq> seq) { told = static_cast<bool>(seq); });
         settle();
@@ -195,17 +196,50 @@ TEST_CASE("what a stream has lost is not taken, whichever segment tells it") {
         journal.went_back(5, 8, 3);
         journal.roll();
     }
-    CHECK(journal.position() == BusPosition{.through = 3, .taken = {5}, .parts = {}});
+    CHECK(journal.position() == BusPosition{.through = 3, .taken = {5}, .parts = {}, .anew_behind = 5});
     journal.message(6, 3);
     // In hand when its end was lost, and decided after that.
     journal.message(7, 3, ",\"lost\":true");
-    CHECK(journal.position() == BusPosition{.through = 3, .taken = {5, 6}, .parts = {}});
+    CHECK(journal.position() == BusPosition{.through = 3, .taken = {5, 6}, .parts = {}, .anew_behind = 5});
     // What was settled of its lost end is none of the new one's.
     journal.went_back(2, 6, 2);
-    CHECK(journal.position() == BusPosition{.through = 2, .taken = {}, .parts = {}});
+    CHECK(journal.position() == BusPosition{.through = 2, .taken = {}, .parts = {}, .anew_behind = 2});
     journal.roll();
     journal.message(4, 2);
-    CHECK(journal.position() == BusPosition{.through = 2, .taken = {4}, .parts = {}});
+    CHECK(journal.position() == BusPosition{.through = 2, .taken = {4}, .parts = {}, .anew_behind = 2});
+    // It never grows: what comes under sequences that were lost once has another's for good.
+    journal.message(8, 7);
+    journal.roll();
+    journal.went_back(7, 8, 7, ",\"anewBehind\":2");
+    CHECK(journal.position() == BusPosition{.through = 7, .taken = {}, .parts = {}, .anew_behind = 2});
+}
+
+TEST_CASE("a note that is older than what its stream's records say sets nothing back") {
+    MessagesJournal journal;
+    journal.message(1, 0);
+    journal.message(2, 1);
+    journal.message(4, 3);
+    bool rolls = false;
+    SUBCASE("in one segment") {}
+    SUBCASE("in two") { rolls = true; }
+    if (rolls) journal.roll();
+    journal.went_back(4, 8, 0);
+    const BusPosition found = journal.position();
+    CHECK(found.through == 3);
+    CHECK(found.taken == std::set<std::uint64_t>{4});
+    journal.went_back(2, 4, 0);
+    CHECK(journal.position().through == 2);
+}
+
+TEST_CASE("that a stream went back is known from each record behind the note, however far back that is") {
+    MessagesJournal journal;
+    journal.message(1, 0);
+    journal.went_back(5, 8, 1);
+    journal.roll();
+    for (std::uint64_t sequence = 6; sequence <= 9; ++sequence)
+        journal.message(sequence, sequence - 1, ",\"anewBehind\":5");
+    CHECK(journal.position({.in_hand = 1, .bytes = 0}) ==
+          BusPosition{.through = 8, .taken = {9}, .parts = {}, .anew_behind = 5});
 }
 
 TEST_CASE("of a batch each proposal that has its record is known, and all of them are the batch") {

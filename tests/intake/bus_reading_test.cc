@@ -75,6 +75,22 @@ TEST_CASE("a message without an id gets one that its place alone makes") {
     CHECK(one(other).id != id);  // another stream, though its name is the same
 }
 
+TEST_CASE("a message that has its sequence anew says in the id that it is made when it was stored") {
+    const auto id_of = [](const std::string& text, std::uint64_t time) {
+        const auto reading = read_bus_message({.payload = text, .sequence = 7, .time = time, .anew = true},
+                                              kStream, kSubjects, Limits{});
+        REQUIRE(!reading.proposals.empty());
+        REQUIRE(reading.proposals.back().proposal);
+        return reading.proposals.back().proposal->id;
+    };
+    const std::string text = R"({"op":"increment","key":"a","value":1,"reason":"r"})";
+    CHECK(id_of(text, 17) == "BITBRAT@2026-11-21T00:02:43.1Z/7~17");
+    CHECK(id_of(R"({"v":"1","source":"s","mutations":[{"type":"increment","key":"a","amount":1},)"
+                R"({"type":"increment","key":"b","amount":1}]})",
+                17) == "BITBRAT@2026-11-21T00:02:43.1Z/7~17/1");
+    CHECK(id_of(R"({"id":"m","op":"increment","key":"a","value":1,"reason":"r"})", 17) == "m");
+}
+
 TEST_CASE("where a message has no id, the header idempotencykey is one, if it can be") {
     const std::string text = R"({"op":"increment","key":"a","value":1,"reason":"r"})";
     const std::string place = "BITBRAT@2026-11-21T00:02:43.1Z/7";

@@ -222,6 +222,8 @@ TEST_CASE_TEMPLATE("a durable that is pulled from delivers in order, from where 
     CHECK(first.delivery == 1);
     CHECK(client.messages[2].delivery == 3);
     CHECK(first.deliveries == 1);
+    CHECK(first.time > 0);
+    CHECK(first.time < client.messages[1].time);
     CHECK(first.behind == 3);
     CHECK(client.messages[2].behind == 1);
     CHECK(bus_header(first.headers, "correlationid") == "c1");
@@ -302,6 +304,7 @@ TEST_CASE_TEMPLATE("what is not acknowledged comes again", World, RealWorld, Sim
     for (std::size_t i = 4; i < client.messages.size(); ++i) {
         CHECK(client.messages[i].sequence == 2);  // the one that was refused
         CHECK(client.messages[i].deliveries > 1);
+        CHECK(client.messages[i].time == client.messages[1].time);
         CHECK(client.messages[i].delivery > 4);
     }
     CHECK(client.messages.size() > 4);
@@ -442,6 +445,21 @@ TEST_CASE("who has not the server's token stays outside, and is told so") {
         CHECK(why.find("of-the-bus") == std::string::npos);
         CHECK(why.find("another") == std::string::npos);
     }
+}
+
+TEST_CASE("a delivery says by its reply subject which message it is, and when that was stored") {
+    for (const char* const reply : {"$JS.ACK.S.d.2.7.9.1700000000123456789.4",
+                                    "$JS.ACK.domain.account.S.d.2.7.9.1700000000123456789.4.token"}) {
+        const auto delivery = js_delivery(reply);
+        REQUIRE(delivery);
+        CHECK(delivery->stream == "S");
+        CHECK(delivery->deliveries == 2);
+        CHECK(delivery->sequence == 7);
+        CHECK(delivery->delivery == 9);
+        CHECK(delivery->behind == 4);
+        CHECK(delivery->time == 1'700'000'000'123'456'789);
+    }
+    CHECK_FALSE(js_delivery("$JS.ACK.S.d.2.7.9.17"));
 }
 
 TEST_CASE("a server that is full, busy or slow is waited for, and one that refuses is not") {

@@ -40,7 +40,11 @@ std::uint64_t SimBroker::store(const std::string& subject, std::string payload,
     SE_ASSERT(stream != nullptr);
     const std::uint64_t sequence = ++stream->info.last;
     stream->info.first = 1;
+    // No two at the same time, as with the real one.
+    const auto now = std::chrono::nanoseconds(clock_.wall().time_since_epoch()).count();
+    stored_at_ = std::max(stored_at_ + 1, static_cast<std::uint64_t>(now));
     stream->messages.push_back({.sequence = sequence,
+                                .time = stored_at_,
                                 .subject = subject,
                                 .headers = std::move(headers),
                                 .payload = std::move(payload),
@@ -137,6 +141,7 @@ void SimBroker::deliver(Stream& stream, Consumer& consumer) {
                                  .payload = stored.payload,
                                  .stream = stream.info.name,
                                  .sequence = sequence,
+                                 .time = stored.time,
                                  .delivery = consumer.delivered,
                                  .deliveries = pending.deliveries,
                                  .behind = waiting_of(stream, consumer),

@@ -40,6 +40,7 @@ public:
 
     struct Stored {
         std::uint64_t sequence = 0;
+        std::uint64_t time = 0;
         std::string subject;
         BusHeaders headers;
         std::string payload;
@@ -97,6 +98,7 @@ private:
     std::map<std::string, Stream> streams_;
     std::set<SimBus*> clients_;
     std::uint64_t streams_made_ = 0;
+    std::uint64_t stored_at_ = 0;
 };
 
 /// A connection to it, with what can go wrong on the way.
