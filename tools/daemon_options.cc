@@ -13,7 +13,6 @@
 #include "tools/daemon_firestore.h"
 #include "tools/daemon_nats.h"
 #include "tools/daemon_surroundings.h"
-#include "tools/daemon_tls.h"
 
 namespace se {
 namespace {
@@ -146,7 +145,6 @@ Result<Config> load_config(const DaemonOptions& options) {
             return Error{Errc::malformed, "otlp.endpoint: " + address.error().text};
     }
     SE_TRY_OK(check_egress(config.settings));
-    SE_TRY_OK(check_tls(config.settings));
     if (const auto nats = load_nats_settings(options); !nats) return nats.error();
     SE_TRY(documents, load_firestore_settings(options));
     leave_room_for_documents(documents, &config.policy.limits);

@@ -200,6 +200,11 @@ int Daemon::run() {
                     "state-engine.settings.passed_over",
                     {{"variable", variable}, {"meaning", "its value is not known; the default counts"}}});
     }
+    if (passes_over_collector_tls(config_.settings)) {
+        log_.write({Severity::warning,
+                    "state-engine.settings.passed_over",
+                    {{"setting", "otlp.tls_ca"}, {"meaning", "otlp.endpoint does not begin with https://"}}});
+    }
     if (const auto code = take_port()) return *code;
     server_.serve();
     std::chrono::nanoseconds backoff = kReopenFirst;

@@ -5,12 +5,17 @@
 namespace se {
 namespace {
 
-Status check_tls_of(const std::string& name, const std::string& url, const HttpTls::Options& tls) {
-    if (url.empty()) return Ok{};
-    if (url.starts_with("https://")) {
-        if (const auto made = HttpTls::make(tls); !made) return made.error();
-        return Ok{};
-    }
+bool has_tls(const std::string& url) {
+    return url.starts_with("https://");
+}
+
+Status check_files(const HttpTls::Options& tls) {
+    if (const auto made = HttpTls::make(tls); !made) return made.error();
+    return Ok{};
+}
+
+/// Whoever names a file believes that it is looked at.
+Status refuse_files(const std::string& name, const HttpTls::Options& tls) {
     for (const HttpTls::File* file : {&tls.authorities, &tls.certificate, &tls.key}) {
         if (!file->path.empty())
             return Error{Errc::malformed, file->name + " is for an address with TLS, and " + name +
@@ -33,8 +38,17 @@ HttpTls::Options collector_tls(const Settings& settings) {
 }
 
 Status check_tls(const Settings& settings) {
-    SE_TRY_OK(check_tls_of("egress.webhook_url", settings.egress.webhook_url, webhook_tls(settings)));
-    return check_tls_of("otlp.endpoint", settings.otlp.endpoint, collector_tls(settings));
+    const std::string& webhook = settings.egress.webhook_url;
+    if (!webhook.empty()) {
+        SE_TRY_OK(has_tls(webhook) ? check_files(webhook_tls(settings))
+                                   : refuse_files("egress.webhook_url", webhook_tls(settings)));
+    }
+    return has_tls(settings.otlp.endpoint) ? check_files(collector_tls(settings)) : Ok{};
+}
+
+bool passes_over_collector_tls(const Settings& settings) {
+    const Settings::Otlp& otlp = settings.otlp;
+    return !otlp.tls_ca.empty() && !otlp.endpoint.empty() && !has_tls(otlp.endpoint);
 }
 
 }  // namespace se

@@ -12,6 +12,7 @@
 #include "tools/daemon_nats.h"
 #include "tools/daemon_options.h"
 #include "tools/daemon_run.h"
+#include "tools/daemon_tls.h"
 #include "tools/standard_streams.h"
 
 int main(int count, char** arguments) {
@@ -22,6 +23,10 @@ int main(int count, char** arguments) {
     auto config = se::load_config(parsed.options);
     if (!config) {
         std::cerr << "state-engine: " << config.error().text << '\n';
+        return 1;
+    }
+    if (const auto files = se::check_tls(config->settings); !files) {
+        std::cerr << "state-engine: " << files.error().text << '\n';
         return 1;
     }
     if (parsed.options.check_config) {

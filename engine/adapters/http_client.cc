@@ -208,8 +208,8 @@ Status HttpClient::begin_tls() {
     }
     Status done = shake_hands();
     if (done) return done;
-    return Error{Errc::unavailable,
-                 "no TLS with " + address_.host_and_port() + ": " + done.error().text};
+    const Errc code = done.error().code == Errc::malformed ? Errc::malformed : Errc::unavailable;
+    return Error{code, "no TLS with " + address_.host_and_port() + ": " + done.error().text};
 }
 
 Status HttpClient::shake_hands() {
@@ -217,11 +217,11 @@ Status HttpClient::shake_hands() {
     tls_ = std::make_unique<TlsEnd>(std::move(end));
     const Patience patience(timeout_);
     for (;;) {
-        auto done = tls_->shake_hands();
-        const Status sent = send_bytes(tls_->outgoing());  // when it failed, too: it tells the server why
-        SE_TRY(shaken, std::move(done));
+        const auto done = tls_->shake_hands();
+        const Status sent = send_by_tls();  // when it failed, too: it tells the server why
+        if (!done) return Error{Errc::malformed, done.error().text};
         SE_TRY_OK(sent);
-        if (shaken) return Ok{};
+        if (*done) return Ok{};
         if (patience.over()) return no_answer_within(timeout_);
         SE_TRY_OK(carry(patience.left()));
     }
@@ -293,9 +293,21 @@ Status HttpClient::write_raw(std::string_view bytes) {
         const std::string_view piece = bytes.substr(0, kTlsPiece);
         SE_TRY(taken, tls_->write(piece));
         if (taken) bytes.remove_prefix(piece.size());
-        SE_TRY_OK(taken ? send_bytes(tls_->outgoing()) : carry(timeout_));
+        SE_TRY_OK(taken ? send_by_tls() : carry(timeout_));
     }
     return Ok{};
+}
+
+Status HttpClient::send_by_tls() {
+    Status sent = send_bytes(tls_->outgoing());
+    if (sent || sent.error().code != Errc::io) return sent;
+    // It may have said why before it hung up.
+    std::string bytes;
+    if (const auto more = receive(bytes, milliseconds(1)); more && *more) {
+        tls_->arrived(bytes);
+        if (const auto heard = tls_->read(buffer_); !heard) return heard.error();
+    }
+    return Error{Errc::io, tls_->broken(sent.error().text)};
 }
 
 Status HttpClient::send_bytes(std::string_view bytes) {
@@ -352,7 +364,7 @@ Result<bool> HttpClient::fill_by_tls() {
 }
 
 Status HttpClient::carry(milliseconds limit) {
-    SE_TRY_OK(send_bytes(tls_->outgoing()));
+    SE_TRY_OK(send_by_tls());
     std::string bytes;
     auto more = receive(bytes, limit);
     if (!more && more.error().code == Errc::io)

@@ -24,7 +24,8 @@ struct HttpAnswer {
 
 /// A connection to one server, blocking, for tools, tests and benchmarks. Errc::unavailable when it cannot be reached (by
 /// TLS, where that is asked for) or does not answer in time, Errc::io when it hung up in the middle (what was asked may have happened
-/// or not: ask again with the same id), Errc::malformed when what came is no HTTP. After an Error the
+/// or not: ask again with the same id), Errc::malformed when what came is no HTTP, and of connect() when
+/// who answers has no TLS or is not trusted: that will not be otherwise in a minute. After an Error the
 /// connection is gone; connect again.
 class HttpClient {
 public:
@@ -105,6 +106,7 @@ private:
     Status shake_hands();
     Status carry(std::chrono::milliseconds limit);  ///< between TLS and the socket, until something has arrived
     Status send_bytes(std::string_view bytes);
+    Status send_by_tls();  ///< what TLS has for the server
     Result<bool> receive(std::string& into, std::chrono::milliseconds limit);
     Error hung_up() const;
 

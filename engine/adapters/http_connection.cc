@@ -415,13 +415,14 @@ void HttpConnection::check_time(HttpServerCore::Instant now) {
         if (now - lingering_since_ > kLingerMax) close();
         return;
     }
-    if (out_left() != 0) {
+    if (awaiting_room_) {  // since last_write_
         if (now - last_write_ > options.write_timeout) {
             ++core_.stats.timeouts;
             close();
         }
         return;
     }
+    if (out_left() != 0) return;  // it is our turn, not the client's
     const HttpParser::State state = parser_.state();
     const bool slow_header =
         state == HttpParser::State::header && now - request_begun_ > options.header_timeout;

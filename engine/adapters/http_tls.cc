@@ -34,6 +34,30 @@ Status can_be_read(const HttpTls::File& file) {
                  file.name + ": " + file.path + " cannot be read: " + std::strerror(errno)};
 }
 
+/// Whether a server's last words may be about the certificate that we showed, or did not show.
+bool is_of_certificates(int alert) {
+    switch (alert) {
+        case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:  // all that TLS 1.2 has for a missing one
+        case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+        case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+        case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+        case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+        case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// Only who asks for our certificate says how it may be signed.
+bool asks_for_certificates(ssl_st& session) {
+    return SSL_get_sigalgs(&session, -1, nullptr, nullptr, nullptr, nullptr, nullptr) > 0;
+}
+
 Error not_in_it(const HttpTls::File& file, const std::string& what) {
     return {Errc::malformed, file.name + ": " + file.path + " holds no " + what + tls_reason()};
 }
@@ -106,7 +130,7 @@ Result<HttpTls::Session> HttpTls::session(std::string_view host) const {
     return session;
 }
 
-std::string HttpTls::trouble(const ssl_st& session, unsigned long error, std::string said) const {
+std::string HttpTls::trouble(ssl_st& session, unsigned long error, std::string said) const {
     if (const long verdict = SSL_get_verify_result(&session); verdict != X509_V_OK)
         return not_trusted(verdict);
     if (const char* const text = error == 0 ? nullptr : ERR_reason_error_string(error)) said = text;
@@ -128,6 +152,7 @@ std::string HttpTls::trouble(const ssl_st& session, unsigned long error, std::st
     if (!its_word && error != 0 && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return "TLS failed (" + said + ")";
     if (its_word) said = "the server broke off (" + said + ")";
+    if (its_word ? !is_of_certificates(reason) : !asks_for_certificates(session)) return said;
     if (options_.certificate.name.empty())
         return said + "; if it asks for certificates: it is shown none";
     return said + "; if it asks for certificates, " + options_.certificate.name + " and " +

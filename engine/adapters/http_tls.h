@@ -15,7 +15,8 @@ namespace se {
 /// and nothing turns it off: TLS 1.2 or later, and a certificate of the peer that is of a trusted
 /// authority, valid now, and of the host that was asked for.
 ///
-/// Its files are read once, by make(): another one has what they say then. Any thread.
+/// Its files are read once, by make(): another one has what they say then. Of the system's authorities
+/// those in its folder of certificates are looked for at each verification. Any thread.
 class HttpTls {
 public:
     /// A file in PEM, and what names it: a setting, a flag. An empty path: there is none.
@@ -40,7 +41,7 @@ public:
 
     /// What went wrong with a session, and what can be done about it. `error` is OpenSSL's; where it
     /// is none, 0, `said` tells what happened to what carries it.
-    std::string trouble(const ssl_st& session, unsigned long error, std::string said) const;
+    std::string trouble(ssl_st& session, unsigned long error, std::string said) const;
 
 private:
     struct FreeContext {
@@ -59,6 +60,7 @@ private:
 
 /// Our end of one TLS connection. It knows no socket: whoever has it carries outgoing() to the peer
 /// and gives it what comes from there. An Error is the end of it; outgoing() then tells the peer.
+/// OpenSSL would write to a socket without MSG_NOSIGNAL, and a peer that has hung up would end the program.
 class TlsEnd {
 public:
     static Result<TlsEnd> make(std::shared_ptr<const HttpTls> tls, std::string_view host);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -133,7 +134,7 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     void connect() {
         connection = std::make_shared<Connection>(context);
         if (address.https) {
-            if (const Status ready = prepare_tls(); !ready) return give_up(ready.error().text);
+            if (const Status ready = prepare_tls(); !ready) return give_up_later(ready.error().text);
         }
         resolver.async_resolve(
             address.host, std::to_string(address.port),
@@ -237,9 +238,8 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
     void lose(error_code error) {
         const bool nothing_came = connection->buffer.size() == 0 &&
                                   !(connection->answer && connection->answer->got_some());
-        if (!std::exchange(reused, false))
-            return give_up("the connection broke: " + why(error));
         if (!nothing_came) return give_up("the connection broke: " + error.message());
+        if (!std::exchange(reused, false)) return give_up("the connection broke: " + why(error));
         drop_connection();
         connect();
     }
@@ -260,10 +260,18 @@ struct HttpWebhook::State : std::enable_shared_from_this<HttpWebhook::State> {
         finish(std::move(delivery));
     }
 
-    void give_up(std::string reason) {
+    void give_up(std::string reason, bool tried = true) {
         drop_connection();
         tls = nullptr;  // who mends a file need not start us anew
-        finish({.outcome = Delivery::Outcome::outage, .reason = std::move(reason)});
+        finish({.outcome = Delivery::Outcome::outage, .reason = std::move(reason), .tried = tried});
+    }
+
+    /// Before anything has left us. Not at once: what is handed over in this turn is behind that message,
+    /// and would go out before it if the file were there by then (X2).
+    void give_up_later(std::string reason) {
+        asio::post(context, [then = mine([reason = std::move(reason)](State& self, error_code) {
+                                 self.give_up(reason, false);
+                             })] { then(error_code()); });
     }
 
     void drop_connection() {

@@ -317,8 +317,8 @@ void add_otlp(Table& table) {
     endpoint.address = true;
     table
         .text("otlp.tls_ca", 0, SE_FIELD(settings.otlp.tls_ca),
-              "File with the authorities that its certificate may be of; for https://. Empty: those "
-              "that the system trusts.")
+              "File with the authorities that its certificate may be of; for https://, else passed "
+              "over. Empty: those that the system trusts.")
         .environment.push_back("OTEL_EXPORTER_OTLP_CERTIFICATE");
     table.number("otlp.queue", Unit::count, {1, 1u << 20}, SE_FIELD(settings.otlp.queue),
                  "Spans waiting to be sent; more are dropped and counted.");

@@ -26,6 +26,7 @@ struct InString {
     static void append_string(std::string& out, std::string_view literal) { append_escaped(out, literal); }
 };
 
+/// What LMDB holds has no checksum: a damaged text is laid out somehow, and shown.
 template <class Form>
 void append_indented(std::string& out, std::string_view compact_json) {
     std::size_t depth = 0;
@@ -45,7 +46,7 @@ void append_indented(std::string& out, std::string_view compact_json) {
             case '{':
             case '[':
                 out += c;
-                if (compact_json[i + 1] == (c == '{' ? '}' : ']')) {
+                if (compact_json.substr(i + 1).starts_with(c == '{' ? '}' : ']')) {
                     out += compact_json[++i];
                 } else {
                     ++depth;
@@ -54,7 +55,7 @@ void append_indented(std::string& out, std::string_view compact_json) {
                 break;
             case '}':
             case ']':
-                --depth;
+                if (depth > 0) --depth;
                 new_line();
                 out += c;
                 break;

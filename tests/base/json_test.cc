@@ -338,6 +338,14 @@ TEST_CASE("each byte has its escape, whatever stands around it") {
     }
 }
 
+TEST_CASE("a string without an end ends with its text, wherever that breaks off") {
+    const std::string whole = R"("a\"b\\c and more than eight bytes\u0001 \n")";
+    for (std::size_t size = 1; size <= whole.size(); ++size) {
+        CAPTURE(size);
+        REQUIRE(json_string_end(std::string_view(whole).substr(0, size), 0) == size);
+    }
+}
+
 TEST_CASE("an object is written member by member, in the order called") {
     std::string out;
     JsonObject object(out);

@@ -402,7 +402,6 @@ TEST_CASE("files of TLS that cannot be, or that nobody would look at, are said a
         {{"egress.webhook_url=http://x/", "egress.webhook_tls_ca=" + ca},
          {"egress.webhook_tls_ca", "egress.webhook_url", "https://"}},
         {{collector, "otlp.tls_ca=" + none}, {"otlp.tls_ca: ", none}},
-        {{"otlp.endpoint=http://x", "otlp.tls_ca=" + ca}, {"otlp.tls_ca", "otlp.endpoint", "https://"}},
     };
     for (const Row& row : rows) {
         CAPTURE(row.pairs.back());
@@ -418,6 +417,20 @@ TEST_CASE("files of TLS that cannot be, or that nobody would look at, are said a
                          .environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca}});
     CHECK_MESSAGE(right.run_to_end() == 0, right.log());
     CHECK(right.log().find(ca) != std::string::npos);
+}
+
+TEST_CASE("a file of TLS that is away keeps no policy from being reloaded") {
+    TemporaryDirectory folder;
+    const std::string trusted = folder.path() + "/trusted.pem";
+    std::filesystem::copy_file(Certificates::file("ca.pem"), trusted);
+    Outbound world("https://127.0.0.1:9/", false, {"egress.webhook_tls_ca=" + trusted});
+    std::filesystem::remove(trusted);
+    write_text(world.daemon.config_path(), "allowedKeys: [other]\n");
+    HttpClient client = world.daemon.socket();
+    const auto reloaded = client.send({.method = "POST", .target = "/v1/operator/reload"});
+    REQUIRE(reloaded);
+    CHECK_MESSAGE(reloaded->status == 200, reloaded->body);
+    CHECK(client.post("/v1/mutations", set_text("other", "1"))->status == 200);
 }
 
 }  // namespace se::test

@@ -104,19 +104,36 @@ TEST_CASE("whoever cannot be trusted is asked nothing") {
     TlsFront front(receiver.port());
     const auto other = HttpClient::connect(trusting(front.url(), "other-ca.pem"), kClientPatience);
     REQUIRE(!other);
-    CHECK(other.error().code == Errc::unavailable);
+    CHECK(other.error().code == Errc::malformed);
     CHECK_MESSAGE(other.error().text.starts_with("no TLS with localhost:"), other.error().text);
     CHECK(other.error().text.find("the-ca") != std::string::npos);
 
     const std::string plain = "https://127.0.0.1:" + std::to_string(receiver.port());
     const auto without = HttpClient::connect(trusting(plain, "ca.pem"), kClientPatience);
     REQUIRE(!without);
+    CHECK(without.error().code == Errc::malformed);
     CHECK(without.error().text.find("has no TLS at that port") != std::string::npos);
 
     TlsFront elsewhere(receiver.port(), {.certificate = "elsewhere"});
     const auto another = HttpClient::connect(trusting(elsewhere.url(), "ca.pem"), kClientPatience);
     REQUIRE(!another);
     CHECK(another.error().text.find("of another host") != std::string::npos);
+    CHECK(receiver.requests().empty());
+}
+
+TEST_CASE("what a server says before it hangs up is heard, also when that is noticed in sending") {
+    Receiver receiver;
+    TlsFront front(receiver.port(), {.more = {"--trust", Certificates::file("ca.pem")}});
+    HttpClient client = tls_client(front.url());  // TLS 1.3 is done here before the server has looked
+    const auto until = std::chrono::steady_clock::now() + kClientPatience;
+    while (front.log().find("trouble") == std::string::npos) {
+        REQUIRE(std::chrono::steady_clock::now() < until);
+        std::this_thread::sleep_for(5ms);
+    }
+    const auto answer = client.post("/", std::string(4u << 20, 'x'));
+    REQUIRE(!answer);
+    CHECK(answer.error().code == Errc::io);
+    CHECK_MESSAGE(answer.error().text.find("it is shown none") != std::string::npos, answer.error().text);
     CHECK(receiver.requests().empty());
 }
 

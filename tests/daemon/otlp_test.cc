@@ -232,6 +232,24 @@ TEST_CASE("a collector behind TLS hears of spans once its certificate is trusted
     CHECK(daemon.stop() == 0);
 }
 
+TEST_CASE("authorities for a collector without TLS are passed over: many programs may share an environment") {
+    TemporaryDirectory folder;
+    Collector collector;
+    DaemonProcess daemon({.data = folder.path() + "/data",
+                          .environment = {"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.endpoint(),
+                                          "OTEL_EXPORTER_OTLP_CERTIFICATE=/none.pem"}});
+    daemon.start();
+    HttpClient client = daemon.tcp();
+    for (int i = 0; i < 600 && collector.spans().empty(); ++i) {
+        REQUIRE(client.get("/livez")->status == 200);
+        std::this_thread::sleep_for(50ms);
+    }
+    CHECK(!collector.spans().empty());
+    CHECK(daemon.log_says("state-engine.settings.passed_over"));
+    CHECK(daemon.log().find("otlp.tls_ca") != std::string::npos);
+    CHECK(daemon.stop() == 0);
+}
+
 TEST_CASE("a collector whose address swallows packets does not hold up the end") {
     const SwallowingPort nowhere;
     TemporaryDirectory folder;

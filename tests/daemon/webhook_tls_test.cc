@@ -230,6 +230,59 @@ TEST_CASE("a file that goes away while the daemon runs is an outage until it is 
     CHECK(hook.run(3)[2].outcome == Delivery::Outcome::acknowledged);
 }
 
+TEST_CASE("a message that a missing file holds back is not overtaken when the file is there") {
+    TemporaryDirectory folder;
+    const std::string trusted = folder.path() + "/trusted.pem";
+    Receiver receiver;
+    TlsFront front(receiver.port());
+    Hook hook(front.url(), kHookPatience, "", files_of_webhook(trusted));
+    hook.deliver(1);
+    replace_file(trusted, right_authority());
+    hook.deliver(2);
+    hook.run(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+        CAPTURE(i);
+        CHECK(hook.outcomes[i].ticket == i + 1);
+        CHECK(hook.outcomes[i].outcome == Delivery::Outcome::outage);
+        CHECK(!hook.outcomes[i].tried);  // nothing has left us
+    }
+    CHECK(receiver.requests().empty());
+    hook.deliver(3);
+    CHECK(hook.run(3)[2].outcome == Delivery::Outcome::acknowledged);
+}
+
+TEST_CASE("what is no matter of our certificate is not said to be one") {
+    const auto reason_of = [](const std::string& says) {
+        Parrot peer(says, true);
+        Hook hook("https://127.0.0.1:" + std::to_string(peer.port()), kHookPatience, "",
+                  files_of_webhook(right_authority()));
+        hook.deliver(1);
+        const Delivery told = hook.run(1)[0];
+        CHECK(told.outcome == Delivery::Outcome::outage);
+        return told.reason;
+    };
+    const auto alert = [](char number) { return std::string("\x15\x03\x03\x00\x02\x02", 6) + number; };
+    const std::string internal_error = reason_of(alert(80));
+    CHECK_MESSAGE(internal_error.find("the server broke off") != std::string::npos, internal_error);
+    CHECK(internal_error.find("certificate") == std::string::npos);
+    const std::string handshake_failure = reason_of(alert(40));
+    CHECK_MESSAGE(handshake_failure.find("the server broke off") != std::string::npos, handshake_failure);
+    CHECK(handshake_failure.find("egress.webhook_tls_certificate") != std::string::npos);
+    const std::string hung_up = reason_of("");
+    CHECK_MESSAGE(hung_up.find("certificate") == std::string::npos, hung_up);
+}
+
+TEST_CASE("an answer that breaks off has nothing to do with what the server asked for before") {
+    Parrot peer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", true);
+    TlsFront front(peer.port(), {.more = {"--rude", "--trust", right_authority()}});
+    Hook hook(front.url(), kHookPatience, "",
+              files_of_webhook(right_authority(), Certificates::file("client")));
+    hook.deliver(1);
+    check_says(hook.run(1)[0], {"the connection broke"});
+    CHECK_MESSAGE(hook.outcomes[0].reason.find("certificate") == std::string::npos,
+                  hook.outcomes[0].reason);
+}
+
 TEST_CASE("going away in the midst of TLS harms nobody") {
     Parrot silent("");
     auto hook = std::make_unique<Hook>("https://127.0.0.1:" + std::to_string(silent.port()),

@@ -28,6 +28,23 @@ TEST_CASE("strings with all that needs an escape are the same after both of them
     }
 }
 
+TEST_CASE("a damaged text is laid out somehow: what LMDB holds has no checksum") {
+    CHECK(indented("]}") == "\n]\n}");
+    CHECK(indented("{") == "{\n  ");
+    CHECK(indented(R"(["a\)") == "[\n  \"a\\");
+    for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+        CAPTURE(seed);
+        SimRandom random(seed);
+        std::string damaged = se::to_text(random_json(random, 6));
+        if (random.chance(50)) damaged.resize(random.below(damaged.size()));
+        constexpr std::string_view kBytes = "{}[]\",:\\ \n\xFF";
+        if (!damaged.empty()) damaged[random.below(damaged.size())] = kBytes[random.below(kBytes.size())];
+        CAPTURE(damaged);
+        CHECK_NOTHROW(static_cast<void>(indented(damaged)));
+        CHECK_NOTHROW(static_cast<void>(indented_block(damaged)));
+    }
+}
+
 TEST_CASE("what is told as an object is told as text, too") {
     const ToolOutcome outcome = object_outcome(ToolOutcome::Kind::refused, R"({"a":["x"]})");
     CHECK(outcome.kind == ToolOutcome::Kind::refused);

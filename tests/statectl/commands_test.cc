@@ -17,6 +17,13 @@ namespace {
 
 using namespace se;
 
+/// The words of a program with `NAME=value` in its environment.
+Words with_variable(const std::string& variable, const Words& words) {
+    Words all{"env", variable};
+    all.insert(all.end(), words.begin(), words.end());
+    return all;
+}
+
 TEST_CASE("set get delete tell the same with a daemon and without one") {
     in_both_worlds([](World& world) {
         const Tool& statectl = world.statectl;
@@ -275,17 +282,35 @@ TEST_CASE("over https a daemon behind a proxy is asked as any, once the proxy's 
     statectl.must({"set", "stream.state", "on"});
     CHECK(member(statectl.must({"get", "stream.state"}), "value") == "\"on\"");
     CHECK(lines_of(statectl.must({"list"})).size() == 1);
+    const Words by_variable = Tool{"/nonexistent", {"--url", front.url()}}.command({"list"});
+    CHECK(run(with_variable("STATECTL_TLS_CA=" + ca, by_variable)).exit == 0);
 
     const Ran by_system = Tool{"/nonexistent", {"--url", front.url()}}({"list"});
-    CHECK(by_system.exit == 7);
+    CHECK(by_system.exit == 1);
     CHECK_MESSAGE(by_system.err.find("--tls-ca can name a file") != std::string::npos, by_system.err);
     const Ran by_none = Tool{"/nonexistent", {"--url", front.url(), "--tls-ca", "/none.pem"}}({"list"});
     CHECK(by_none.exit == 64);
     CHECK_MESSAGE(by_none.err.find("--tls-ca: /none.pem") != std::string::npos, by_none.err);
     const std::string plain = "https" + daemon.url().substr(4);
     const Ran without = Tool{"/nonexistent", {"--url", plain, "--tls-ca", ca}}({"list"});
-    CHECK(without.exit == 7);
+    CHECK(without.exit == 1);
     CHECK_MESSAGE(without.err.find("has no TLS at that port") != std::string::npos, without.err);
+    daemon.stop();
+    CHECK(Tool{"/nonexistent", {"--url", plain, "--tls-ca", ca}}({"list"}).exit == 7);
+}
+
+TEST_CASE("--tls-ca without TLS is refused, lest anybody relies on it; its variable is passed over") {
+    World world(true);
+    for (const Words& flags : {Words{}, Words{"--url", world.daemon->url()}}) {
+        CAPTURE(flags.size());
+        const Words words = Tool{world.statectl.data, flags}.command({"list"});
+        CHECK(run(with_variable("STATECTL_TLS_CA=/none.pem", words)).exit == 0);
+        Words by_flag = words;
+        by_flag.insert(by_flag.end(), {"--tls-ca", "/none.pem"});
+        const Ran ran = run(by_flag);
+        CHECK(ran.exit == 64);
+        CHECK_MESSAGE(ran.err.find("--url https://") != std::string::npos, ran.err);
+    }
 }
 
 TEST_CASE("behind a proxy that fails nobody knows, and the id to ask again with is named") {

@@ -28,7 +28,7 @@ struct Context {
     std::string data = "./data";   ///< --data, STATE_ENGINE_DATA
     std::string url;               ///< --url: over TCP; wins over --data
     std::string token;             ///< --token, STATECTL_TOKEN
-    std::string tls_ca;            ///< --tls-ca, STATECTL_TLS_CA: authorities for https://; empty: the system's
+    std::string tls_ca;            ///< --tls-ca, else STATECTL_TLS_CA: authorities for https://; empty: the system's
     std::string config;            ///< --config: the policy for an embedded engine
     std::string output;            ///< -o
     std::chrono::milliseconds wait{5000};  ///< --wait: for whoever holds the store

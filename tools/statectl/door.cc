@@ -34,8 +34,10 @@ Outcome<Door> Door::over_url(const Context& context) {
     }
     auto client = HttpClient::connect(*address, kConnectTimeout);
     if (!client) {
-        return Failure(kUnavailable, fmt::format("cannot ask the daemon at {}: {}", context.url,
-                                                 client.error().text));
+        // Who has no TLS, or is not trusted, is not in a minute either.
+        const int exit = client.error().code == Errc::malformed ? kError : kUnavailable;
+        return Failure(exit,
+                       fmt::format("cannot ask the daemon at {}: {}", context.url, client.error().text));
     }
     client->set_timeout(kPatience);
     return Door(std::move(*client), context.url, false);

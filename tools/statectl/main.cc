@@ -48,8 +48,8 @@ void add_common(CommandLine& line) {
         ->envname("STATECTL_TOKEN")
         ->type_name("TEXT");
     app.add_option("--tls-ca", context.tls_ca,
-                   "For --url https://…, the authorities to trust (PEM); without it those of the system")
-        ->envname("STATECTL_TLS_CA")
+                   "For --url https://…, the authorities to trust (PEM; else STATECTL_TLS_CA names them); "
+                   "without it those of the system")
         ->type_name("FILE");
     app.add_option("--config", context.config,
                    "Policy for a store without a daemon; without it the one last journaled goes on")
@@ -68,6 +68,18 @@ void add_common(CommandLine& line) {
                    "table, json or jsonl; default: a table on a terminal, else jsonl")
         ->check(CLI::IsMember({"table", "json", "jsonl"}))
         ->type_name("FORM");
+}
+
+/// Whoever says --tls-ca means to be sure whom they talk to, and must not talk to anybody else. The variable
+/// is for all that is called from its shell, whether it needs it or not.
+Outcome<Ok> settle_tls_ca(Context& context) {
+    if (!context.tls_ca.empty()) {
+        if (context.url.starts_with("https://")) return Ok{};
+        return Failure(kUsage, "--tls-ca is for a daemon behind TLS: add --url https://HOST:PORT, or leave it out");
+    }
+    const char* const file = std::getenv("STATECTL_TLS_CA");
+    if (file != nullptr) context.tls_ca = file;
+    return Ok{};
 }
 
 /// The command that the words on the command line wanted, for "did you mean".
@@ -139,6 +151,7 @@ int run(int count, char** words) {
     std::string& data = line.context.data;
     while (data.size() > 1 && data.ends_with('/')) data.pop_back();
     if (data.empty()) data = "./data";
+    if (const auto settled = settle_tls_ca(line.context); !settled) return finish(settled.error());
     return finish(line.run());
 }
 
