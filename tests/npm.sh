@@ -5,9 +5,15 @@
 # is good as it is. Exits 77 with a skip of NAME when the registry cannot be reached and nothing is installed, 1 when
 # something else went wrong. The machine's own certificates count, as they do for everybody else on it.
 npm_ci() {
-    local name=$1 from=$2 work=$3 certificates=/etc/ssl/certs/ca-certificates.crt
+    local name=$1 from=$2 work=$3 certificates=/etc/ssl/certs/ca-certificates.crt lock
     mkdir -p "$work"
-    if cmp -s "$from/package-lock.json" "$work/installed.json"; then return; fi
+    # Of tests that need the same at the same time one installs, and the others wait for it.
+    exec {lock}>"$work/installing"
+    flock "$lock"
+    if cmp -s "$from/package-lock.json" "$work/installed.json"; then
+        exec {lock}>&-
+        return
+    fi
     rm -f "$work/installed.json"
     command -v npm >/dev/null || { echo "FAILED: npm is missing (tools/install-deps.sh --all)"; exit 1; }
     cp "$from/package.json" "$from/package-lock.json" "$work/"
@@ -23,4 +29,5 @@ npm_ci() {
         exit 1
     fi
     cp "$from/package-lock.json" "$work/installed.json"
+    exec {lock}>&-
 }
