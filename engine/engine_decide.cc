@@ -63,6 +63,9 @@ Caller expiry_caller(const Snapshot::Due& due) {
     return caller;
 }
 
+/// What is imported came by the bus long ago.
+bool stands_in_line(const Caller& caller) { return caller.door == kBusDoor && !caller.imported; }
+
 }  // namespace
 
 /// Decides what is due and what is queued, in order, as far as this group has room.
@@ -237,7 +240,10 @@ Engine::State::Taken Engine::State::take_again(Waiting& waiting, const Identity&
     }
     auto answer = first_outcome(identity.key, waiting.caller);
     if (!answer) {
-        answer_now(waiting, unavailable(waiting.id(), "damaged",
+        // It was decided: what comes behind it passes nothing.
+        meters.refused();
+        outbox.emplace_back(std::move(waiting.done),
+                            unavailable(waiting.id(), "damaged",
                                         "the first answer cannot be read: " + answer.error().text));
         return Taken::yes;
     }
@@ -506,11 +512,11 @@ void Engine::State::answer_now(Waiting& waiting, Answer&& answer) {
 /// Messages of the bus are decided in its order: behind one that was not decided none is until whoever handed
 /// it over has been told, and can hand over again what waits behind it.
 bool Engine::State::held_up(const Waiting& waiting) const {
-    return untold_in_line > 0 && waiting.caller.door == kBusDoor;
+    return untold_in_line > 0 && stands_in_line(waiting.caller);
 }
 
 Engine::Done Engine::State::done_of(Waiting& waiting, const Answer& answer) {
-    if (waiting.caller.door != kBusDoor || answer.seq != Seq{}) return std::move(waiting.done);
+    if (!stands_in_line(waiting.caller) || answer.seq != Seq{}) return std::move(waiting.done);
     ++untold_in_line;
     return [this, done = std::move(waiting.done)](Answer&& told) {
         --untold_in_line;

@@ -21,7 +21,6 @@ struct Look {
     EpochStarts seen;           // of the lines behind
     EpochStarts passed;         // of the lines before, and of those behind that the log could go on with
     Seq next;                   // behind the last of them
-    Epoch resumes_epoch;
     RecordView record;
     Behind behind;
 };
@@ -64,7 +63,7 @@ void take_line(const Line& line, bool in_place, Look* look) {
     if (!behind->resumes && frame->seq >= look->expected &&
         !look->later.void_at(frame->epoch, frame->seq)) {
         behind->resumes = frame->seq;
-        look->resumes_epoch = frame->epoch;
+        behind->resumes_epoch = frame->epoch;
     }
 }
 
@@ -133,7 +132,7 @@ Result<Behind> look_behind(FileSystem& files, const StorePaths& paths,
     const EpochStarts unknown;
     Look look = look_with(unknown);
     SE_TRY_OK(take_lines(files, paths, segments, index, offset, &look));
-    if (!look.behind.resumes || !look.seen.void_at(look.resumes_epoch, *look.behind.resumes)) {
+    if (!look.behind.resumes || !look.seen.void_at(look.behind.resumes_epoch, *look.behind.resumes)) {
         return std::move(look.behind);
     }
     // What the log seemed to go on with landed there: once more, with all that is known now.

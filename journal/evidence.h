@@ -58,6 +58,7 @@ struct Behind {
     Epoch epoch_highest;
     Gaps repaired;                 ///< from notes
     std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`, nor void
+    Epoch resumes_epoch;           ///< of that line
     /// Of a good line that stands behind its place. Where it stands, or where it was read before, something
     /// else stood: `expected` may have been acknowledged, whatever else is known (J4).
     std::optional<Seq> displaced;

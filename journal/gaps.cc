@@ -75,6 +75,10 @@ std::optional<Seq> Gaps::first_within(Seq from, Seq to, Epoch of) const {
     return first;
 }
 
+void Gaps::forget_around(Seq seq, Epoch of) {
+    std::erase_if(gaps_, [&](const Gap& gap) { return gap.from <= seq && seq < gap.to && of >= gap.by; });
+}
+
 std::optional<Epoch> Gaps::noted_at(const Gap& gap) const {
     for (const Gap& other : gaps_) {
         if (other.from == gap.from && other.to == gap.to && other.noted) return other.noted;

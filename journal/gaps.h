@@ -41,7 +41,10 @@ public:
     /// The first of that epoch's records from..to that was given up.
     std::optional<Seq> first_within(Seq from, Seq to, Epoch of) const;
     /// Whether all of from..to-1 was given up.
-    bool cover(Seq from, Seq to) const { return beyond(from) >= to; }
+    bool cover(Seq from, Seq to, Epoch of = {}) const { return beyond(from, of) >= to; }
+    /// History of that epoch reaches `seq`, and no gap that was given up before it does: behind a restore those
+    /// that end behind `seq` are none.
+    void forget_around(Seq seq, Epoch of);
 
     /// A header's root that differs from the one recomputed is believed if the header was written
     /// before seqs below it were given up: it knew their leaves, and we do not. A header written anew

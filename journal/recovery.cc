@@ -36,6 +36,8 @@ Status Recovery::survey() {
     SE_TRY(quarantine, list_quarantine(in_.files, in_.paths));
     quarantine_ = std::move(quarantine);
     gaps_.add(quarantine_);
+    // The first HEAD behind a repair is at its end.
+    if (head_) gaps_.forget_around(head_->durable, head_->epoch);
 
     Epoch& highest = out_.epoch_highest;
     highest = in_.from.epoch;
@@ -163,7 +165,7 @@ Status Recovery::scan() {
     for (; index < out_.segments.size() && !fault_; ++index, offset = 0) {
         SE_TRY_OK(scan_segment(index, offset));
     }
-    if (!fault_) expected_ = gaps_.beyond(expected_);
+    if (!fault_) expected_ = gaps_.beyond(expected_, epoch_);
     return Ok{};
 }
 
@@ -187,8 +189,8 @@ Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
 /// may begin amid what was given up; a record that was given up must not be there.
 Result<bool> Recovery::believed(Seq target, Epoch epoch, std::size_t index, std::uint64_t offset) {
     if (target < expected_) return false;
-    if (!gaps_.cover(expected_, target)) SE_TRY_OK(look_ahead(index, offset));
-    return gaps_.cover(expected_, target) && (offset == 0 || !gaps_.hold(target, epoch));
+    if (!gaps_.cover(expected_, target, epoch_)) SE_TRY_OK(look_ahead(index, offset));
+    return gaps_.cover(expected_, target, epoch_) && (offset == 0 || !gaps_.hold(target, epoch));
 }
 
 Status Recovery::scan_segment(std::size_t index, std::uint64_t offset) {

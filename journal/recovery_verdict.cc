@@ -22,9 +22,10 @@ Status Recovery::judge() {
         SE_TRY(behind, look_behind(in_.files, in_.paths, out_.segments, fault_index_,
                                    fault_->offset, fault_->seq, starts_, gaps_));
         gaps_.add(behind.repaired);
+        if (behind.resumes) gaps_.forget_around(*behind.resumes, behind.resumes_epoch);
         // A bad place in a gap is where the log was to go on behind it. A header is where it is.
         if (!fault_at_header_) {
-            const Seq beyond = gaps_.beyond(fault_->seq);
+            const Seq beyond = gaps_.beyond(fault_->seq, epoch_);
             if (beyond > fault_->seq && behind.resumes && *behind.resumes <= beyond) given_up = fault_->seq;
             fault_->seq = beyond;
         }
@@ -54,7 +55,7 @@ Status Recovery::judge() {
     }
     if (best_.seq < expected_) {
         if (expected_ <= in_.from.seq) return other_history("a later run went on below it");
-        expected_ = gaps_.beyond(expected_);  // behind a header, too, that is taken away with what was given up
+        expected_ = gaps_.beyond(expected_, epoch_);  // behind a header, too, that is taken away with what was given up
         return Ok{};
     }
 

@@ -50,11 +50,7 @@ struct Survey {
     Seq after_seq;
 
     // Between the two:
-    struct Good {
-        Seq seq;
-        Epoch epoch;
-    };
-    std::vector<Good> good;
+    std::vector<Seq> good;
     std::vector<std::string> good_ids;
     struct Stretch {
         Place place;
@@ -85,9 +81,10 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
         if (auto& epoch = survey->segments.back().epoch; !epoch) epoch = record->epoch;
     }
     if (survey->after) return;
-    // A record that the log had passed already, or of a run that a later one took the place of, is as bad as
-    // no record.
-    if (!good || is_void || record->seq <= survey->before_seq || record->epoch < survey->before_epoch) {
+    // A record that the log had passed already, of a run that a later one took the place of, or that was given
+    // up, is as bad as no record.
+    const bool given_up = good && survey->gaps.hold(record->seq, record->epoch);
+    if (!good || is_void || given_up || record->seq <= survey->before_seq || record->epoch < survey->before_epoch) {
         const std::uint64_t end = line.offset + line.text.size();
         const bool goes_on = !survey->bad.empty() && survey->bad.back().place.index == place.index &&
                              survey->bad.back().good_before == survey->good.size();
@@ -102,7 +99,7 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
         survey->good_ids.clear();
         survey->bad.clear();
     } else if (record->seq <= to) {
-        survey->good.push_back({record->seq, record->epoch});
+        survey->good.push_back(record->seq);
         survey->good_ids.push_back(record->id.empty() ? "seq " + std::to_string(record->seq.value)
                                                       : std::string(record->id));
     } else {
@@ -180,8 +177,8 @@ std::vector<std::size_t> bad_headers(const Survey& survey) {
 
 /// Whether nothing is missing from it but what was given up before.
 bool holds_all(const Survey& survey, Seq from, Seq to) {
-    for (const auto& [seq, epoch] : survey.good) {
-        if (seq < from || !survey.gaps.cover(from, seq) || survey.gaps.hold(seq, epoch)) return false;
+    for (const Seq seq : survey.good) {
+        if (seq < from || !survey.gaps.cover(from, seq)) return false;
         from = seq.next();
     }
     return survey.gaps.cover(from, to.next());

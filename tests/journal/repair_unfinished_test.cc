@@ -177,7 +177,7 @@ TEST_CASE("a repair over two segments that is cut short between its copies never
     }
 }
 
-TEST_CASE("behind a restore from before a repair the seqs that it gave up come again") {
+TEST_CASE("behind a restore from before a repair the seqs that it gave up come again, and are kept") {
     World first;
     first.options.first_segment_bytes = first.options.segment_bytes = 1536;
     first.open_and_tell();
@@ -187,15 +187,17 @@ TEST_CASE("behind a restore from before a repair the seqs that it gave up come a
     const Seq early_last = first.journal->last();
     REQUIRE(first.open());
     REQUIRE(first.tell());
-    for (int i = 0; i < 10; ++i) REQUIRE(first.write(20));
+    for (int i = 0; i < 20; ++i) REQUIRE(first.write(20));
     REQUIRE(first.journal->close());
     REQUIRE(first.open());
     const auto positions = first.positions;
     first.leave();
-    const std::size_t bad = positions.size() - 4;
-    REQUIRE(positions[bad].seq > early_last.next());
-    damage(first, positions, {bad});
-    REQUIRE(repair(first, positions[bad].seq, positions[bad].seq));
+    // Given up: nine seqs of what the restore takes back.
+    const std::size_t bad = positions.size() - 14;
+    const Seq from = positions[bad].seq, to = positions[bad + 8].seq;
+    REQUIRE(from > early_last.next());
+    damage(first, positions, {bad, bad + 8});
+    REQUIRE(repair(first, from, to));
     REQUIRE(first.open());
     REQUIRE(first.tell());
     first.leave();
@@ -203,20 +205,47 @@ TEST_CASE("behind a restore from before a repair the seqs that it gave up come a
     for (const auto& [path, bytes] : first.all_files()) {
         if (path.starts_with(first.paths.quarantine())) restored[path] = bytes;
     }
-    World world;
-    put(world, restored);
-    world.options = first.options;
-    REQUIRE(world.open());
-    REQUIRE_FALSE(world.journal->read_only());
-    world.appended = world.shown;
-    REQUIRE(world.tell());
-    while (world.journal->last() < positions.back().seq) REQUIRE(world.write(20));
-    const auto all = world.appended;
-    REQUIRE(world.journal->close());
-    CHECK(faults(world).empty());
-    REQUIRE(world.open());
-    REQUIRE_FALSE(world.journal->read_only());
-    CHECK(world.shown == all);
+    for (const std::uint64_t behind : {2u, 20u}) {  // within the range and beyond it
+        World world;
+        put(world, restored);
+        world.options = first.options;
+        REQUIRE(world.open());
+        REQUIRE_FALSE(world.journal->read_only());
+        world.appended = world.shown;
+        REQUIRE(world.tell());
+        while (world.journal->last() < Seq{from.value + behind}) REQUIRE(world.write(20));
+        // As it dies, and as it closes.
+        for (const bool closes : {false, true}) {
+            const auto all = world.appended;
+            if (closes) REQUIRE(world.journal->close());
+            const Seq last = world.journal->last();
+            world.leave();
+            CHECK(faults(world).empty());
+            REQUIRE(world.open());
+            REQUIRE_FALSE(world.journal->read_only());
+            CHECK(world.shown == all);
+            CHECK(world.journal->last() == last);
+            REQUIRE(world.tell());
+        }
+        world.leave();
+        // What rots there was acknowledged: damage, of that record alone.
+        REQUIRE(world.open());
+        const auto now = world.positions;
+        world.leave();
+        const Image image = world.all_files();
+        for (std::size_t i = 0; i < now.size(); ++i) {
+            if (now[i].seq < from || now[i].seq > to) continue;
+            CAPTURE(now[i].seq.value);
+            World rotten;
+            put(rotten, image);
+            rotten.options = first.options;
+            damage(rotten, now, {i});
+            REQUIRE(rotten.open());
+            REQUIRE(rotten.journal->read_only());
+            CHECK(rotten.journal->report().damage->from == now[i].seq);
+            CHECK(rotten.journal->report().damage->to == now[i].seq);
+        }
+    }
 }
 
 TEST_CASE("the log never goes on within what was given up, also where a header went with it") {

@@ -48,6 +48,7 @@ TEST_CASE("lives that once broke a promise go well") {
         {5009044, "a follower needed a turn for each record"},
         {202040013, "a message of the bus was decided before one that was refused for a while"},
         {202036631, "a record that rot had moved was whole, and called lost"},
+        {203011264, "what still stood of records that were given up hid the header above them from a repair"},
         {500000808, "a header that a repair had written anew, and died before its sync, went with the power"},
     };
     for (const auto& [seed, how] : rows) {
