@@ -53,9 +53,11 @@ Status Recovery::judge() {
     } else if (unix_seconds > 0) {
         out_.epoch = std::max(out_.epoch, Epoch{static_cast<std::uint64_t>(unix_seconds)});
     }
-    if (best_.seq < expected_) {
+    // A header goes with what was given up behind it.
+    const Seq beyond = gaps_.beyond(expected_, epoch_);
+    if (best_.seq < beyond) {
         if (expected_ <= in_.from.seq) return other_history("a later run went on below it");
-        expected_ = gaps_.beyond(expected_, epoch_);  // behind a header, too, that is taken away with what was given up
+        expected_ = beyond;
         return Ok{};
     }
 
