@@ -42,8 +42,8 @@ public:
     std::optional<Seq> first_within(Seq from, Seq to, Epoch of) const;
     /// Whether all of from..to-1 was given up.
     bool cover(Seq from, Seq to, Epoch of = {}) const { return beyond(from, of) >= to; }
-    /// History of that epoch reaches `seq`, and no gap that was given up before it does: behind a restore those
-    /// that end behind `seq` are none.
+    /// A run of that epoch has gone on to `seq`. A gap that was given up before it, and that `seq` lies within,
+    /// is of a history that a restore took back: it is forgotten.
     void forget_around(Seq seq, Epoch of);
 
     /// A header's root that differs from the one recomputed is believed if the header was written

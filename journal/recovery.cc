@@ -36,7 +36,7 @@ Status Recovery::survey() {
     SE_TRY(quarantine, list_quarantine(in_.files, in_.paths));
     quarantine_ = std::move(quarantine);
     gaps_.add(quarantine_);
-    // The first HEAD behind a repair is at its end.
+    // The first HEAD behind a repair is at the end of its gap: one that lies within is of a restored store.
     if (head_) gaps_.forget_around(head_->durable, head_->epoch);
 
     Epoch& highest = out_.epoch_highest;
