@@ -103,7 +103,7 @@ private:
     bool begin(std::chrono::nanoseconds now);
     Status try_to_begin();
     Status find_start();
-    Result<bool> is_first_run();
+    Result<bool> nothing_happened_before();
     Status start_at_head(const std::string& why);
     Status align();
 

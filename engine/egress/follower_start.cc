@@ -60,22 +60,30 @@ Status Follower::find_start() {
     // A run that died may have left one that can be seen and is not on the disk: kept anew, it is.
     if (found.kind == Watermark::Found::Kind::good) return stand_at(found.cursor);
     if (found.kind == Watermark::Found::Kind::missing) {
-        SE_TRY(first, is_first_run());
+        SE_TRY(fresh, nothing_happened_before());
         SE_TRY(head, reader_->head());
-        if (first) return stand_at({head ? head->epoch : Epoch{}, Seq{}});
+        if (fresh) return stand_at({head ? head->epoch : Epoch{}, Seq{}});
         found.why = paths_.followers() + "/" + options_.name + " is not there";
     }
     return start_at_head(found.why);
 }
 
-/// Nobody before this run can have delivered anything of this store.
-Result<bool> Follower::is_first_run() {
+/// Before this run nothing was decided, so nobody can have delivered anything of this store.
+Result<bool> Follower::nothing_happened_before() {
     SE_TRY(head, reader_->head());
     SE_TRY(durable, reader_->durable());
     if (durable == Seq{}) return true;
-    const auto first = reader_->at(Seq{1});
-    if (!first && first.error().code == Errc::io) return first.error();
-    return first && head && (*first)->epoch == head->epoch;
+    if (!head) return false;
+    SE_TRY_OK(reader_->seek(Seq{1}));
+    for (Seq expected{1};; expected = expected.next()) {
+        const auto record = reader_->next();
+        if (!record && record.error().code == Errc::io) return record.error();
+        if (!record) return false;
+        if (*record == nullptr) return true;
+        if ((*record)->seq != expected) return false;  // given up: nobody knows what was there
+        if ((*record)->epoch == head->epoch) return true;
+        if ((*record)->kind != Kind::note && (*record)->kind != Kind::config) return false;
+    }
 }
 
 /// The watermark follows when the note is told: else a death in between would leave the one without

@@ -27,6 +27,18 @@ TEST_CASE("in a store's first run it begins with the first record, without an al
     CHECK(world.follower->status().at_head.empty());
 }
 
+TEST_CASE("so it does in a later run, if nothing but notes came before that") {
+    EgressWorld world;
+    next_run(world);
+    next_run(world);
+    const Seq before = world.store.journal->last();
+    const Seq last = world.write(3);
+    world.start();
+    world.run();
+    CHECK(world.received_seqs() == EgressWorld::seqs(before.value + 1, last.value));
+    CHECK(world.notes.empty());
+}
+
 TEST_CASE("the watermark is on the disk before the first message goes out") {
     EgressWorld world;
     world.write(3);

@@ -56,6 +56,7 @@ TEST_CASE("lives that once broke a promise go well") {
         {204003461, "a header above what was given up, which the open called damaged and verify torn", false},
         {203011264, "what still stood of records that were given up hid the header above them from a repair"},
         {500000808, "a header that a repair had written anew, and died before its sync, went with the power"},
+        {206032990, "a follower's first watermark, whose sync had failed, went with the power, and was called kept"},
     };
     for (const auto& [seed, how, swarm] : rows) {
         CAPTURE(seed);

@@ -166,6 +166,8 @@ void Follower::check_watermark() {
         return "the watermark kept is " + text(mark->seq) + ", settled is all up to " +
                text(acknowledged_);
     });
+    // Before that its directory may not be synced: the next power cut may take it.
+    if (!file_seq_ && !follower_->status().following) return;
     file_seq_ = mark->seq;
 }
 
