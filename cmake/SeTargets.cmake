@@ -35,6 +35,18 @@ function(se_program name)
     endif()
 endfunction()
 
+# se_absent(NAME LABEL LIBRARY PACKAGE): stands for the tests of NAME where LIBRARY is not there to build them
+# with: a skip that says why, and a failure where Debian's PACKAGE is installed all the same.
+function(se_absent name label library package)
+    set(asked "")
+    if(SE_CORE_ONLY)
+        set(asked SE_CORE_ONLY)
+    endif()
+    add_test(NAME "${name}/absent"
+        COMMAND ${PROJECT_SOURCE_DIR}/tests/absent.sh ${name} ${library} ${package} ${asked})
+    set_tests_properties("${name}/absent" PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77)
+endfunction()
+
 # se_doctest(NAME LABEL ... SOURCES ... LINK ...): a doctest program of which every test case is a test
 # of its own in ctest, named NAME/case. They are listed when ctest starts and the program is newer
 # than the list, so a program that crashes breaks its tests and not the build.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "journal/base/json.h"
+#include "journal/quarantine.h"
 
 namespace se {
 
@@ -75,6 +76,16 @@ std::optional<Changes> ChangeFeed::after(Cursor* cursor, std::string_view prefix
     }
     cursor->seq = end_;
     return changes;
+}
+
+Result<std::optional<Epoch>> passed_lost(FileSystem& files, const StorePaths& paths, Cursor cursor) {
+    std::optional<Epoch> last;
+    SE_TRY(quarantine, list_quarantine(files, paths));
+    for (const Parked& parked : quarantine) {
+        const bool passed = parked.what == Parked::What::lost && parked.from <= cursor.seq;
+        if (passed && cursor.epoch < parked.epoch) last = std::max(last.value_or(Epoch{}), parked.epoch);
+    }
+    return last;
 }
 
 namespace {

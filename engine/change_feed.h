@@ -74,6 +74,10 @@ private:
     Epoch epoch_;
 };
 
+/// Whether an operator has given up records since that the cursor had passed: what they said does not stand.
+/// Then the epoch of the last repair that did: what is shown now was read behind it. Lists a directory.
+Result<std::optional<Epoch>> passed_lost(FileSystem& files, const StorePaths& paths, Cursor cursor);
+
 /// The same from the journal, up to `end`: for followers that are far behind or come from an earlier
 /// epoch.
 Result<Changes> changes_from_journal(JournalReader& reader, Cursor* cursor, Seq end,

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "engine/engine_state.h"
+#include "engine/rebuilt.h"
+#include "journal/run_settings.h"
 
 namespace se {
 namespace {
@@ -51,26 +53,17 @@ bool tells_of_a_repair(const RecordDraft& note) {
 
 /// The journal's `opened` note, with who it is that opened.
 RecordDraft opened_note(RecordDraft note, const Engine::Doors& doors, const Engine::Writer& writer,
-                        bool fsync_never) {
+                        const JournalOptions& options) {
     auto body = parse_json(note.body);
     SE_ASSERT(body && body->is_object());
     body->set("writer", make_uuid(doors.random));
     body->set("pid", static_cast<std::int64_t>(writer.pid));
     body->set("host", writer.host);
     body->set("program", writer.program);
-    body->set("fsync", fsync_never ? "never" : "group");
+    body->set("fsync", options.fsync == FsyncMode::never ? "never" : "group");
+    tell_run_settings(run_settings_of(options), &*body);
     note.body = to_text(*body);
     return note;
-}
-
-std::string rebuilt_body(const Rebuild::Report& report) {
-    std::string body;
-    JsonObject object(body);
-    object.integer("records", report.records).integer("keys", report.keys);
-    object.integer("seq", report.seq.value).text("root", to_hex(report.root_rebuilt));
-    object.boolean("equal", report.equal);
-    object.close();
-    return body;
 }
 
 /// Tells the tracer what became of a proposal, from its way in to its answer.
@@ -135,7 +128,9 @@ Result<std::unique_ptr<Engine>> Engine::open(Doors doors, const Settings& settin
     const std::optional<Policy> journaled = std::move(opened.policy);
     const std::vector<std::string> unprojected = std::move(opened.unprojected);
     const Position behind = opened.behind;
-    auto state = std::make_unique<State>(doors, settings, std::move(writer), std::move(opened));
+    Settings in_force = settings;
+    in_force.journal = opened.journal_options;
+    auto state = std::make_unique<State>(doors, in_force, std::move(writer), std::move(opened));
     State& s = *state;
     s.policy = journaled ? *journaled : Policy{};
     s.decided = s.policy.digest();
@@ -154,7 +149,7 @@ Result<std::unique_ptr<Engine>> Engine::open(Doors doors, const Settings& settin
         }
         std::vector<RecordDraft> notes = s.journal->notes();
         SE_ASSERT(!notes.empty());
-        notes[0] = opened_note(std::move(notes[0]), doors, s.writer, s.fsync_never);
+        notes[0] = opened_note(std::move(notes[0]), doors, s.writer, s.settings.journal);
         for (RecordDraft& note : notes) {
             if (s.writer.repaired_by && tells_of_a_repair(note))
                 sign(&note, *s.writer.repaired_by, s.writer.repaired_why);
@@ -247,7 +242,8 @@ void Engine::State::tell_received(const Proposal& proposal, const Caller& caller
 void Engine::refuse(Refusal&& refusal, Caller&& caller, Done done) {
     State& s = *state_;
     complete(caller);
-    const std::uint64_t bytes = kQueuedOverheadBytes + caller.claim.size();
+    const std::uint64_t bytes =
+        kQueuedOverheadBytes + caller.claim.size() + refusal.original.size();
     Waiting waiting{.what = std::move(refusal),
                     .caller = std::move(caller),
                     .done = std::move(done),
@@ -315,9 +311,9 @@ void Engine::State::enqueue(Waiting&& waiting) {
         return waiting.told(Error{code, message});
     }
     if (!waiting.done) return;
-    meters.refused();
     Answer answer = unavailable(waiting.id(), reason, std::move(message));
     if (auto* refusal = std::get_if<Refusal>(&waiting.what)) answer = answer_of(std::move(*refusal));
+    meters.refused(answer.code);
     waiting.done(std::move(answer));
 }
 
@@ -349,6 +345,7 @@ void Engine::State::deliver() {
 void Engine::State::upkeep() {
     const auto now = doors.clock.monotonic();
     if (!failed) tick_at = now + journal->tick();
+    if (reader != nullptr) note_damage_below(*reader);
     if (now - readers_checked < kIdleMax) return;
     readers_checked = now;
     if (const auto checked = projection->check_readers(); !checked) {

@@ -28,6 +28,7 @@ namespace se {
 struct EngineStats {
     std::uint64_t accepted = 0, rejected = 0, duplicates = 0, refused = 0, unknown = 0, expired = 0;
     std::vector<std::pair<Code, std::uint64_t>> rejected_by_code;
+    std::vector<std::pair<Code, std::uint64_t>> refused_by_code;  ///< `refused`: answered and not journaled
     std::uint64_t groups = 0, grouped_records = 0;
     std::vector<std::pair<double, std::uint64_t>> group_size;      ///< cumulative histogram: upper bound, count
     std::vector<std::pair<double, std::uint64_t>> sync_seconds;    ///< cumulative histogram
@@ -85,7 +86,8 @@ public:
     /// Queues a proposal. `done` is called exactly once, from here (refusals at the door) or from a later
     /// step() or close(). May be called from within `done`.
     void submit(Proposal&& proposal, Caller&& caller, Done done);
-    /// A proposal that never took shape: journaled within its budget, then answered.
+    /// A proposal that never took shape: journaled within its budget, with what was sent (Refusal::original) beside the
+    /// caller's claim unless that holds it already, then answered.
     void refuse(Refusal&& refusal, Caller&& caller, Done done);
     /// Decides on the state as it is and journals nothing.
     Answer dry_run(const Proposal& proposal, const Caller& caller);
@@ -144,10 +146,21 @@ public:
     /// the journal: all before it is durable then, whether this engine has heard of that yet or not.
     Result<std::optional<Seq>> changed_before(std::string_view key, Seq record);
 
+    /// Where whoever has what is shown now goes on from: applied(), as the cursor of one who knows what was given
+    /// up before this run. In a store that cannot journal since a repair that is none of the last run that did.
+    Cursor shown() const;
+    /// For whoever comes with a cursor from before. True: what was told up to there does not stand, for it is of
+    /// a later run than this one, beyond what this one has answered, or behind records that a repair gave up
+    /// since. Then it is moved to shown().
+    bool is_void(Cursor* cursor) const;
     /// Changes after `cursor`, at most `limit` records' worth, from memory while it reaches back that far, else from
     /// the journal. Moves `cursor`. `resync`: a later epoch rewound it.
     using Changes = se::Changes;
     Result<Changes> changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit);
+
+    /// J8: if a reader of old records in this process has met a damaged place, that is told, once a place (the
+    /// journal's scrub() knows it from then on), and the reader forgets it: it must seek before it reads on.
+    void note_damage_below(JournalReader& reader);
 
     /// Runs a rebuild of the projection in slices from step(); `done` gets its report. A swap is journaled as
     /// a `rebuilt` note by `caller`, the engine itself if that is nobody.

@@ -122,7 +122,7 @@ void Engine::State::answer(Group& group) {
     for (Item& item : group.items) answer_item(item);
     for (Unrecorded& one : std::exchange(group.unrecorded, {})) {
         unanswered_bytes -= one.bytes;
-        meters.refused();
+        meters.refused(one.answer.code);
         outbox.emplace_back(std::move(one.done), std::move(one.answer));
     }
 }
@@ -230,7 +230,7 @@ void Engine::State::answer_unknown(Group& group) {
     // These have changed nothing, whatever the disk has; but what they say may not be so.
     for (Unrecorded& one : std::exchange(group.unrecorded, {})) {
         unanswered_bytes -= one.bytes;
-        meters.refused();
+        meters.refused(Code::unavailable);
         outbox.emplace_back(std::move(one.done),
                             unavailable(std::move(one.answer.id), "draining",
                                         "the journal failed and has to be reopened: " + why_not_ready));

@@ -2,7 +2,9 @@
 #include <utility>
 
 #include "engine/engine_state.h"
+#include "engine/intake/utf8.h"
 #include "journal/base/canary.h"
+#include "journal/base/json_depth.h"
 #include "journal/base/time_text.h"
 #include "journal/body.h"
 #include "journal/index_file.h"
@@ -61,6 +63,16 @@ Caller expiry_caller(const Snapshot::Due& due) {
     cause.text("type", "expiry").text("deadline", to_text(due.deadline));
     cause.close();
     return caller;
+}
+
+/// A claim, and beside it what was sent; unless its door has put that there itself: a message of the bus may be more
+/// than the one proposal that was read from it.
+std::string with_original(const std::string& claim, const std::string& original) {
+    if (original.empty()) return claim;
+    auto told = parse_json(claim.empty() ? "{}" : claim, kJsonDepthTrusted);
+    if (!told || !told->is_object() || told->find("original") != nullptr) return claim;
+    told->set("original", original);
+    return to_text(*told);
 }
 
 /// What is imported came by the bus long ago.
@@ -150,15 +162,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
             answer_now(waiting, unavailable(proposal.id, "damaged", known.error().text));
             return Taken::yes;
         }
-        if (*known == Known::other_content) {
-            return refuse(waiting,
-                          Refusal{.code = Code::id_reused,
-                                  .message = std::string(kIdReused),
-                                  .pointer = "/id",
-                                  .id = proposal.id,
-                                  .key = proposal.ops[0].key},
-                          now);
-        }
+        if (*known == Known::other_content) return refuse(waiting, id_reused(proposal), now);
         if (*known != Known::no) return take_again(waiting, identity, *known);
     }
 
@@ -203,13 +207,7 @@ Engine::State::Taken Engine::State::take_proposal(Waiting& waiting, Time now) {
 }
 
 Engine::State::Taken Engine::State::refuse_too_large(Waiting& waiting, Time now) {
-    const auto& proposal = std::get<Proposal>(waiting.what);
-    // Nobody waits for the answer to a message: what was wanted stays readable in the record that says no.
-    if (waiting.caller.door == kBusDoor && waiting.caller.claim.empty())
-        JsonObject(waiting.caller.claim)
-            .text("original", cut_to(proposal.canonical, kOriginalBytes))
-            .close();
-    return refuse(waiting, too_large(proposal), now);
+    return refuse(waiting, too_large(std::get<Proposal>(waiting.what)), now);
 }
 
 Identity Engine::State::identity_for(const Proposal& proposal, const Caller& caller) const {
@@ -241,7 +239,7 @@ Engine::State::Taken Engine::State::take_again(Waiting& waiting, const Identity&
     auto answer = first_outcome(identity.key, waiting.caller);
     if (!answer) {
         // It was decided: what comes behind it passes nothing.
-        meters.refused();
+        meters.refused(Code::unavailable);
         outbox.emplace_back(std::move(waiting.done),
                             unavailable(waiting.id(), "damaged",
                                         "the first answer cannot be read: " + answer.error().text));
@@ -261,11 +259,7 @@ std::optional<Answer> Engine::State::known_answer(const Proposal& proposal, cons
     const auto known = look_up(identity);
     if (!known) return unavailable(proposal.id, "damaged", known.error().text);
     if (*known == Known::other_content) {
-        return answer_of(Refusal{.code = Code::id_reused,
-                                 .message = std::string(kIdReused),
-                                 .pointer = "/id",
-                                 .id = proposal.id,
-                                 .key = {}});
+        return answer_of(id_reused(proposal));
     }
     if (*known != Known::answered) return std::nullopt;
     auto answer = first_outcome(identity.key, caller);
@@ -302,6 +296,34 @@ Engine::State::Taken Engine::State::take_refusal(Waiting& waiting, Time now) {
     return refuse(waiting, Refusal(std::get<Refusal>(waiting.what)), now);
 }
 
+/// The record of a refusal that binds no id. What took shape is kept whole, as of every rejection; of what did not, or
+/// is longer than a record can be, as much as was sent of it up to kOriginalBytes.
+RecordDraft Engine::State::refused(const Waiting& waiting, const Refusal& refusal, Time now) const {
+    const Caller& caller = waiting.caller;
+    const auto* const proposal = std::get_if<Proposal>(&waiting.what);
+    if (proposal != nullptr && refusal.code != Code::too_large) {
+        Decision no;
+        no.code = refusal.code;
+        no.message = refusal.message;
+        RecordDraft whole = to_draft(*proposal, caller, no, "", decided, now);
+        if (Journal::bytes_of(whole) <= kRecordBytesMax) return whole;
+    }
+    RecordDraft draft = draft_by(caller, Kind::rejected, decided, now);
+    draft.code = to_text(refusal.code);
+    draft.id = cut_to(refusal.id, policy.limits.id_bytes);
+    draft.cause = caller.cause;
+    if (!refusal.key.empty())
+        draft.changes.push_back({cut_to(refusal.key, policy.limits.key_bytes), "", Version{}});
+    Body body;
+    body.claim = with_original(caller.claim, proposal == nullptr
+                                                 ? refusal.original
+                                                 : readable(proposal->canonical, kOriginalBytes));
+    body.message = cut_to(refusal.message, policy.limits.reason_bytes);
+    draft.body.clear();
+    encode_body(draft.body, body);
+    return draft;
+}
+
 /// Says no without binding an id: journaled while the caller's budget lasts, then only counted.
 Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, Time now) {
     if (waiting.caller.imported) {
@@ -311,25 +333,14 @@ Engine::State::Taken Engine::State::refuse(Waiting& waiting, Refusal&& refusal, 
     // Of a message nobody waits for the answer: without a record it would vanish.
     if (waiting.caller.door == kBusDoor || may_journal_refusal(waiting.caller.principal, now)) {
         Item item;
-        item.draft = draft_by(waiting.caller, Kind::rejected, decided, now);
-        item.draft.code = to_text(refusal.code);
-        item.draft.id = cut_to(refusal.id, policy.limits.id_bytes);
-        item.draft.cause = waiting.caller.cause;
-        if (!refusal.key.empty()) {
-            item.draft.changes.push_back(
-                {cut_to(refusal.key, policy.limits.key_bytes), "", Version{}});
-        }
-        Body body;
-        body.claim = waiting.caller.claim;
-        body.message = cut_to(refusal.message, policy.limits.reason_bytes);
-        item.draft.body.clear();
-        encode_body(item.draft.body, body);
+        item.draft = refused(waiting, refusal, now);
         item.pointer = refusal.pointer;
         item.bytes = waiting.bytes;
+        const std::uint64_t item_bytes = Journal::bytes_of(item.draft);
         const Taken taken = append(item, {});
         if (taken == Taken::no_room) return taken;
         if (taken == Taken::yes) {
-            ++refusals_this_minute[waiting.caller.principal];
+            refusals_this_minute[waiting.caller.principal] += 1 + item_bytes / kRefusalBytes;
             building.items.back().done = std::move(waiting.done);
             return taken;
         }
@@ -357,7 +368,7 @@ Engine::State::Taken Engine::State::take_note(Waiting& waiting, Time now) {
     item.draft = std::get<RecordDraft>(waiting.what);
     item.draft.ts = now;
     // Now, and not when it was queued: an open's own `config` may have waited before it.
-    if (item.draft.note == kClosedNote) item.draft.body = closed_body(config_seq);
+    if (item.draft.note == kClosedNote) item.draft.body = closed_body(config_seq, settings.journal);
     const Taken taken = append(item, {});
     if (taken == Taken::yes) building.items.back().told = std::move(waiting.told);
     if (taken != Taken::too_large) return taken;
@@ -494,6 +505,14 @@ Refusal too_large(const Proposal& proposal) {
             .key = proposal.ops[0].key};
 }
 
+Refusal id_reused(const Proposal& proposal) {
+    return {.code = Code::id_reused,
+            .message = std::string(kIdReused),
+            .pointer = "/id",
+            .id = proposal.id,
+            .key = proposal.ops[0].key};
+}
+
 Answer answer_of(Refusal&& refusal) {
     Answer answer;
     answer.id = std::move(refusal.id);
@@ -505,7 +524,7 @@ Answer answer_of(Refusal&& refusal) {
 
 void Engine::State::answer_now(Waiting& waiting, Answer&& answer) {
     if (!waiting.done) return;
-    meters.refused();
+    meters.refused(answer.code);
     outbox.emplace_back(done_of(waiting, answer), std::move(answer));
 }
 

@@ -17,6 +17,11 @@ void EngineMeters::rejected(Code code) {
     ++by_code_[static_cast<std::size_t>(code)];
 }
 
+void EngineMeters::refused(Code code) {
+    ++stats_.refused;
+    ++refused_by_code_[static_cast<std::size_t>(code)];
+}
+
 void EngineMeters::group(std::size_t records) {
     ++stats_.groups;
     stats_.grouped_records += records;
@@ -32,8 +37,9 @@ void EngineMeters::synced(std::chrono::nanoseconds took) {
 EngineStats EngineMeters::stats() const {
     EngineStats stats = stats_;
     for (std::size_t i = 0; i < by_code_.size(); ++i) {
-        if (by_code_[i] == 0) continue;
-        stats.rejected_by_code.emplace_back(static_cast<Code>(i), by_code_[i]);
+        const auto code = static_cast<Code>(i);
+        if (by_code_[i] != 0) stats.rejected_by_code.emplace_back(code, by_code_[i]);
+        if (refused_by_code_[i] != 0) stats.refused_by_code.emplace_back(code, refused_by_code_[i]);
     }
     for (std::size_t i = 0; i < kGroupBounds.size(); ++i) {
         stats.group_size.emplace_back(kGroupBounds[i], group_size_[i]);

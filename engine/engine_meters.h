@@ -15,7 +15,7 @@ public:
     void accepted() { ++stats_.accepted; }
     void rejected(Code code);
     void duplicate() { ++stats_.duplicates; }
-    void refused() { ++stats_.refused; }   ///< answered and not journaled
+    void refused(Code code);               ///< answered and not journaled
     void unknown() { ++stats_.unknown; }
     void expired() { ++stats_.expired; }
     void group(std::size_t records);
@@ -31,7 +31,7 @@ private:
                                                            0.2,    0.5,    1,      5};
 
     EngineStats stats_;
-    std::array<std::uint64_t, 32> by_code_{};
+    std::array<std::uint64_t, 32> by_code_{}, refused_by_code_{};
     std::array<std::uint64_t, kGroupBounds.size()> group_size_{};
     std::array<std::uint64_t, kSyncBounds.size()> sync_seconds_{};
 };

@@ -19,7 +19,25 @@ Result<JournalReader*> Engine::State::journal_reader() {
         SE_TRY(opened, JournalReader::open(doors.files, paths));
         reader = std::make_unique<JournalReader>(std::move(opened));
     }
+    note_damage_below(*reader);  // of the time before, which whoever reads now forgets
     return reader.get();
+}
+
+void Engine::State::note_damage_below(JournalReader& met_by) {
+    // Of a journal that is read-only for its damage all is told already.
+    if (!met_by.fault() || journal->read_only()) return;
+    journal->note_damage_below(*met_by.fault());
+    // Else it would be told once more after the place was found good again.
+    static_cast<void>(met_by.seek(Seq{1}));
+}
+
+void Engine::note_damage_below(JournalReader& reader) { state_->note_damage_below(reader); }
+
+/// A cursor of this run was given out behind all that was given up.
+bool Engine::State::has_passed_lost(Cursor cursor) const {
+    if (cursor.epoch == journal->epoch()) return false;
+    const auto passed = passed_lost(doors.files, paths, cursor);
+    return !passed || *passed;  // without an answer nobody knows
 }
 
 /// What a conflict about `key` shows: the entry, or null with the tombstone that stands in its place;
@@ -105,6 +123,19 @@ Result<std::vector<Seq>> Engine::history(std::string_view key, Seq before, std::
 Result<std::optional<Seq>> Engine::changed_before(std::string_view key, Seq record) {
     SE_TRY(seqs, state_->history(key, record, 1, record));
     return seqs.empty() ? std::nullopt : std::optional(seqs.front());
+}
+
+Cursor Engine::shown() const {
+    const AsOf now = applied();
+    const Cursor cursor{now.epoch, now.seq};
+    return state_->has_passed_lost(cursor) ? Cursor{journal().epoch(), now.seq} : cursor;
+}
+
+bool Engine::is_void(Cursor* cursor) const {
+    const bool foreign = *cursor > Cursor{journal().epoch(), applied().seq};
+    if (!foreign && !state_->has_passed_lost(*cursor)) return false;
+    *cursor = shown();
+    return true;
 }
 
 Result<Changes> Engine::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {

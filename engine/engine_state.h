@@ -35,6 +35,7 @@ inline constexpr std::string_view kExpiryActor = "system:ttl";
 inline constexpr std::string_view kExpiryDoor = "ttl";
 inline constexpr std::string_view kEngineActor = "system:engine";
 inline constexpr std::string_view kEngineDoor = "engine";
+inline constexpr std::uint64_t kRefusalBytes = 64u << 10;  ///< a journaled refusal counts as one, and one more for each
 inline constexpr std::size_t kRefusingPrincipalsMax = 10'000;  ///< a minute; of more, none is journaled
 
 inline constexpr std::string_view kClosedNote = "closed";
@@ -51,6 +52,8 @@ Answer answer_of(Refusal&& refusal);
 /// The entries alone are longer than a record may be: nobody needs to put it together to know.
 bool outgrows_record(const Decision& decision);
 Refusal too_large(const Proposal& proposal);
+/// The id belongs to other content.
+Refusal id_reused(const Proposal& proposal);
 
 /// A proposal's way, in the order of the files:
 ///   engine.cc          submit() puts it into `queue`
@@ -160,6 +163,7 @@ struct Engine::State {
     Taken take_refusal(Waiting& waiting, Time now);
     Taken take_note(Waiting& waiting, Time now);
     Taken take_policy(Waiting& waiting, Time now);
+    RecordDraft refused(const Waiting& waiting, const Refusal& refusal, Time now) const;
     Taken refuse(Waiting& waiting, Refusal&& refusal, Time now);
     Taken refuse_too_large(Waiting& waiting, Time now);
 
@@ -207,6 +211,8 @@ struct Engine::State {
     Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit, Seq through);
     void add_current(Answer& answer, const Caller& caller, const std::string& key, Seq through);
     Result<JournalReader*> journal_reader();
+    void note_damage_below(JournalReader& met_by);
+    bool has_passed_lost(Cursor cursor) const;
 };
 
 }  // namespace se

@@ -6,6 +6,7 @@
 #include "journal/gaps.h"
 #include "journal/index_file.h"
 #include "journal/journal_reader.h"
+#include "journal/run_settings.h"
 #include "journal/segment.h"
 
 namespace se {
@@ -149,8 +150,7 @@ Result<bool> was_given_up(FileSystem& files, const StorePaths& paths, JournalRea
     SE_TRY(quarantine, list_quarantine(files, paths));
     gaps.add(quarantine);
     if (gaps.beyond(seq) != seq) return true;
-    const auto record = reader.at(seq);
-    return record && (*record)->seq != seq;
+    return reader.gave_up(seq);
 }
 
 Result<Seq> last_config(FileSystem& files, const StorePaths& paths, JournalReader& reader,
@@ -189,14 +189,26 @@ Status find_policy(const Engine::Doors& doors, const std::string& store, Opened*
     return Ok{};
 }
 
+/// The journal's settings, with what nobody set as the last run had it.
+Result<JournalOptions> journal_options_of(FileSystem& files, const StorePaths& paths,
+                                          const Settings& settings) {
+    JournalOptions options = settings.journal;
+    const Settings::AsLastRun& wanted = settings.as_last_run;
+    if (!wanted.align && !wanted.disk_reserve) return options;
+    SE_TRY(told, settings_of_last_run(files, paths));
+    if (!told) return options;
+    if (wanted.align) options.align_bytes = told->align_bytes;
+    if (wanted.disk_reserve) options.disk_reserve_bytes = told->disk_reserve_bytes;
+    return options;
+}
+
 }  // namespace
 
-std::string closed_body(Seq config_seq) {
-    std::string body;
-    JsonObject object(body);
-    if (config_seq != Seq{}) object.integer("config", config_seq.value);
-    object.close();
-    return body;
+std::string closed_body(Seq config_seq, const JournalOptions& options) {
+    Json body = Json(Json::Object{});
+    if (config_seq != Seq{}) body.set("config", static_cast<std::int64_t>(config_seq.value));
+    tell_run_settings(run_settings_of(options), &body);
+    return to_text(body);
 }
 
 Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings) {
@@ -204,6 +216,9 @@ Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings) 
     opened.paths = StorePaths{settings.data};
     SE_TRY(hold, hold_store(doors.files, doors.random, opened.paths));
     opened.hold = std::move(hold);
+    // Under the lock: what the notes say stays so until we write.
+    SE_TRY(options, journal_options_of(doors.files, opened.paths, settings));
+    opened.journal_options = options;
     const ProjectionPlace place{
         .files = doors.files,
         .paths = opened.paths,
@@ -223,7 +238,7 @@ Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings) 
         OpeningFold fold(*opened.projection, anew, settings.engine.overlay_bytes);
         auto journal = Journal::open(
             {doors.files, doors.clock, doors.random, doors.log, doors.commits, doors.background},
-            opened.paths, opened.hold, settings.journal, from, evidence,
+            opened.paths, opened.hold, opened.journal_options, from, evidence,
             [&](const RecordView& record, const Position& behind) {
                 return fold.visit(record, behind);
             });

@@ -19,6 +19,7 @@ struct Opened {
     Position behind;                ///< the last record there is
     std::optional<Policy> policy;   ///< last journaled; nothing in an empty store
     Seq config_seq;                 ///< by this record; 0: none
+    JournalOptions journal_options; ///< as `journal` was opened with: see Settings::as_last_run
     /// Lines of the last records, that LMDB would not take for now (a full disk).
     std::vector<std::string> unprojected;
 };
@@ -28,7 +29,8 @@ struct Opened {
 /// projection the fold up to it.
 Result<Opened> open_store(const Engine::Doors& doors, const Settings& settings);
 
-/// Body of the `closed` note: which `config` record was in force, so that the next open need not search.
-std::string closed_body(Seq config_seq);
+/// Body of the `closed` note: which `config` record was in force, and how the run wrote, so that the next open need
+/// not search.
+std::string closed_body(Seq config_seq, const JournalOptions& options);
 
 }  // namespace se

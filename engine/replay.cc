@@ -163,14 +163,29 @@ Result<std::optional<Replay::Difference>> Replay::next(const RecordView& record)
     expected_ = record.seq.next();
     ++counts_.records;
     if (record.kind == Kind::config) return take_config(record);
+    std::optional<Difference> second = second_effect(record);
     if (record.kind != Kind::accepted && record.kind != Kind::rejected) {
         SE_TRY_OK(state_.fold(record));
-        return std::optional<Difference>();
+        return second;
     }
     SE_TRY(difference, take_decision(record));
     SE_TRY_OK(pending_.follow(record));
     SE_TRY_OK(state_.fold(record));
+    if (second) return second;  // it should not be there at all, however well it was decided
     return std::move(difference);
+}
+
+/// What should have been answered with the first outcome instead.
+std::optional<Replay::Difference> Replay::second_effect(const RecordView& record) {
+    const std::optional<Identity> identity = other_ ? std::nullopt : identity_of(record);
+    if (!identity) return std::nullopt;
+    const std::optional<Seq> first = effects_.bind(*identity, record.seq);
+    if (!first) return std::nullopt;
+    std::string answer;
+    JsonObject(answer).boolean("duplicate", true).integer("seq", first->value).close();
+    return Difference{record.seq,
+                      "its identity had its effect before, at seq " + std::to_string(first->value),
+                      shown(record), std::move(answer)};
 }
 
 Result<std::optional<Replay::Difference>> Replay::take_config(const RecordView& record) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/derived.h"
+#include "engine/effects.h"
 #include "projection/fold.h"
 
 namespace se {
@@ -11,10 +12,15 @@ namespace se {
 /// Decides what a journal holds once more, record by record, under the policy and on the state of
 /// its time, and compares (E1). Left out is what a decision does not come from: notes, and refusals
 /// that never took shape, that passed, or that came from who was at the door.
+///
+/// Also names each record that gives one identity (scope, id and content) a second effect (E2),
+/// whatever its kind. One id with several contents is several identities: the bus and imports have
+/// such. Memory: the state, and for each id 18 to 28 bytes (Effects).
 class Replay {
 public:
     /// With `other`, what that policy would have decided and fired, on the states that there were:
-    /// derived mutations, which would be others, are left out.
+    /// derived mutations, which would be others, are left out, and so is E2, which no policy
+    /// changes.
     explicit Replay(std::string store, std::optional<Policy> other = {})
         : store_(std::move(store)), other_(std::move(other)) {}
 
@@ -38,12 +44,14 @@ public:
 private:
     Result<std::optional<Difference>> take_config(const RecordView& record);
     Result<std::optional<Difference>> take_decision(const RecordView& record);
+    std::optional<Difference> second_effect(const RecordView& record);
 
     std::string store_;
     std::optional<Policy> other_;
     Policy policy_;
     MemoryState state_;
     PendingDerived pending_;
+    Effects effects_;
     Seq expected_{1};
     Counts counts_;
 };

@@ -57,6 +57,7 @@ void take_line(const Line& line, bool in_place, Look* look) {
     }
     if (!parse_record(text, &look->record)) return;
     behind->repaired.add(look->record);
+    behind->erasures.add(look->record);
     if (!in_place || !line.terminated) return;
     look->seen.saw(frame->epoch, frame->seq);
     take_in_order(frame->epoch, frame->seq, look);

@@ -6,6 +6,7 @@
 
 #include "journal/base/filesystem.h"
 #include "journal/base/ids.h"
+#include "journal/erasures.h"
 #include "journal/gaps.h"
 #include "journal/paths.h"
 
@@ -57,6 +58,7 @@ struct Behind {
     std::optional<Evidence> best;  ///< the highest `durable` that counts
     Epoch epoch_highest;
     Gaps repaired;                 ///< from notes
+    Erasures erasures;             ///< likewise
     std::optional<Seq> resumes;    ///< seq of the first good line that is not below `expected`, nor void
     Epoch resumes_epoch;           ///< of that line
     /// Of a good line that stands behind its place. Where it stands, or where it was read before, something

@@ -106,6 +106,12 @@ Result<std::optional<Head>> read_head(FileSystem& files, const std::string& path
     return head;
 }
 
+Result<bool> head_is_held(FileSystem& files, const std::string& path) {
+    auto locked = files.is_locked(path);
+    if (!locked && locked.error().code == Errc::not_found) return false;
+    return locked;
+}
+
 Result<HeadFile> HeadFile::open(FileSystem& files, const std::string& root,
                                 const std::string& path) {
     HeadFile head;

@@ -33,6 +33,12 @@ inline constexpr std::size_t kHeadSlotBytes = 512;
 Result<std::optional<Head>> read_head(FileSystem& files, const std::string& path);
 std::optional<Head> read_head(const File& file, Status* status);
 
+/// Whether a living writer keeps HEAD exact. It takes a lock on HEAD once its open has written and
+/// synced it, and holds that until it closes, fails or dies. Who holds the store (the lock on
+/// store.json) and not HEAD is still opening, or found damage: HEAD then says what it would say
+/// without a writer (J6). Exact is what is read after this said yes. Takes nothing; no HEAD: false.
+Result<bool> head_is_held(FileSystem& files, const std::string& path);
+
 /// Overwrites the older slot. Not synced until sync(). Either failing is a failed journal (J5).
 class HeadFile {
 public:

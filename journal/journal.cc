@@ -47,6 +47,8 @@ bool Journal::group_running() const { return state_->commits_job != CommitsJob::
 std::uint64_t Journal::active_bytes_used() const { return state_->used; }
 std::uint64_t Journal::journal_bytes() const { return state_->upkeep.segment_bytes(); }
 std::optional<std::uint64_t> Journal::disk_free_bytes() const { return state_->upkeep.disk_free(); }
+const Scrub& Journal::scrub() const { return state_->upkeep.scrub(); }
+void Journal::note_damage_below(const Fault& fault) { state_->upkeep.note_damage_below(fault); }
 
 // --- Append
 
@@ -205,6 +207,7 @@ bool Journal::State::finish(const Status& outcome) {
     const CommitsJob job = std::exchange(commits_job, CommitsJob::none);
     if (!outcome) {
         failure = outcome.error().text.empty() ? "it failed" : outcome.error().text;
+        head_lock.reset();  // nobody knows what is on the disk, HEAD included
         doors.log.write({Severity::error, "state-engine.journal.failed", {{"error", failure}}});
         return true;
     }
@@ -237,7 +240,8 @@ nanoseconds Journal::tick() {
     constexpr nanoseconds kNothingDue = std::chrono::seconds{1};
     if (read_only() || failed() || state.closed) return kNothingDue;
     const nanoseconds now = state.doors.clock.monotonic();
-    nanoseconds wait = std::min(kNothingDue, state.upkeep.tick(now, state.used, state.capacity));
+    const Time wall = state.doors.clock.wall();
+    nanoseconds wait = std::min(kNothingDue, state.upkeep.tick(now, wall, state.used, state.capacity));
     if (group_running()) return wait;
 
     if (state.written > state.durable) {
@@ -284,6 +288,7 @@ Status Journal::close() {
     state.doors.background.wait();
     state.upkeep.poll();
     state.closed = true;
+    state.head_lock.reset();
     return Ok{};
 }
 

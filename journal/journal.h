@@ -21,6 +21,8 @@
 
 namespace se {
 
+class Scrub;
+
 enum class FsyncMode : std::uint8_t {
     group,  ///< one sync for all that waits; nothing counts before it
     never,  ///< a group counts once written; a sync each second; `durable` follows that
@@ -37,6 +39,8 @@ struct JournalOptions {
     std::uint64_t align_bytes = 0;                  ///< `journal.align`: pad groups to this; 0: not
     std::chrono::milliseconds head_sync_idle{100};
     std::chrono::milliseconds sync_interval{1000};  ///< with FsyncMode::never
+    std::uint64_t scrub_bytes_per_second = 4u << 20;  ///< what was written is read once more at this pace; 0: not
+    std::chrono::milliseconds scrub_every = std::chrono::hours{24};  ///< from the end of one pass to the next
 };
 
 /// A place just behind a record that something trusted vouches for (a trusted LMDB's watermark, or the
@@ -73,7 +77,7 @@ struct OpenReport {
 /// damage stops, a torn tail is cut. J5 after a failed write or sync: failed() until reopened.
 ///
 /// Threads: all calls from one thread. What is slow runs as jobs on two runners: `commits` (write + sync +
-/// HEAD of a group, roll, HEAD sync) and `background` (fill of the next segment, index files).
+/// HEAD of a group, roll, HEAD sync) and `background` (fill of the next segment, index files, scrub).
 class Journal {
 public:
     struct Doors {
@@ -95,7 +99,9 @@ public:
     /// Recovers (J3, J4, J8): verifies from `from` on, decides torn or damaged by all evidence (HEAD and
     /// `durable` members are read here; `evidence` brings the others), cuts or refuses, shows the
     /// records. The new epoch is max(highest seen anywhere, HEAD and quarantine names included, + 1;
-    /// Unix seconds now); HEAD has it, synced, when this returns. With damage the journal is read_only()
+    /// Unix seconds now); HEAD has it, synced, when this returns, and is locked from then on until the
+    /// journal closes, fails or goes: so readers know that it is exact. Errc::io when somebody who is no
+    /// writer holds that lock. With damage HEAD is not locked, the journal is read_only()
     /// and nothing on disk was changed, HEAD and quarantine included; records before it were shown.
     static Result<std::unique_ptr<Journal>> open(Doors doors, StorePaths paths, const StoreHold& hold,
                                                  JournalOptions options, const Position& from,
@@ -144,7 +150,7 @@ public:
     /// became true.
     bool poll();
 
-    /// Upkeep, cheap when nothing is due: fill, index files, HEAD sync when idle, the sync of
+    /// Upkeep, cheap when nothing is due: fill, index files, scrub, HEAD sync when idle, the sync of
     /// FsyncMode::never. Returns when it wants to be called again at the latest.
     std::chrono::nanoseconds tick();
     /// For FsyncMode::never and clean close: waits until all that was appended is durable.
@@ -155,6 +161,12 @@ public:
     std::uint64_t active_bytes_used() const;
     std::uint64_t journal_bytes() const;  ///< all segments, as allocated
     std::optional<std::uint64_t> disk_free_bytes() const;
+
+    /// J8: the damaged places among the old records that are known, and how far the scrub is (scrub.h).
+    const Scrub& scrub() const;
+    /// Whoever reads old records in this process, and meets a damaged place, says so here: an alarm, once a
+    /// place, until a whole pass of the scrub no longer finds it. Stops no write.
+    void note_damage_below(const Fault& fault);
 
 private:
     struct State;

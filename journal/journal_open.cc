@@ -22,7 +22,8 @@ Upkeep::Limits limits_of(const JournalOptions& options) {
             .first_segment_bytes = options.first_segment_bytes,
             .fill_chunk_bytes = options.fill_chunk_bytes,
             .disk_reserve_bytes = options.disk_reserve_bytes,
-            .align_bytes = options.align_bytes};
+            .align_bytes = options.align_bytes,
+            .scrub = {.bytes_per_second = options.scrub_bytes_per_second, .every = options.scrub_every}};
 }
 
 /// The first segment of a store, or of what is left of one.
@@ -47,6 +48,15 @@ Result<Active> open_active(FileSystem& files, const StorePaths& paths,
     active.file = std::move(file);
     active.capacity = size;
     return active;
+}
+
+/// Only once HEAD is written and synced: for readers the lock says that it is exact.
+Result<std::unique_ptr<FileLock>> lock_head(FileSystem& files, const StorePaths& paths) {
+    auto lock = files.lock(paths.head());
+    if (lock) return lock;
+    // Whoever holds it is no writer, since we hold the store: not Errc::busy, which means that there is one.
+    return Error{Errc::io, "HEAD cannot be locked, and without that no reader knows that it is exact: " +
+                               lock.error().text};
 }
 
 RecordDraft opened_note() {
@@ -132,6 +142,8 @@ Result<std::unique_ptr<Journal>> Journal::open(Doors doors, StorePaths paths, co
     SE_TRY(head_file, HeadFile::open(doors.files, paths.root, paths.head()));
     SE_TRY_OK(head_file.write(head));
     SE_TRY_OK(head_file.sync());
+    SE_TRY(head_lock, lock_head(doors.files, paths));
+    state->head_lock = std::move(head_lock);
     state->writer = std::make_shared<SegmentWriter>(doors.files, paths, std::move(head_file),
                                                     std::move(active.file), head);
     state->notes.push_back(opened_note());

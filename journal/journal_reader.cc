@@ -128,9 +128,18 @@ Seq JournalReader::expected() const {
 
 Result<JournalReader::Look> JournalReader::look() {
     SE_TRY_OK(state_->read_head_again());
-    SE_TRY(writing, state_->files.is_locked(state_->paths.store_file()));
+    SE_TRY(writing, head_is_held(state_->files, state_->paths.head()));
+    // What was read before the writer had opened is the HEAD that it found.
+    if (writing && !state_->was_held) SE_TRY_OK(state_->read_head_again());
+    state_->was_held = writing;
     if (!writing && !state_->looked_behind_head) SE_TRY_OK(state_->look_behind_head());
     return Look{.head = state_->head, .durable = state_->bound(), .writing = writing};
+}
+
+Result<bool> JournalReader::gave_up(Seq seq) {
+    SE_TRY_OK(seek(seq));
+    SE_TRY(record, next());
+    return record != nullptr && record->seq > seq;
 }
 
 Result<Seq> JournalReader::durable() {

@@ -14,12 +14,12 @@
 
 namespace se {
 
-/// How far a follower has applied everything.
+/// How far a follower has applied everything. What a later run wrote is later, whatever its seq.
 struct Cursor {
     Epoch epoch;
     Seq seq;  ///< 0: nothing yet
 
-    bool operator==(const Cursor&) const = default;
+    auto operator<=>(const Cursor&) const = default;
 };
 std::string to_text(Cursor cursor);  ///< "EPOCH.SEQ"
 std::optional<Cursor> cursor_from_text(std::string_view text);
@@ -49,6 +49,9 @@ public:
     Status seek(Seq seq);
     /// One record. Errc::not_found when it is not there (yet). Moves the reader.
     Result<const RecordView*> at(Seq seq);
+    /// Whether a repair gave that record up, by a note with good records behind it: next() passes over it.
+    /// Moves the reader.
+    Result<bool> gave_up(Seq seq);
     /// Stands behind `cursor`; when a later epoch began at or before it, rewinds to where that epoch
     /// began and returns true: the follower must show a resync mark.
     Result<bool> resume(Cursor cursor);
@@ -59,11 +62,11 @@ public:
     std::uint64_t end() const;         ///< behind its newline
     Seq expected() const;              ///< the seq that next() would return
 
-    /// HEAD, lock and durable(), of one look at each.
+    /// HEAD, its lock and durable(), of one look at each.
     struct Look {
         std::optional<Head> head;
         Seq durable;           ///< as durable()
-        bool writing = false;  ///< a writer holds the store
+        bool writing = false;  ///< a living writer keeps `head` exact: see head_is_held()
     };
     Result<Look> look();
     /// The highest seq that may be shown: reads HEAD again. 0: none.

@@ -29,6 +29,7 @@ struct JournalReader::State {
     std::optional<Head> superseded;  // a HEAD that turned out to be of an epoch before
     Seq shown_by_lines;
     bool looked_behind_head = false;  // for this very HEAD
+    bool was_held = false;            // HEAD, at the last look()
     Seq bound() const { return std::max(head ? head->durable : Seq{}, shown_by_lines); }
 
     // Where we stand: just behind a record (or a segment's start, at offset 0).
@@ -75,9 +76,10 @@ struct JournalReader::State {
         return Ok{};
     }
 
-    /// Whether `seq` may be shown, by all there is now. While a writer lives HEAD is exact. Without
-    /// one (a power cut may have left HEAD behind) the lines behind it say more, once: nobody adds
-    /// to them.
+    /// Whether `seq` may be shown, by all there is now. While a living writer holds HEAD it is exact.
+    /// Else (a power cut may have left it behind) the lines behind it say more, once: nobody adds to
+    /// them. A writer that is opening may cut a torn tail, but only behind all that they say was
+    /// synced, and before it adds anything HEAD is another one.
     Result<bool> may_show(Seq seq) {
         if (seq <= bound()) return true;
         SE_TRY_OK(read_head_again());
@@ -88,8 +90,11 @@ struct JournalReader::State {
 
     Status look_behind_head_once() {
         if (looked_behind_head) return Ok{};
-        SE_TRY(writing, files.is_locked(paths.store_file()));
-        return writing ? Status(Ok{}) : look_behind_head();
+        SE_TRY(writing, head_is_held(files, paths.head()));
+        const bool held_before = std::exchange(was_held, writing);
+        if (!writing) return look_behind_head();
+        // What was read before the writer had opened is the HEAD that it found.
+        return held_before ? Status(Ok{}) : read_head_again();
     }
 
     Status look_behind_head() {
@@ -111,7 +116,7 @@ struct JournalReader::State {
     /// HEAD says nothing about what a later epoch wrote anew.
     Result<bool> was_acknowledged(Seq seq) {
         if (head && seq <= head->durable && epoch <= head->epoch) return true;
-        SE_TRY(writing, files.is_locked(paths.store_file()));
+        SE_TRY(writing, head_is_held(files, paths.head()));
         if (head && seq <= head->durable && !writing) {
             superseded = std::exchange(head, std::nullopt);  // from now on as if it were not there
             looked_behind_head = false;
@@ -366,7 +371,7 @@ struct JournalReader::State {
 
     /// Where the first epoch above `old` began: the seq of its first record, if it may be shown.
     Result<std::optional<Seq>> begin_of_epoch_after(Epoch old) {
-        SE_TRY(writing, files.is_locked(paths.store_file()));
+        SE_TRY(writing, head_is_held(files, paths.head()));
         SE_TRY_OK(read_head_again());
         if (writing && head && head->epoch <= old) return std::optional<Seq>{};
         SE_TRY_OK(list_again());

@@ -44,6 +44,7 @@ struct Journal::State {
     std::shared_ptr<GroupWrite> building = std::make_shared<GroupWrite>();
     std::shared_ptr<GroupWrite> running = std::make_shared<GroupWrite>();  // belongs to the job while one runs
     std::shared_ptr<SegmentWriter> writer;
+    std::unique_ptr<FileLock> head_lock;  // on HEAD, as long as it is exact: see head_is_held()
     CommitsJob commits_job = CommitsJob::none;
     bool moved = false;  // and poll() has not said so yet
     std::chrono::nanoseconds last_commit{};

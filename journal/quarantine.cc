@@ -163,6 +163,7 @@ Result<bool> has_note(FileSystem& files, const StorePaths& paths, const std::vec
     // A torn tail's successor is written where the tail was, or in a later segment.
     const bool in_place = parked.what == Parked::What::torn;
     RecordView record;
+    Epoch over;  // of that run no more notes about what was found come: others may have told what it lost
     SE_TRY(begin, last_begun_before(files, paths, segments, parked.epoch));
     for (std::size_t i = begin; i < segments.size(); ++i) {
         SE_TRY(file, files.open(paths.segment(segments[i]), OpenMode::read));
@@ -172,8 +173,12 @@ Result<bool> has_note(FileSystem& files, const StorePaths& paths, const std::vec
             SE_TRY(line, lines.next());
             if (!line) break;
             const auto frame = read_frame(line->text);
-            if (!frame || frame->epoch < parked.epoch || !parse_record(line->text, &record)) continue;
-            if (record.kind != Kind::note && record.kind != Kind::config) return false;
+            if (!frame || frame->epoch < parked.epoch || frame->epoch == over) continue;
+            if (!parse_record(line->text, &record)) continue;
+            if (record.kind != Kind::note && record.kind != Kind::config) {
+                over = record.epoch;
+                continue;
+            }
             const auto noted = files_noted_by(record);
             if (std::find(noted.begin(), noted.end(), name) != noted.end()) return true;
         }

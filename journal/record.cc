@@ -18,6 +18,7 @@ constexpr std::string_view kSaltMember = ",\"salt\":\"";
 constexpr std::string_view kBodyMember = "\",\"body\":";
 constexpr std::string_view kErasedMember = ",\"erased\":\"";
 constexpr std::size_t kHashHexDigits = 64;
+constexpr std::size_t kErasedBytes = kErasedMember.size() + kHashHexDigits + 1;
 constexpr std::size_t kTimeDigits = 24;
 constexpr char kKindNote[] = "\",\"kind\":\"note\"";
 
@@ -50,8 +51,7 @@ bool is_hex(std::string_view digits) {
 }
 bool split_tail(std::string_view tail, Tail* out) {
     if (tail.starts_with(kErasedMember)) {
-        const std::size_t size = kErasedMember.size() + kHashHexDigits + 1;
-        if (tail.size() != size || tail.back() != '"') return false;
+        if (tail.size() != kErasedBytes || tail.back() != '"') return false;
         out->erased = tail.substr(kErasedMember.size(), kHashHexDigits);
         return is_hex(out->erased);
     }
@@ -235,6 +235,10 @@ std::optional<Frame> read_frame(std::string_view line) {
     frame.is_note = rest.size() >= kTimeDigits + sizeof kKindNote - 1 &&
                     std::memcmp(rest.data() + kTimeDigits, kKindNote, sizeof kKindNote - 1) == 0;
     if (!crc_tail_holds(line)) return {};
+    // A body ends in a brace, so nearly always one byte tells.
+    const std::string_view covered = line.substr(0, line.size() - kCrcTailBytes);
+    frame.is_erased = covered.ends_with('"') && covered.size() > kErasedBytes &&
+                      covered.substr(covered.size() - kErasedBytes).starts_with(kErasedMember);
     return frame;
 }
 

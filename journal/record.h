@@ -116,6 +116,7 @@ struct Frame {
     Epoch epoch;
     Seq durable;
     bool is_note = false;  ///< of kind note: perhaps one that accounts for a gap
+    bool is_erased = false;  ///< it has `erased` in the place of salt and body
 };
 /// Nothing unless `line` starts as a record does and its crc is right.
 std::optional<Frame> read_frame(std::string_view line);

@@ -175,13 +175,14 @@ void Recovery::stop_at(Fault fault, std::size_t index) {
     fault_at_header_ = fault_->offset == 0;
 }
 
-/// The notes that tell what was given up lie ahead: they are looked for once, where the quarantine does
-/// not know.
+/// The notes that tell what was given up, or erased, lie ahead: they are looked for once, where the quarantine
+/// does not know.
 Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
     if (std::exchange(looked_ahead_, true)) return Ok{};
     SE_TRY(ahead,
            look_behind(in_.files, in_.paths, out_.segments, index, offset, expected_, starts_, gaps_));
     gaps_.add(ahead.repaired);
+    erasures_.add(ahead.erasures);
     return Ok{};
 }
 
@@ -190,6 +191,7 @@ Status Recovery::look_ahead(std::size_t index, std::uint64_t offset) {
 Result<bool> Recovery::believed(Seq target, Epoch epoch, std::size_t index, std::uint64_t offset) {
     if (target < expected_) return false;
     if (!gaps_.cover(expected_, target, epoch_)) SE_TRY_OK(look_ahead(index, offset));
+    gaps_.forget_around(target, epoch);
     return gaps_.cover(expected_, target, epoch_) && (offset == 0 || !gaps_.hold(target, epoch));
 }
 
@@ -285,6 +287,14 @@ Status Recovery::take_line(const Line& line, std::size_t index) {
                  .detail = "a record with seq " + std::to_string(record_.seq.value) + ", which was given up"},
                 index);
         return Ok{};
+    }
+    if (!record_.erased.empty()) {
+        // J7. Not after it was folded: a projection with a tombstone there would be trusted from then on.
+        SE_TRY_OK(look_ahead(index, line.offset));
+        if (!erasures_.name(record_.seq)) {
+            stop_at(unnamed_erasure(record_.seq, segment, line.offset), index);
+            return Ok{};
+        }
     }
     const std::uint64_t end = line.offset + line.text.size() + 1;
     const Hash leaf = leaf_hash(record_);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/erasures.h"
 #include "journal/evidence.h"
 #include "journal/gaps.h"
 #include "journal/journal.h"
@@ -98,7 +99,8 @@ private:
     std::vector<Parked> quarantine_;
     std::vector<std::string> noted_;  // quarantine files whose notes were read
     Gaps gaps_;
-    bool looked_ahead_ = false;       // for `repaired` notes
+    Erasures erasures_;
+    bool looked_ahead_ = false;       // for `repaired` and `erased` notes
 
     Seq expected_{1};
     Epoch epoch_;                     // of the last good line

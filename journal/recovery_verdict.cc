@@ -71,7 +71,7 @@ Status Recovery::judge() {
             damage.fault.offset = ends_.back() == kNotRead ? 0 : ends_.back();
         }
     }
-    // What lies between the evidence and that was never acknowledged, but it stands in the way.
+    // What lies between the evidence and that is not known to be acknowledged, but it stands in the way.
     if (resumes) damage.to = std::max(damage.from, Seq{resumes->value - 1});
     if (given_up) {
         // To give that up once more costs nothing.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "journal/base/hash.h"
+#include "journal/erasures.h"
 #include "journal/evidence.h"
 #include "journal/head.h"
 #include "journal/quarantine.h"
@@ -48,10 +49,12 @@ struct Survey {
     EpochStarts starts;
     std::optional<Place> after;
     Seq after_seq;
+    Epoch after_epoch;
 
     // Between the two:
     std::vector<Seq> good;
     std::vector<std::string> good_ids;
+    std::vector<Seq> erased;  ///< those of `good` that are
     struct Stretch {
         Place place;
         std::uint64_t end = 0;
@@ -60,6 +63,7 @@ struct Survey {
     std::vector<Stretch> bad;  ///< lines that are no records of the log's, one behind the other
 
     Gaps gaps;
+    Erasures erasures;
     Seq last;  ///< highest good record of all
     Epoch epoch_highest;
 
@@ -75,6 +79,7 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
     const bool is_void = good && survey->later.void_at(record->epoch, record->seq);
     if (good) {
         survey->gaps.add(*record);
+        survey->erasures.add(*record);
         if (record->epoch > survey->seen.highest() && record->seq <= survey->last) survey->misled = true;
         survey->seen.saw(record->epoch, record->seq);
         survey->last = std::max(survey->last, record->seq);
@@ -97,14 +102,17 @@ void take_line(const Line& line, Place place, Seq from, Seq to, RecordView* reco
         survey->starts.saw(record->epoch, record->seq);
         survey->good.clear();
         survey->good_ids.clear();
+        survey->erased.clear();
         survey->bad.clear();
     } else if (record->seq <= to) {
         survey->good.push_back(record->seq);
+        if (!record->erased.empty()) survey->erased.push_back(record->seq);
         survey->good_ids.push_back(record->id.empty() ? "seq " + std::to_string(record->seq.value)
                                                       : std::string(record->id));
     } else {
         survey->after = place;
         survey->after_seq = record->seq;
+        survey->after_epoch = record->epoch;
     }
 }
 
@@ -178,10 +186,10 @@ std::vector<std::size_t> bad_headers(const Survey& survey) {
 /// Whether nothing is missing from it but what was given up before.
 bool holds_all(const Survey& survey, Seq from, Seq to) {
     for (const Seq seq : survey.good) {
-        if (seq < from || !survey.gaps.cover(from, seq)) return false;
+        if (seq < from || !survey.gaps.cover(from, seq, survey.before_epoch)) return false;
         from = seq.next();
     }
-    return survey.gaps.cover(from, to.next());
+    return survey.gaps.cover(from, to.next(), survey.before_epoch);
 }
 
 /// The end of history is only missing if something says that there was more.
@@ -216,10 +224,10 @@ Status check_end(FileSystem& files, const StorePaths& paths, const std::string& 
 
 Status check_bounds(const Survey& survey, Seq from, Seq to) {
     const Seq begin = survey.before_seq.next();
-    if (!survey.gaps.cover(begin, from)) {
+    if (!survey.gaps.cover(begin, from, survey.before_epoch)) {
         return refused("the damage begins at seq " + std::to_string(begin.value));
     }
-    if (survey.after && !survey.gaps.cover(to.next(), survey.after_seq)) {
+    if (survey.after && !survey.gaps.cover(to.next(), survey.after_seq, survey.before_epoch)) {
         return refused("the damage reaches to seq " +
                        std::to_string(survey.after_seq.value - 1));
     }
@@ -288,6 +296,10 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
                        Seq from, Seq to, std::vector<Evidence> given) {
     if (from == Seq{} || to < from) return refused("not a range of seqs: " + range_text(from, to));
     SE_TRY(survey, make_survey(files, paths, store, from, to));
+    SE_TRY(head, read_head(files, paths.head()));
+    // What a later run has gone on to within it, behind a restore, is no gap any more: as for the open.
+    if (head && head->store == store) survey.gaps.forget_around(head->durable, head->epoch);
+    if (survey.after) survey.gaps.forget_around(survey.after_seq, survey.after_epoch);
     SE_TRY_OK(check_bounds(survey, from, to));
     SE_TRY(evidence, read_follower_watermarks(files, paths, store));
     evidence.insert(evidence.end(), given.begin(), given.end());
@@ -297,9 +309,11 @@ Result<Repair> prepare(FileSystem& files, const StorePaths& paths, const std::st
     const std::vector<std::size_t> headers = bad_headers(found);
     for (const std::size_t i : headers) repair.plan.headers.push_back(found.segments[i].first);
 
-    const bool given_up = found.good.empty() && found.gaps.cover(from, to.next());
-    const bool whole = !given_up && holds_all(found, from, to);
-    SE_TRY(head, read_head(files, paths.head()));
+    const bool given_up = found.good.empty() && found.gaps.cover(from, to.next(), found.before_epoch);
+    // What was erased and is not believed (J7) is as lost as what is not there.
+    const bool believed =
+        std::ranges::all_of(found.erased, [&](Seq seq) { return found.erasures.name(seq); });
+    const bool whole = !given_up && believed && holds_all(found, from, to);
     Epoch highest = found.epoch_highest;
     if (head) highest = std::max(highest, head->epoch);
     for (const Evidence& one : evidence) highest = std::max(highest, one.epoch);

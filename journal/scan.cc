@@ -28,6 +28,7 @@ public:
         LineReader lines(file, begin, to, kChunkBytes);
         for (bool first = true;; first = false) {
             SE_TRY(line, lines.next());
+            piece_->read_to = lines.read_to();
             if (!line) return Ok{};
             if (first && line->offset < from) continue;
             SE_TRY_OK(take(*line));
@@ -45,7 +46,7 @@ private:
         }
         if (line.offset < records_begin_) {
             bad(FaultKind::bad_line, line, end, "a record where the header belongs", frame->durable);
-            if (parse_record(line.text, &record_)) piece_->repaired.add(record_);
+            if (parse_record(line.text, &record_)) add_note();
             return Ok{};
         }
         if (hashes_) {
@@ -70,10 +71,14 @@ private:
                                                    .leaves = piece_->leaves.size()});
         }
         if (hashes_) piece_->leaves.push_back(leaf_hash(record_));
-        if (frame->is_note && (hashes_ || parse_record(line.text, &record_))) {
-            piece_->repaired.add(record_);
-        }
+        if (frame->is_erased) piece_->erased.push_back({.seq = frame->seq, .offset = line.offset});
+        if (frame->is_note && (hashes_ || parse_record(line.text, &record_))) add_note();
         return Ok{};
+    }
+
+    void add_note() {
+        piece_->repaired.add(record_);
+        piece_->erasures.add(record_);
     }
 
     Status take_other(const Line& line, std::uint64_t end) {
@@ -189,13 +194,7 @@ private:
     }
 
     Result<ScannedPiece> read(const Piece& piece, const File& file) const {
-        ScannedPiece result;
-        result.segment = piece.segment;
-        result.bytes = piece.to - piece.from;
-        result.first_of_segment = piece.from == 0;
-        PieceReader reader(segments_[piece.segment].first, hashes_, &result);
-        SE_TRY_OK(reader.read(file, piece.from, piece.to));
-        return result;
+        return scan_piece(file, piece.segment, segments_[piece.segment].first, piece.from, piece.to, hashes_);
     }
 
     FileSystem& files_;
@@ -217,6 +216,17 @@ private:
 };
 
 }  // namespace
+
+Result<ScannedPiece> scan_piece(const File& file, std::size_t segment, Seq first, std::uint64_t from,
+                                std::uint64_t to, bool hashes) {
+    ScannedPiece piece;
+    piece.segment = segment;
+    piece.bytes = to - from;
+    piece.first_of_segment = from == 0;
+    PieceReader reader(first, hashes, &piece);
+    SE_TRY_OK(reader.read(file, from, to));
+    return piece;
+}
 
 Status scan_segments(FileSystem& files, const StorePaths& paths,
                      const std::vector<ScannedSegment>& segments, bool hashes, unsigned threads,

@@ -8,6 +8,7 @@
 
 #include "journal/base/filesystem.h"
 #include "journal/base/hash.h"
+#include "journal/erasures.h"
 #include "journal/gaps.h"
 #include "journal/paths.h"
 #include "journal/record.h"
@@ -38,16 +39,24 @@ struct ScannedHeader {
     std::uint64_t offset = 0, end = 0;
     SegmentHeader header;
 };
+/// A record in one of the runs that was erased.
+struct ScannedErased {
+    Seq seq;
+    std::uint64_t offset = 0;
+};
 using ScannedThing = std::variant<ScannedRun, ScannedBadLine, ScannedHeader>;
 
 /// A part of one segment. A line belongs to the piece that it begins in.
 struct ScannedPiece {
     std::size_t segment = 0;  ///< index of it
     std::uint64_t bytes = 0;
+    std::uint64_t read_to = 0;  ///< so far the file was read: the last line may end behind the piece
     bool first_of_segment = false;
     std::vector<ScannedThing> things;
     std::vector<Hash> leaves;  ///< one for each record in runs, if hashes were asked for
     Gaps repaired;             ///< from notes
+    Erasures erasures;         ///< likewise
+    std::vector<ScannedErased> erased;  ///< in the order of their offsets
 };
 
 struct ScannedSegment {
@@ -61,5 +70,10 @@ struct ScannedSegment {
 Status scan_segments(FileSystem& files, const StorePaths& paths,
                      const std::vector<ScannedSegment>& segments, bool hashes, unsigned threads,
                      const std::function<Status(ScannedPiece&&)>& take);
+
+/// One piece alone, bytes from..to of the segment that begins with `first`: for whoever reads a little at a
+/// time. `segment` is the index that it gets.
+Result<ScannedPiece> scan_piece(const File& file, std::size_t segment, Seq first, std::uint64_t from,
+                                std::uint64_t to, bool hashes);
 
 }  // namespace se

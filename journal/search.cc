@@ -67,7 +67,9 @@ Result<std::optional<Opener>> last_opener(FileSystem& files, const StorePaths& p
                return record.kind == Kind::note && record.note == "opened";
            }));
     if (!found) return std::optional<Opener>();
-    Opener opener{.since = found->view.ts, .epoch = found->view.epoch};
+    Opener opener{.settings = run_settings_in(found->view.body),
+                  .since = found->view.ts,
+                  .epoch = found->view.epoch};
     if (const auto body = parse_json(found->view.body)) {
         const auto text = [&](std::string_view name) {
             const Json* const member = body->find(name);

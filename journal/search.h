@@ -7,6 +7,7 @@
 #include <string>
 
 #include "journal/journal_reader.h"
+#include "journal/run_settings.h"
 
 namespace se {
 
@@ -31,6 +32,7 @@ struct Opener {
     std::uint64_t pid = 0;  ///< 0: the note does not say
     std::string host, program;
     std::string fsync;  ///< group or never
+    RunSettings settings;
     Time since;
     Epoch epoch;
 };

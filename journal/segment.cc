@@ -175,6 +175,8 @@ std::string_view to_text(FaultKind kind) {
             return "missing_records";
         case FaultKind::unterminated:
             return "unterminated";
+        case FaultKind::unnamed_erasure:
+            return "unnamed_erasure";
     }
     return "unknown";
 }

@@ -53,6 +53,8 @@ public:
 
     /// The next line, or nothing at the end. `text` is valid until the next call.
     Result<std::optional<Line>> next();
+    /// The file was read up to here.
+    std::uint64_t read_to() const { return buffer_offset_ + used_; }
 
 private:
     Status read_more();
@@ -76,6 +78,7 @@ enum class FaultKind : std::uint8_t {
     bad_root,         ///< the records before do not hash to the root that a header names
     missing_records,  ///< acknowledged, by the evidence, but not there
     unterminated,     ///< a good line with no newline behind it at the end of the file
+    unnamed_erasure,  ///< an erased record that no later record names (J7)
 };
 std::string_view to_text(FaultKind kind);
 

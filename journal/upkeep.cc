@@ -24,10 +24,12 @@ Upkeep::Upkeep(FileSystem& files, const StorePaths& paths, std::string store, Lo
       log_(log),
       background_(background),
       limits_(limits),
-      filler_(files, paths.next(), limits.fill_chunk_bytes) {}
+      filler_(files, paths.next(), limits.fill_chunk_bytes),
+      scrub_(files, paths, store_, limits.scrub) {}
 
 Status Upkeep::begin(const std::vector<Seq>& segments, nanoseconds now) {
     look_at_disk(now);
+    scrub_.begin(now);
     for (const Seq first : segments) {
         SE_TRY(file, files_.open(paths_.segment(first), OpenMode::read));
         SE_TRY(size, file->size());
@@ -79,13 +81,15 @@ nanoseconds Upkeep::fill_due(std::uint64_t used, std::uint64_t capacity) const {
     return ahead ? last_fill_ + kFillPace : nanoseconds{};
 }
 
-nanoseconds Upkeep::tick(nanoseconds now, std::uint64_t used, std::uint64_t capacity) {
+nanoseconds Upkeep::tick(nanoseconds now, Time wall, std::uint64_t used, std::uint64_t capacity) {
     now_ = now;
+    wall_ = wall;
     poll();
     look_at_disk(now);
     if (job_ != Job::none) return kLookAtDiskEvery;  // its end wakes the caller
     nanoseconds wait = kLookAtDiskEvery;
     const auto due = filler_.due();
+    bool fill_comes = false;
     if (due && !disk_tight()) {
         const nanoseconds at = std::max(*due, fill_due(used, capacity));
         if (at <= now) {
@@ -95,9 +99,45 @@ nanoseconds Upkeep::tick(nanoseconds now, std::uint64_t used, std::uint64_t capa
             return kFillPace;
         }
         wait = std::min(wait, at - now);
+        fill_comes = *due <= now;  // else it rests after a failure
     }
-    if (!unindexed_.empty()) start_index();
+    if (!unindexed_.empty()) {
+        start_index();
+        return wait;
+    }
+    // A fill is short of a chunk each time, and a writer may wait for it: none of ours gets in between.
+    return fill_comes ? wait : start_scrub(wait);
+}
+
+nanoseconds Upkeep::start_scrub(nanoseconds wait) {
+    const auto due = scrub_.due();
+    if (!due) return wait;
+    if (*due > now_) return std::min(wait, *due - now_);
+    job_ = Job::scrub;
+    background_.start(scrub_.step());
     return wait;
+}
+
+void Upkeep::note_damage_below(const Fault& fault) {
+    scrub_.note(fault);
+    tell_damage_below();
+}
+
+void Upkeep::tell_damage_below() {
+    for (const Fault& fault : scrub_.take_news()) {
+        std::string why(to_text(fault.kind));
+        if (!fault.detail.empty()) why += ": " + fault.detail;
+        log_.write({Severity::error,
+                    "state-engine.journal.damaged_below",
+                    {{"segment", StorePaths::segment_name(fault.segment)},
+                     {"offset", std::to_string(fault.offset)},
+                     {"seq", std::to_string(fault.seq.value)},
+                     {"last", std::to_string(std::max(fault.seq, fault.last).value)},
+                     {"why", why},
+                     {"do",
+                      "writes go on; see `statectl journal verify`, then bring back the segment from a "
+                      "backup, or give up what is lost with `statectl journal repair`"}}});
+    }
 }
 
 void Upkeep::start_index() {
@@ -116,11 +156,16 @@ void Upkeep::poll() {
     if (!outcome) return;
     const Job job = std::exchange(job_, Job::none);
     if (job == Job::fill) filler_.finished(*outcome, now_);
+    if (job == Job::scrub) {
+        scrub_.finished(*outcome, now_, wall_);
+        tell_damage_below();
+    }
     if (*outcome) return;
-    // Neither is a failure of the journal: an index regrows from its segment, a fill is tried again.
+    // None is a failure of the journal: an index regrows from its segment, the others are tried again.
     log_.write({Severity::warning,
-                job == Job::fill ? "state-engine.journal.fill_failed"
-                                 : "state-engine.journal.index_failed",
+                job == Job::fill    ? "state-engine.journal.fill_failed"
+                : job == Job::index ? "state-engine.journal.index_failed"
+                                    : "state-engine.journal.scrub_failed",
                 {{"error", outcome->error().text}}});
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "journal/erasures.h"
 #include "journal/evidence.h"
 #include "journal/gaps.h"
 #include "journal/head.h"
@@ -27,10 +28,12 @@ struct Suspect {
     bool displaced = false;  ///< one of them stands behind its place
 
     Epoch header_epoch;  ///< bad_root only
+    Epoch resumes;       ///< of the record that the log goes on with behind it, where it is one that closed it
 
     // What had been found before it.
     std::uint64_t records = 0;
     Seq last;
+    Epoch epoch;
     Hash root{};
 };
 
@@ -52,6 +55,7 @@ public:
     void take(const ScannedPiece& piece) {
         if (piece.first_of_segment) begin_segment(piece.segment);
         gaps_.add(piece.repaired);
+        erasures_.add(piece.erasures);
         for (const ScannedThing& thing : piece.things) {
             std::visit([&](const auto& it) { take(it, piece); }, thing);
         }
@@ -179,11 +183,17 @@ private:
 
     void accept(const ScannedRun& run, const ScannedPiece& piece) {
         const Seq first = std::max(run.first, expected_);
+        if (is_open()) suspects_.back().resumes = run.epoch;
         close(first);
         if (hashes_) {
             const std::size_t begin = run.leaves + (first.value - run.first.value);
             const std::size_t count = run.last.value - first.value + 1;
             for (std::size_t i = begin; i < begin + count; ++i) tree_.append(piece.leaves[i]);
+        }
+        auto erased = std::ranges::lower_bound(piece.erased, run.offset, {}, &ScannedErased::offset);
+        for (; erased != piece.erased.end() && erased->offset < run.end; ++erased) {
+            if (erased->seq < first || erased->seq > run.last) continue;
+            erased_.push_back(unnamed_erasure(erased->seq, segments_[index_].first, erased->offset));
         }
         starts_.saw(run.epoch, first);
         if (records_ == 0) first_ = first;
@@ -207,6 +217,7 @@ private:
                          .detail = std::move(detail)};
             now.records = records_;
             now.last = last_;
+            now.epoch = epoch_;
             if (hashes_) now.root = tree_.root();
         }
         ++suspects_.back().bad_lines;
@@ -224,6 +235,7 @@ private:
     }
 
     std::uint64_t torn_bytes(const Suspect& torn) const;
+    void tell_unnamed(VerifyReport* report);
 
     const std::string& store_;
     const std::vector<ScannedSegment>& segments_;
@@ -246,6 +258,8 @@ private:
     EpochStarts seen_;    // of all good records, wherever they stand
     bool misled_ = false;
     std::vector<Suspect> suspects_;
+    Erasures erasures_;
+    std::vector<Fault> erased_;  // what is to be said of each, unless a later record names it
 };
 
 std::uint64_t Judge::torn_bytes(const Suspect& torn) const {
@@ -283,11 +297,16 @@ void Judge::finish(VerifyReport* report) {
         evidence[i - 1] = behind;
         if (i < suspects_.size()) suspects_[i - 1].displaced |= suspects_[i].displaced;
     }
+    // What a later run has gone on to within it, behind a restore, is no gap any more: as for the open.
+    if (head_) gaps_.forget_around(head_->durable, head_->epoch);
+    for (const Suspect& it : suspects_) {
+        if (!it.open) gaps_.forget_around(it.fault.last.next(), it.resumes);
+    }
     bool tree_is_known = true;  // since the last good header
     for (std::size_t i = 0; i < suspects_.size(); ++i) {
         Suspect& it = suspects_[i];
         if (!it.open && it.fault.last >= it.fault.seq) {
-            const Seq lost = std::min(gaps_.beyond(it.fault.seq), it.fault.last.next());
+            const Seq lost = std::min(gaps_.beyond(it.fault.seq, it.epoch), it.fault.last.next());
             report->repaired += lost.value - it.fault.seq.value;
             const bool all_given_up = lost > it.fault.last;
             if (it.only_missing && all_given_up) continue;
@@ -295,7 +314,7 @@ void Judge::finish(VerifyReport* report) {
             // once more costs nothing.
             if (!all_given_up || it.fault.kind == FaultKind::bad_header) it.fault.seq = lost;
         } else if (it.open && it.fault.kind != FaultKind::bad_header) {
-            const Seq lost = gaps_.beyond(it.fault.seq);
+            const Seq lost = gaps_.beyond(it.fault.seq, it.epoch);
             report->repaired += lost.value - it.fault.seq.value;
             it.fault.seq = lost;
         }
@@ -319,6 +338,20 @@ void Judge::finish(VerifyReport* report) {
         if (it.fault.last >= it.fault.seq) tree_is_known = false;
         report->faults.push_back(std::move(it.fault));
     }
+    tell_unnamed(report);
+}
+
+/// J7. What is torn is no history: it neither was erased nor names anything.
+void Judge::tell_unnamed(VerifyReport* report) {
+    const std::size_t others = report->faults.size();
+    for (Fault& fault : erased_) {
+        if (fault.seq > report->last || erasures_.name(fault.seq, report->last)) continue;
+        report->faults.push_back(std::move(fault));
+    }
+    if (report->faults.size() == others) return;
+    std::ranges::stable_sort(report->faults, {}, [](const Fault& fault) {
+        return std::pair(fault.segment, fault.offset);
+    });
 }
 
 /// Beside a living writer only what HEAD vouches for is judged: behind it lines are being written.
@@ -376,18 +409,137 @@ Result<VerifyReport> verify_once(FileSystem& files, const StorePaths& paths,
     return report;
 }
 
+/// Beside a writer. It may erase a record that is still to be read, by a note behind what HEAD vouched for; that
+/// note is durable before the record is touched, so a HEAD that is read later has it.
+Result<VerifyReport> verify_beside_writer(FileSystem& files, const StorePaths& paths,
+                                          const VerifyOptions& options) {
+    const auto unnamed = [](const VerifyReport& report, std::optional<Seq> seq) {
+        return std::ranges::any_of(report.faults, [&](const Fault& fault) {
+            return fault.kind == FaultKind::unnamed_erasure && (!seq || fault.seq == *seq);
+        });
+    };
+    SE_TRY(report, verify_once(files, paths, options, true));
+    if (!unnamed(report, {})) return report;
+    SE_TRY(again, verify_once(files, paths, options, true));
+    std::erase_if(again.faults, [&](const Fault& fault) {
+        return fault.kind == FaultKind::unnamed_erasure && !unnamed(report, fault.seq);
+    });
+    return again;
+}
+
 }  // namespace
 
 Result<VerifyReport> verify(FileSystem& files, const StorePaths& paths,
                             const VerifyOptions& options) {
-    SE_TRY(writing, files.is_locked(paths.store_file()));
-    auto report = verify_once(files, paths, options, writing);
-    if (writing) return report;
+    SE_TRY(writing, head_is_held(files, paths.head()));
+    if (writing) return verify_beside_writer(files, paths, options);
+    auto report = verify_once(files, paths, options, false);
     // A writer that has begun meanwhile was perhaps seen at work: then it is judged as one that
     // lives.
-    SE_TRY(writing_now, files.is_locked(paths.store_file()));
+    SE_TRY(writing_now, head_is_held(files, paths.head()));
     if (!writing_now) return report;
-    return verify_once(files, paths, options, true);
+    return verify_beside_writer(files, paths, options);
+}
+
+// --- A little at a time
+
+struct SteppedVerify::State {
+    FileSystem& files;
+    const StorePaths paths;
+    const std::string store;
+    std::optional<Head> head = {};
+    std::vector<Evidence> evidence = {};
+    std::vector<ScannedSegment> segments = {};
+    Gaps gaps = {};
+
+    std::unique_ptr<Judge> judge = nullptr;
+    bool once_more = false;  // by a judge that knows where the epochs begin
+    std::size_t index = 0;   // of the segment that comes next, from that offset on
+    std::uint64_t offset = 0;
+    std::unique_ptr<File> file = nullptr;
+
+    void judge_by(const EpochStarts& later) {
+        judge = std::make_unique<Judge>(store, segments, head, evidence, gaps, later, false);
+    }
+    std::uint64_t end_of(std::uint64_t bytes) const {
+        return std::min(offset + bytes, segments[index].bytes);
+    }
+    Result<ScannedPiece> scan(std::uint64_t to) {
+        if (file == nullptr) {
+            SE_TRY(opened, files.open(paths.segment(segments[index].first), OpenMode::read));
+            file = std::move(opened);
+        }
+        return scan_piece(*file, index, segments[index].first, offset, to, false);
+    }
+    void take(const ScannedPiece& piece, std::uint64_t to) {
+        judge->take(piece);
+        // A line that goes on behind the piece need not be read twice.
+        if (!piece.things.empty())
+            to = std::max(to, std::visit([](const auto& it) { return it.end; }, piece.things.back()));
+        offset = to;
+        if (offset < segments[index].bytes) return;
+        ++index;
+        offset = 0;
+        file.reset();
+        if (index < segments.size() || !judge->misled() || std::exchange(once_more, true)) return;
+        judge_by(judge->seen());
+        index = 0;
+    }
+};
+
+SteppedVerify::SteppedVerify(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SteppedVerify::SteppedVerify(SteppedVerify&&) noexcept = default;
+SteppedVerify& SteppedVerify::operator=(SteppedVerify&&) noexcept = default;
+SteppedVerify::~SteppedVerify() = default;
+
+Result<SteppedVerify> SteppedVerify::begin(FileSystem& files, const StorePaths& paths,
+                                           const std::string& store) {
+    std::unique_ptr<State> state(new State{.files = files, .paths = paths, .store = store});
+    // Before HEAD, as in verify_once().
+    SE_TRY(evidence, read_follower_watermarks(files, paths, store));
+    state->evidence = std::move(evidence);
+    SE_TRY(head, read_head(files, paths.head()));
+    if (!head || head->store != store)
+        return Error{Errc::unavailable, paths.head() + " does not say what is durable"};
+    state->head = std::move(head);
+    SE_TRY(segments, what_to_read(files, paths, state->head, true));
+    state->segments = std::move(segments);
+    SE_TRY(quarantine, list_quarantine(files, paths));
+    state->gaps.add(quarantine);
+    state->judge_by({});
+    return SteppedVerify(std::move(state));
+}
+
+bool SteppedVerify::at_end() const { return state_->index == state_->segments.size(); }
+
+Result<std::uint64_t> SteppedVerify::read(std::uint64_t bytes) {
+    State& s = *state_;
+    SE_ASSERT(!at_end());
+    const std::uint64_t from = s.offset, to = s.end_of(bytes);
+    const auto piece = s.scan(to);
+    if (!piece) {
+        s.file.reset();
+        return piece.error();
+    }
+    s.take(*piece, to);
+    return piece->read_to - std::min(piece->read_to, from);
+}
+
+void SteppedVerify::pass_over(std::uint64_t bytes, const std::string& why) {
+    State& s = *state_;
+    SE_ASSERT(!at_end());
+    const std::uint64_t to = s.end_of(bytes);
+    ScannedPiece piece{.segment = s.index, .bytes = to - s.offset};
+    piece.first_of_segment = s.offset == 0;
+    piece.things.emplace_back(ScannedBadLine{.offset = s.offset, .end = to, .detail = why});
+    s.take(piece, to);
+}
+
+std::vector<Fault> SteppedVerify::finish() {
+    SE_ASSERT(at_end());
+    VerifyReport report;
+    state_->judge->finish(&report);
+    return std::move(report.faults);
 }
 
 }  // namespace se

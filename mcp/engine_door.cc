@@ -43,12 +43,13 @@ Result<JournalReader*> EngineDoor::reader() {
         SE_TRY(opened, JournalReader::open(engine_->files(), engine_->paths()));
         reader_.emplace(std::move(opened));
     }
+    engine_->note_damage_below(*reader_);  // of the time before, which whoever reads now forgets
     return &*reader_;
 }
 
 Result<StateDoor::AsOf> EngineDoor::refresh() {
     if (engine_ == nullptr) return away();
-    const Engine::AsOf now = engine_->applied();
+    const Cursor now = engine_->shown();
     AsOf as_of{.epoch = now.epoch, .seq = now.seq, .why_stale = {}};
     if (engine_->state() == EngineState::damaged) {
         as_of.stale = true;
@@ -93,16 +94,13 @@ Status EngineDoor::record(Seq seq, const std::function<void(const RecordView&)>&
     return Ok{};
 }
 
+Result<bool> EngineDoor::is_void(Cursor* cursor) {
+    if (engine_ == nullptr) return away();
+    return engine_->is_void(cursor);
+}
+
 Result<Changes> EngineDoor::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {
     if (engine_ == nullptr) return away();
-    const Engine::AsOf now = engine_->applied();
-    const Epoch epoch = engine_->journal().epoch();
-    if (cursor->epoch > epoch || (cursor->epoch == epoch && cursor->seq > now.seq)) {
-        *cursor = {now.epoch, now.seq};  // of another store, or of a future that was lost
-        Changes changes;
-        changes.resync = true;
-        return changes;
-    }
     return engine_->changes_since(cursor, prefix, limit);
 }
 

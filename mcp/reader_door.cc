@@ -78,14 +78,19 @@ Status ReaderDoor::record(Seq seq, const std::function<void(const RecordView&)>&
     return Ok{};
 }
 
+Result<bool> ReaderDoor::is_void(Cursor* cursor) {
+    // A repair may have come since, and nobody has opened the store behind it.
+    Cursor now{as_of_.epoch, as_of_.seq};
+    SE_TRY(repaired, passed_lost(place_.files, place_.paths, now));
+    now.epoch = repaired.value_or(now.epoch);
+    SE_TRY(lost, passed_lost(place_.files, place_.paths, *cursor));
+    if (*cursor <= now && !lost) return false;  // else of another store, of a future that was lost, or given up
+    *cursor = now;
+    return true;
+}
+
 Result<Changes> ReaderDoor::changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) {
-    if (cursor->epoch > as_of_.epoch || (cursor->epoch == as_of_.epoch && cursor->seq > as_of_.seq)) {
-        *cursor = {as_of_.epoch, as_of_.seq};  // of another store, or of a future that was lost
-        Changes changes;
-        changes.resync = true;
-        return changes;
-    }
-    if (as_of_.seq.value == 0) return Changes{};
+    if (as_of_.seq.value == 0 || cursor->epoch > as_of_.epoch) return Changes{};
     SE_TRY(reader, journal());
     return changes_from_journal(*reader, cursor, as_of_.seq, prefix, limit);
 }

@@ -53,6 +53,7 @@ public:
     Result<std::vector<Seq>> history(std::string_view key, Seq before, std::size_t limit) override;
     Status records(Seq from, const std::function<bool(const RecordView&)>& take) override;
     Status record(Seq seq, const std::function<void(const RecordView&)>& take) override;
+    Result<bool> is_void(Cursor* cursor) override;
     Result<Changes> changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) override;
     std::vector<std::string> allowed_keys() override { return decider_.allowed_keys(); }
     Limits limits() override { return decider_.limits(); }

@@ -58,8 +58,12 @@ public:
     virtual Status records(Seq from, const std::function<bool(const RecordView&)>& take) = 0;
     /// One record. Errc::not_found when there is none of that seq.
     virtual Status record(Seq seq, const std::function<void(const RecordView&)>& take) = 0;
-    /// Changes behind `cursor`, of at most `limit` records; moves it. `resync`: it was one of a past that did not
-    /// last, or none of this store's; it stands where to go on from now.
+    /// For whoever comes with a cursor from before. True: what was told up to there does not stand, for it is of
+    /// a past that did not last, of another store, or behind records that a repair gave up since. Then it stands
+    /// where whoever reads again now goes on from.
+    virtual Result<bool> is_void(Cursor* cursor) = 0;
+    /// Changes behind `cursor`, of at most `limit` records; moves it. Needs is_void() before the first one.
+    /// `resync`: a later epoch began before it; it stands where to go on from now.
     virtual Result<Changes> changes_since(Cursor* cursor, std::string_view prefix, std::size_t limit) = 0;
 
     virtual std::vector<std::string> allowed_keys() = 0;

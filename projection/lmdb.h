@@ -62,6 +62,7 @@ public:
     Result<bool> last_value_of(std::string_view key);
     Result<bool> last_value_below(std::string_view key, std::string_view bound);
     Result<bool> previous_value();
+    Result<bool> seek(std::string_view key, std::string_view at_or_after);  // or at the next key
 
     std::string_view key() const { return key_; }
     std::string_view value() const { return value_; }

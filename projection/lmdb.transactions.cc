@@ -90,6 +90,14 @@ Result<bool> Cursor::seek(std::string_view at_or_after) {
     return at_or_after.empty() ? first() : move(MDB_SET_RANGE, at_or_after);
 }
 
+Result<bool> Cursor::seek(std::string_view key, std::string_view at_or_after) {
+    SE_TRY(among, move(MDB_GET_BOTH_RANGE, key, at_or_after));
+    if (among) return move(MDB_GET_CURRENT);  // for its key, which is the caller's memory until now
+    SE_TRY(found, seek(key));
+    if (!found || key_ != key) return found;
+    return move(MDB_NEXT_NODUP);
+}
+
 Result<bool> Cursor::last_value_of(std::string_view key) {
     SE_TRY(found, move(MDB_SET_KEY, key));
     if (!found) return false;

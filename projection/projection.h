@@ -147,9 +147,19 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// Grows a second generation from the journal beside the live one, in slices, compares both, swaps.
-/// Every step is bounded by its count of records or keys; between steps the live one goes on.
-/// During the comparison one snapshot of each is held, so for that time LMDB does not reuse pages.
+/// What one database of LMDB has otherwise than the journal's fold.
+struct DifferentRows {
+    std::string database;    ///< "state", "history", "ids", "ttl", …; "meta": what is counted
+    std::uint64_t rows = 0;  ///< that only one of the two has, or both otherwise
+    /// The first one, in words that give nothing away: "an id bound at seq 7 is missing".
+    std::string first;
+    std::string key;  ///< whose the first one is, where it has one: not for everybody's eyes
+};
+
+/// Grows a second generation from the journal beside the live one, in slices, compares both by
+/// content, swaps. Every step is bounded by its count of records or rows; between steps the live
+/// one goes on. While `state` is compared, one snapshot of each is held, as a state root is of one
+/// seq: for that time LMDB does not reuse pages. For all else each slice takes its own.
 class Rebuild {
 public:
     /// `live` must be trusted, and outlive this.
@@ -159,15 +169,15 @@ public:
     struct Report {
         std::uint64_t records = 0;
         std::uint64_t keys = 0;  ///< tombstones included
-        Seq seq;                 ///< both were compared as of this one
+        Seq seq;                 ///< the state was compared as of this one; all else then or later
         Hash root_live{}, root_rebuilt{};
-        std::vector<std::string> different_keys;  ///< at most 20
-        std::string different_counts;             ///< "" or e.g. "ids 7, not 8; ttl 0, not 1"
-        bool equal = false;
+        std::vector<std::string> different_keys;    ///< of `state`, at most 20
+        std::vector<DifferentRows> different_rows;  ///< one for each database that differs
+        bool equal = false;                         ///< neither roots nor rows differ
         bool swapped = false;
     };
-    /// Folds, or compares keys, up to `records_max` more. A report once it has caught up with the
-    /// live watermark, compared and (when `swap`, equal or not: it is the journal's fold) swapped:
+    /// Folds records, or compares rows, up to `records_max` more. A report once it has caught up
+    /// with the live watermark, compared and (when `swap`, equal or not: it is the journal's fold) swapped:
     /// STAMP is replaced, readers move over when they renew. Errc::corruption at damage of the
     /// journal. After an Error it can only be given up.
     Result<std::optional<Report>> step(std::uint64_t records_max, bool swap);

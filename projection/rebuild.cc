@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "journal/erasures.h"
 #include "journal/journal_reader.h"
 #include "projection/comparison.h"
 #include "projection/projection_state.h"
@@ -46,9 +47,10 @@ struct Rebuild::State {
     BulkFold bulk{};                              // until it has first caught up
     std::shared_ptr<Generation> generation = {};  // from then on
     Position reached{};
+    Erasures erasures{};
     bool own_frontier = true;  // false behind a repaired gap, whose leaves nobody has any more
-    std::optional<Comparison> comparison = {};
-    bool different_frontier = false;
+    Comparison comparison{};
+    std::optional<std::pair<Snapshot, Snapshot>> held = {};  // live and rebuilt, while needed
     std::optional<Report> compared = {};
     std::uint64_t records = 0;
     bool swapped = false;
@@ -75,7 +77,7 @@ Rebuild::~Rebuild() {
     if (!state_->generation || state_->swapped) return;
     // Nobody will ever name it.
     const std::uint64_t number = state_->generation->number();
-    state_->comparison.reset();
+    state_->held.reset();
     state_->generation.reset();
     Projection::State& projection = state_->projection();
     if (const Status removed =
@@ -130,6 +132,7 @@ Result<bool> Rebuild::State::catch_up(std::uint64_t* budget) {
         if (record == nullptr) break;  // not shown yet
         SE_TRY(leaf, leaf_hash(record->line));
         SE_TRY_OK(generation ? group.add(record->line) : bulk.add(*record));
+        erasures.add(*record, reader.segment(), reader.offset());
         own_frontier = own_frontier && record->seq == behind.seq.next();
         behind.seq = record->seq;
         behind.epoch = record->epoch;
@@ -147,7 +150,10 @@ Result<bool> Rebuild::State::catch_up(std::uint64_t* budget) {
         }
     }
     SE_TRY_OK(apply_group());
-    return reached.seq == target.seq;
+    if (reached.seq != target.seq) return false;
+    // J7. A tombstone that nothing explains must not take the place of what the live one still has.
+    if (const auto fault = erasures.unnamed()) return Error{Errc::corruption, to_text(*fault)};
+    return true;
 }
 
 Status Rebuild::State::load() {
@@ -159,31 +165,23 @@ Status Rebuild::State::load() {
     return Ok{};
 }
 
-/// Needs both at one seq when it starts; later steps go on with what it took then.
+/// Needs both at one seq.
 Result<bool> Rebuild::State::compare(std::uint64_t* budget) {
-    if (!comparison) {
-        SE_TRY(of_live, live.snapshot());
-        SE_TRY(of_rebuilt, generation->snapshot());
-        SE_ASSERT(of_live.seq() == of_rebuilt.seq());
-        comparison.emplace(std::move(of_live), std::move(of_rebuilt));
-        different_frontier = reached.frontier != live.watermark().frontier;
+    *budget = std::max<std::uint64_t>(*budget, 1);
+    for (bool done = false; !done;) {
+        if (*budget == 0) return false;
+        if (!held) {
+            SE_TRY(of_live, live.snapshot());
+            SE_TRY(of_rebuilt, generation->snapshot());
+            held.emplace(std::move(of_live), std::move(of_rebuilt));
+        }
+        SE_TRY(all_seen, comparison.step(held->first, held->second, budget));
+        done = all_seen;
+        // No read transaction outlives a slice but for the roots, which are of one seq.
+        if (comparison.state_seen()) held.reset();
     }
-    const std::uint64_t keys = std::max<std::uint64_t>(*budget, 1);
-    SE_TRY(done, comparison->step(keys));
     *budget = 0;
-    if (!done) return false;
-    SE_TRY(different_counts, comparison->different_counts());
-    if (different_frontier)
-        different_counts += different_counts.empty() ? "log root" : "; log root";
-    Report report{.keys = comparison->keys(),
-                  .seq = comparison->seq(),
-                  .root_live = comparison->root_live(),
-                  .root_rebuilt = comparison->root_rebuilt(),
-                  .different_keys = comparison->different_keys(),
-                  .different_counts = std::move(different_counts)};
-    report.equal = report.root_live == report.root_rebuilt && report.different_counts.empty();
-    compared = std::move(report);
-    comparison.reset();
+    compared = comparison.report();
     return true;
 }
 

@@ -32,8 +32,8 @@ std::string stamp_path(const StorePaths& paths);
 Status write_stamp(FileSystem& files, const StorePaths& paths, const Stamp& stamp);
 
 /// Why what STAMP names is not to be trusted, nothing if it is: trusted if clean; or if boot,
-/// device and inode are equal and either the mount is too or `living_writer` (who holds the lock,
-/// by HEAD) is who wrote the stamp, since mount ids differ between namespaces.
+/// device and inode are equal and either the mount is too or `living_writer` (who holds HEAD,
+/// and is named there) is who wrote the stamp, since mount ids differ between namespaces.
 std::optional<std::string> why_not_trusted(const Stamp& stamp, const FileIdentity& now,
                                            std::optional<Epoch> living_writer);
 

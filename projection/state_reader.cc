@@ -4,11 +4,12 @@
 #include <optional>
 #include <utility>
 
+#include "journal/erasures.h"
 #include "journal/store.h"
-#include "journal/torn_head.h"
 #include "projection/generation.h"
 #include "projection/memory_fold.h"
 #include "projection/stamp.h"
+#include "projection/staleness.h"
 
 namespace se {
 namespace {
@@ -34,6 +35,7 @@ struct StateReader::State {
 
     // What we folded ourselves, over `base` (the snapshot's watermark, or the start of the log).
     MemoryFold fold{};
+    Erasures erasures{};  // in what was folded
     Cursor base{}, reached{};
     bool standing = false;  // the journal reader stands behind `reached`
     bool closed = false;    // the last record folded is a clean close
@@ -50,7 +52,7 @@ struct StateReader::State {
     void start_over(Cursor from);
     Result<bool> stand_behind(const std::optional<Head>& head);
     Status fold_up_to(Seq durable, AsOf* as_of);
-    Result<std::optional<std::string>> why_stale(bool writing, Seq durable) const;
+    Result<std::optional<std::string>> why_stale(const JournalReader::Look& look) const;
 };
 
 // --- refresh -----------------------------------------------------------------------------------
@@ -77,15 +79,25 @@ Result<StateReader::AsOf> StateReader::State::refresh() {
         as_of.why_stale = std::to_string(durable.value - base.seq.value) + " records behind";
     } else if (reached.seq < durable) {
         SE_TRY_OK(fold_up_to(durable, &as_of));
-        SE_TRY(why, why_stale(writing, durable));
+        SE_TRY(why, why_stale(look));
         if (!as_of.stale && why) {
             as_of.stale = true;
             as_of.why_stale = *why;
         }
     } else {
-        SE_TRY(why, why_stale(writing, durable));
+        SE_TRY(why, why_stale(look));
         as_of.stale = why.has_value();
         as_of.why_stale = why.value_or("");
+    }
+    // J7. It may have been erased while we read, by a note behind `durable`, which was durable first.
+    if (erasures.unnamed() && !as_of.damage) {
+        SE_TRY(now, journal.durable());
+        if (reached.seq < now) SE_TRY_OK(fold_up_to(now, &as_of));
+    }
+    if (const auto unnamed = erasures.unnamed(); unnamed && !as_of.damage) {
+        as_of.damage = unnamed;
+        as_of.stale = true;
+        as_of.why_stale = to_text(*unnamed);
     }
     as_of.epoch = reached.epoch;
     as_of.seq = reached.seq;
@@ -174,6 +186,7 @@ Status StateReader::State::take_snapshot(const std::optional<Head>& head, Seq du
 
 void StateReader::State::start_over(Cursor from) {
     fold = MemoryFold();
+    erasures = Erasures();
     base = reached = from;
     standing = closed = false;
 }
@@ -214,32 +227,17 @@ Status StateReader::State::fold_up_to(Seq durable, AsOf* as_of) {
         }
         if (*record == nullptr) return Ok{};
         SE_TRY_OK(fold.fold(**record, snapshot ? &*snapshot : nullptr));
+        erasures.add(**record, journal.segment(), journal.offset());
         reached = {(*record)->epoch, (*record)->seq};
-        closed = (*record)->kind == Kind::note && (*record)->note == "closed";
+        closed = is_clean_close(**record);
     }
     return Ok{};
 }
 
-Result<std::optional<std::string>> StateReader::State::why_stale(bool writing, Seq durable) const {
-    const auto fresh = std::optional<std::string>{};
-    if (reached.seq < durable)
-        return std::optional("acknowledged up to " + std::to_string(durable.value) +
-                             ", but not to be had");
-    if (writing) return fresh;
-    // A clean end counts for the newest run only: what a later one acknowledged, HEAD may have lost. And
-    // with a slot torn nobody knows which run that was.
-    SE_TRY(torn, head_is_torn(place.files, place.paths.head()));
-    if (!torn && !head_epoch && durable.value == 0) return fresh;
-    if (!torn && closed && reached.epoch == head_epoch) return fresh;
-    if (!stamp)
-        return std::optional<std::string>(
-            "the last run was not closed; no writer has opened since");
-    // What LMDB had in the end is all there was; with LMDB gone, STAMP alone does not know how far that was.
-    if (!torn && stamp->clean && stamp->epoch == head_epoch && snapshot) return fresh;
-    SE_TRY(now, place.files.identity(place.paths.store_file()));
-    if (now.boot == stamp->identity.boot) return fresh;  // what the kernel has, we see
-    return std::optional<std::string>(
-        "the machine went down with the last run; no writer has opened since");
+Result<std::optional<std::string>> StateReader::State::why_stale(
+    const JournalReader::Look& look) const {
+    return se::why_stale(place.files, place.paths, look,
+                         {.last = reached, .closed = closed, .of_lmdb = snapshot.has_value()}, stamp);
 }
 
 // --- the door ----------------------------------------------------------------------------------

@@ -28,9 +28,11 @@ public:
     struct AsOf {
         Epoch epoch;
         Seq seq;
-        bool stale = false;  ///< acknowledged records above `seq` are or may be missing
+        bool stale = false;  ///< acknowledged records above `seq` are or may be missing: why_stale()
         std::string why_stale;
-        std::optional<Fault> damage;  ///< the fold stops before this
+        /// The fold stops before this; but an erasure that nothing names (J7) is known only when all behind it
+        /// was folded, and then it is in the fold.
+        std::optional<Fault> damage;
         std::string why_in_memory;    ///< LMDB is not used, since …; "" when it is
     };
 

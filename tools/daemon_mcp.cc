@@ -107,7 +107,7 @@ public:
           log_(clock_, {.service = settings.service_name,
                         .severity_min = severity_from_text(options.log_level).value_or(Severity::warning)}),
           wake_(wake),
-          decider_({files_, clock_, random_, log_}, settings, std::chrono::milliseconds(options.wait_ms),
+          decider_({disk_, clock_, random_, log_}, settings, std::chrono::milliseconds(options.wait_ms),
                    [wake] { ring(wake); }),
           state_({.files = files_,
                   .paths = {settings.data},
@@ -146,7 +146,7 @@ private:
     }
 
     static std::vector<std::string> often_looked_at(const StorePaths& paths) {
-        return {paths.head(), paths.store_file(), stamp_path(paths)};
+        return {paths.head(), stamp_path(paths)};  // HEAD's lock, too
     }
 
     bool over() {
@@ -224,7 +224,8 @@ private:
     }
 
     PosixClock clock_;
-    KeptFiles files_;
+    PosixFileSystem disk_;  // for any thread, as an engine needs it
+    KeptFiles files_;       // for ours
     PosixRandom random_;
     JsonLog log_;
     const int wake_;
@@ -267,6 +268,7 @@ int run_mcp(int count, char** arguments) {
         return 1;
     }
     config.settings.data = options.data;
+    leave_to_last_run(&config.settings, environment);  // it is told of no configuration
 
     g_wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g_nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);

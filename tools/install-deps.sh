@@ -11,7 +11,7 @@ set -euo pipefail
 build_packages=(
     g++ cmake ninja-build pkg-config ccache mold git ca-certificates curl
     liblmdb-dev libsimdjson-dev libfmt-dev libboost1.81-dev libyaml-cpp-dev libcli11-dev
-    libzstd-dev zlib1g-dev libssl-dev libre2-dev libnats-dev doctest-dev
+    libzstd-dev zlib1g-dev libssl-dev libnats-dev doctest-dev
     libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
 )
 test_packages=(

@@ -126,14 +126,17 @@ void KeptFiles::take_notices() {
     }
 }
 
-/// Once a look, and again when a path is asked for twice.
-void KeptFiles::hear(Place& place, std::chrono::nanoseconds now) {
-    if (place.leads || !place.heard || now - heard_ >= kOneLook) {
+/// Once a look, and again when the same is asked of a path twice.
+void KeptFiles::hear(Place& place, Asks what, std::chrono::nanoseconds now) {
+    const bool of_lock = what == Asks::lock;
+    bool& heard = of_lock ? place.heard_for_lock : place.heard;
+    const bool begins = place.leads && !of_lock;
+    if (begins || !heard || now - heard_ >= kOneLook) {
         heard_ = now;
         take_notices();
-        for (auto& [path, each] : places_) each.heard = true;
+        for (auto& [path, each] : places_) each.heard = each.heard_for_lock = true;
     }
-    place.heard = false;
+    heard = false;
 }
 
 /// Before the path is asked: what changes in between is heard of later.
@@ -143,9 +146,9 @@ void KeptFiles::watch(const std::string& path, Place& place) {
 }
 
 Result<std::shared_ptr<const KeptFiles::Kept>> KeptFiles::named(const std::string& path,
-                                                                Place& place) {
+                                                                Place& place, Asks what) {
     const auto now = clock_.monotonic();
-    hear(place, now);
+    hear(place, what, now);
     if (place.kept && place.watch >= 0 && now - place.asked < kAskPathAfter) return place.kept;
     watch(path, place);
     place.asked = now;
@@ -199,14 +202,14 @@ Result<std::unique_ptr<File>> KeptFiles::open(const std::string& path, OpenMode 
         std::shared_ptr<const Kept> kept_;
         mutable std::string seen_;  // by size(), for the read behind it
     };
-    SE_TRY(kept, named(path, found->second));
+    SE_TRY(kept, named(path, found->second, Asks::content));
     return std::unique_ptr<File>(std::make_unique<Look>(std::move(kept)));
 }
 
 Result<bool> KeptFiles::is_locked(const std::string& path) {
     const auto found = places_.find(path);
     if (found == places_.end()) return PosixFileSystem::is_locked(path);
-    SE_TRY(kept, named(path, found->second));
+    SE_TRY(kept, named(path, found->second, Asks::lock));
     return kept->is_locked();
 }
 

@@ -20,8 +20,8 @@ namespace se {
 ///   or
 ///     removed there, and a folder that is itself moved, are known before the call that did it
 ///     returns. Asking costs one read that finds nothing. Who looks at all of `paths` in turn asks
-///     once: the first of them begins a look, and what was heard then counts for each of the others
-///     once, and no longer than kOneLook.
+///     once: opening the first of them begins a look, and what was heard then counts once for opening
+///     each of the others and once for the lock of each, and no longer than kOneLook.
 ///   - Folders further up, and mounts, are not watched: the path is asked by stat() each
 ///     kAskPathAfter. Until then answers are those of the store that was there: whole and true, at
 ///     its new place.
@@ -52,13 +52,15 @@ private:
         std::chrono::nanoseconds asked{};  // when the path was last seen to name it
         int watch = -1;                    // of its folder
         bool leads = false;                // a look begins with it
-        bool heard = false;                // in this look, and not asked for yet
+        bool heard = false;                // in this look, and not opened yet
+        bool heard_for_lock = false;       // likewise, and its lock not asked for yet
     };
+    enum class Asks : std::uint8_t { content, lock };
 
     /// The open file that `path` names now.
-    Result<std::shared_ptr<const Kept>> named(const std::string& path, Place& place);
+    Result<std::shared_ptr<const Kept>> named(const std::string& path, Place& place, Asks what);
     void take_notices();
-    void hear(Place& place, std::chrono::nanoseconds now);
+    void hear(Place& place, Asks what, std::chrono::nanoseconds now);
     void watch(const std::string& path, Place& place);
 
     Clock& clock_;

@@ -216,6 +216,7 @@ std::chrono::nanoseconds Api::tick() {
     }
     for (const auto& waiter : core.waiters) wait = std::min(wait, waiter.deadline - now);
     if (core.engine != nullptr) core.disk.sample(now, core.engine->journal().disk_free_bytes());
+    if (core.engine != nullptr && core.journal) core.engine->note_damage_below(*core.journal);
     return std::max<std::chrono::nanoseconds>(wait, 1ms);
 }
 
@@ -276,6 +277,7 @@ Result<JournalReader*> ApiCore::reader() {
         if (!opened) return std::move(opened).error();
         journal.emplace(std::move(*opened));
     }
+    engine->note_damage_below(*journal);  // that the route before met
     return &*journal;
 }
 

@@ -6,7 +6,6 @@
 
 #include "journal/base/json.h"
 #include "journal/base/json_depth.h"
-#include "journal/quarantine.h"
 
 namespace se {
 namespace {
@@ -14,24 +13,6 @@ namespace {
 constexpr std::size_t kRecordsAtOnce = 256;
 /// Of a feed that reads the past: more, and it lets others have a turn.
 constexpr int kSlicesATurn = 8;
-
-/// A cursor that this journal cannot have given out: of a later run, or beyond what it has answered.
-bool is_foreign(Cursor cursor, const Engine& engine) {
-    const Engine::AsOf now = engine.applied();
-    return cursor.epoch > engine.journal().epoch() ||
-           (cursor.epoch == engine.journal().epoch() && cursor.seq > now.seq);
-}
-
-/// Whether an operator has given up records since that the cursor had passed: what they said does not stand.
-/// A cursor of this run was given out behind all of that.
-bool has_passed_lost(Cursor cursor, const Engine& engine) {
-    if (cursor.epoch == engine.journal().epoch()) return false;
-    const auto parked = list_quarantine(engine.files(), engine.paths());
-    if (!parked) return true;  // nobody knows
-    return std::ranges::any_of(*parked, [cursor](const Parked& one) {
-        return one.what == Parked::What::lost && one.from <= cursor.seq && cursor.epoch < one.epoch;
-    });
-}
 
 /// The event's text for whom may not read everything: a basis names keys, and whether they changed.
 std::string readable_text(const std::string& text, const Principal& rights) {
@@ -72,12 +53,6 @@ std::optional<std::string> why_full(ApiCore& core, const std::string& principal)
 
 }  // namespace
 
-Cursor shown_now(const Engine& engine) {
-    const Engine::AsOf now = engine.applied();
-    const Cursor cursor{now.epoch, now.seq};
-    return has_passed_lost(cursor, engine) ? Cursor{engine.journal().epoch(), now.seq} : cursor;
-}
-
 ChangeStream::ChangeStream(ApiCore& core, Cursor from, std::string prefix, const Caller& caller)
     : core_(core),
       cursor_(from),
@@ -107,9 +82,7 @@ void ChangeStream::pull(std::string& out, std::size_t bytes_max) {
         finished_ = true;
         return;
     }
-    const bool begins = !std::exchange(begun_, true);
-    if (is_foreign(cursor_, *engine) || (begins && has_passed_lost(cursor_, *engine))) {
-        cursor_ = shown_now(*engine);
+    if (!std::exchange(begun_, true) && engine->is_void(&cursor_)) {
         append_mark(out, "resync");
         finished_ = true;
         return;
@@ -196,7 +169,7 @@ void get_changes(ApiCore& core, Exchange&& exchange) {
 
     std::string_view since = exchange.request.header("last-event-id");
     if (since.empty()) since = exchange.query.find("since").value_or("");
-    Cursor from = shown_now(*core.engine);
+    Cursor from = core.engine->shown();
     if (!since.empty()) {
         const auto cursor = cursor_from_text(since);
         if (!cursor) {

@@ -8,10 +8,6 @@
 
 namespace se {
 
-/// Where whoever has what is shown now goes on from: applied(), as the cursor of one who knows what was given up
-/// before this run. In a store that cannot journal since a repair that is none of the last run that did.
-Cursor shown_now(const Engine& engine);
-
 /// One follower of GET /v1/changes, as server-sent events:
 ///
 ///   id: EPOCH.SEQ        event: change     data: {key, entry|null, previousVersion, cause, id}

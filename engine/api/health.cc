@@ -3,6 +3,7 @@
 #include "engine/api/core.h"
 #include "journal/base/json.h"
 #include "journal/base/time_text.h"
+#include "journal/scrub.h"
 
 namespace se {
 namespace {
@@ -43,6 +44,9 @@ void get_ready(ApiCore& core, Exchange&& exchange) {
     JsonObject json(body);
     append_common(json, core, status);
     json.boolean("ready", ready);
+    // J8: it stops no write, so we are as ready as ever.
+    const std::size_t damaged = core.engine == nullptr ? 0 : core.engine->journal().scrub().places_known();
+    if (damaged != 0) json.integer("damagedPlaces", damaged);
     if (!ready) {
         const std::string& why =
             core.engine == nullptr ? core.why_detached : core.engine->why_not_ready();

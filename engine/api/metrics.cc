@@ -8,6 +8,7 @@
 #include "engine/api/changes.h"
 #include "engine/api/core.h"
 #include "journal/base/json.h"
+#include "journal/scrub.h"
 
 namespace se {
 namespace {
@@ -105,7 +106,10 @@ void append_decisions(Families& out, const EngineStats& stats) {
     for (const auto& [code, count] : by_code)
         out.sample(real(count), "outcome=\"rejected\"," + label("code", to_text(code)));
     out.sample(real(stats.duplicates), "outcome=\"duplicate\",code=\"none\"");
-    out.sample(real(stats.refused), "outcome=\"refused\",code=\"unavailable\"");
+    by_code = {{Code::unavailable, 0}};  // told also while there is none
+    for (const auto& [code, count] : stats.refused_by_code) by_code[code] += count;
+    for (const auto& [code, count] : by_code)
+        out.sample(real(count), "outcome=\"refused\"," + label("code", to_text(code)));
     out.sample(real(stats.unknown), "outcome=\"unknown\",code=\"outcome_unknown\"");
     out.counter("state_engine_expired_total", "Entries deleted because their time to live was over.",
                 real(stats.expired));
@@ -158,6 +162,16 @@ void append_journal(Families& out, ApiCore& core) {
     out.gauge("state_engine_epoch", "Number of this run of the writer.", real(journal.epoch().value));
     out.gauge("state_engine_journal_bytes", "All segments, as allocated.",
               real(journal.journal_bytes()));
+    const Scrub& scrub = journal.scrub();
+    out.gauge("state_engine_journal_damaged_places",
+              "Damaged places that are known among the old records; writes go on.",
+              real(scrub.places_known()));
+    out.counter("state_engine_journal_scrubbed_bytes_total",
+                "Of old records, read once more to find damage.", real(scrub.bytes()));
+    if (const auto at = scrub.last_pass())
+        out.gauge("state_engine_journal_scrub_timestamp_seconds",
+                  "When all old records had been read once more, in seconds since 1970.",
+                  std::chrono::duration<double>(at->time_since_epoch()).count());
     out.gauge("state_engine_segment_used_bytes", "Of the active segment.",
               real(journal.active_bytes_used()));
     if (const auto free_bytes = journal.disk_free_bytes())

@@ -116,7 +116,8 @@ void propose(ApiCore& core, std::string_view text, Caller&& caller,
                               .message = ok.error().text,
                               .pointer = ok.error().pointer,
                               .id = parsed.proposal->id,
-                              .key = parsed.proposal->ops.front().key};
+                              .key = parsed.proposal->ops.front().key,
+                              .original = readable(text, kOriginalBytes)};
             parsed.proposal.reset();
         }
     }

@@ -5,8 +5,10 @@
 
 #include "engine/api/core.h"
 #include "engine/intake/proposal.h"
-#include "journal/base/hash.h"
+#include "engine/rebuilt.h"
 #include "journal/base/json.h"
+#include "journal/base/time_text.h"
+#include "journal/scrub.h"
 
 namespace se {
 namespace {
@@ -14,6 +16,9 @@ namespace {
 /// Notes that an operator may leave. The others prove something about the store (a `repaired` note makes readers
 /// pass a gap), so only the code that did the thing writes them.
 constexpr auto kNotes = std::to_array<std::string_view>({"imported"});
+
+/// Of the damaged places among the old records; the count says of all.
+constexpr std::size_t kDamagedPlacesShown = 16;
 
 std::string_view state_text(EngineState state) {
     switch (state) {
@@ -60,6 +65,33 @@ void append_damage(JsonObject& json, const Damage& damage) {
         .text("evidence", damage.evidence)
         .close();
     json.raw("damage", text);
+}
+
+/// J8: what is known of the old records.
+void append_scrub(JsonObject& json, const Scrub& scrub) {
+    std::string text;
+    JsonObject object(text);
+    object.integer("bytes", scrub.bytes());
+    if (const auto at = scrub.last_pass()) object.text("lastPass", to_text(*at));
+    object.integer("damagedPlaces", scrub.places_known());
+    object.close();
+    json.raw("scrub", text);
+    if (scrub.places_known() == 0) return;
+    std::string& places = json.member("damagedBelow");
+    places += '[';
+    std::size_t shown = 0;
+    for (const Fault& fault : scrub.places()) {
+        if (shown++ == kDamagedPlacesShown) break;
+        if (places.back() != '[') places += ',';
+        JsonObject(places)
+            .text("segment", StorePaths::segment_name(fault.segment))
+            .integer("offset", fault.offset)
+            .integer("seq", fault.seq.value)
+            .integer("last", std::max(fault.seq, fault.last).value)
+            .text("fault", to_text(fault))
+            .close();
+    }
+    places += ']';
 }
 
 }  // namespace
@@ -122,6 +154,7 @@ void get_operator_status(ApiCore& core, Exchange&& exchange) {
         .integer("duplicates", stats.duplicates)
         .integer("queue", stats.queue)
         .integer("streams", core.count_feeds());
+    append_scrub(json, journal.scrub());
     if (engine.damage()) append_damage(json, *engine.damage());
     if (core.host.followers != nullptr) append_followers(json.member("followers"), *core.host.followers);
     if (core.host.firestore_status) {
@@ -196,24 +229,8 @@ void post_operator_rebuild(ApiCore& core, Exchange&& exchange) {
     auto told = [reply = std::move(exchange.reply),
                  caller = exchange.caller](Result<Rebuild::Report> report) {
         if (!report) return reply_problem(reply, unavailable(report.error()));
-        std::string body;
-        JsonObject json(body);
-        json.boolean("equal", report->equal)
-            .boolean("swapped", report->swapped)
-            .integer("records", report->records)
-            .integer("keys", report->keys)
-            .integer("seq", report->seq.value)
-            .text("rootLive", to_hex(report->root_live))
-            .text("rootRebuilt", to_hex(report->root_rebuilt));
-        std::string& keys = json.member("differentKeys");
-        keys += '[';
-        for (const std::string& key : report->different_keys) {
-            if (!caller.may_read(key)) continue;
-            if (keys.back() != '[') keys += ',';
-            append_json_string(keys, key);
-        }
-        keys += ']';
-        json.close();
+        std::string body =
+            rebuilt_json(*report, [&](std::string_view key) { return caller.may_read(key); });
         reply_json(reply, 200, std::move(body));
     };
     core.engine->rebuild(swap, std::move(told), std::move(exchange.caller), std::move(why));

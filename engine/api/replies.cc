@@ -74,7 +74,7 @@ void append_as_of(std::string& out, const Engine& engine) {
     const Engine::AsOf as_of = engine.applied();
     out += "\"asOf\":";
     JsonObject json(out);
-    json.integer("epoch", shown_now(engine).epoch.value).integer("seq", as_of.seq.value);
+    json.integer("epoch", engine.shown().epoch.value).integer("seq", as_of.seq.value);
     if (as_of.journal_ahead) json.boolean("journalAhead", true);
     json.close();
     const EngineState state = engine.state();

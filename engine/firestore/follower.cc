@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "journal/base/json.h"
+#include "journal/gaps.h"
 #include "journal/search.h"
 
 namespace se::firestore {
@@ -63,6 +64,7 @@ Status Follower::resume(bool bootstrap) {
     page_ = {};
     fetched_.reset();
     pages_from_.reset();
+    anew_from_ = {};
     ahead_.clear();
     ahead_until_ = {};
     heal_.clear();
@@ -161,7 +163,13 @@ Result<std::string> Follower::why_not_ours(const Mark& mark) {
     if (mark.seq != Seq{}) {
         const auto record = reader.at(mark.seq);
         if (!record && record.error().code != Errc::not_found) return record.error();
-        if (!record || (*record)->epoch > mark.epoch) {
+        bool known = record && (*record)->epoch <= mark.epoch;
+        if (!record) {
+            // What a repair gave up was ours, too: the documents are made anew when its note is passed.
+            SE_TRY(gave_up, reader.gave_up(mark.seq));
+            known = gave_up;
+        }
+        if (!known) {
             return "another history: what our journal has at seq " +
                    std::to_string(mark.seq.value) + " is not what the documents were made of";
         }
@@ -192,7 +200,11 @@ void Follower::read_more() {
             read_again_ = now() + disk_backoff_.next();
             return;
         }
-        window_.push_back({record.seq, record.epoch, record.ts, std::string(record.line), false});
+        window_.push_back({.seq = record.seq,
+                           .epoch = record.epoch,
+                           .ts = record.ts,
+                           .line = std::string(record.line),
+                           .gave_up = gap_noted_by(record).has_value()});
         window_bytes_ += record.line.size();
     }
 }

@@ -123,7 +123,8 @@ private:
         Epoch epoch;
         Time ts;
         std::string line;
-        bool logged = false;  ///< its log document is acknowledged, a dead letter, or there is none
+        bool logged = false;   ///< its log document is acknowledged, a dead letter, or there is none
+        bool gave_up = false;  ///< the note of a repair: what documents were made of may be no history any more
     };
     struct LogBatch {
         std::vector<Cursor> records;
@@ -209,6 +210,7 @@ private:
 
     // --- follower_bootstrap.cc
     void begin_bootstrap(const std::optional<Document>& found);
+    void begin_anew(Seq noted);
     void send_bootstrap();
     void take_page(StateJob& job);
     void take_survey(StateJob& job);
@@ -269,6 +271,7 @@ private:
     Page page_;
     std::optional<StatePage> fetched_;  ///< until what it shows is durable
     std::optional<Seq> pages_from_;     ///< the state documents are as of this seq or later
+    Seq anew_from_;                     ///< no page may be of before: of what was given up
 
     std::chrono::nanoseconds state_not_before_{}, log_not_before_{};
     std::chrono::nanoseconds begin_again_{}, read_again_{}, look_again_{};

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kSurveyDocuments = 300;
 constexpr std::uint64_t kTellEach = 10'000;
+constexpr std::chrono::nanoseconds kStateBehind = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -23,6 +24,22 @@ void Follower::begin_bootstrap(const std::optional<Document>& found) {
     doors_.log.write({Severity::warning,
                       "state-engine.firestore.bootstrap",
                       {{"where", doors_.documents.describe()}}});
+}
+
+/// A repair gave up records that the documents may be made of. Which ones nobody knows any more: all of the
+/// state is written once more, and what is there beside it goes. The log goes on where it is, and what it
+/// has of the records given up stays.
+void Follower::begin_anew(Seq noted) {
+    empty_window();
+    mark_.bootstrap = Seq{};
+    mark_.until = {};
+    ahead_until_ = {};
+    anew_from_ = noted;
+    told_.phase = FollowerState::Phase::claiming;
+    doors_.log.write({Severity::warning,
+                      "state-engine.firestore.state_anew",
+                      {{"why", "seq " + std::to_string(noted.value) + " notes that records were given up"},
+                       {"where", doors_.documents.describe()}}});
 }
 
 void Follower::send_bootstrap() {
@@ -41,6 +58,11 @@ void Follower::send_bootstrap() {
             return;
         }
         fetched_ = *std::move(fetched);
+    }
+    if (fetched_->as_of < anew_from_) {
+        fetched_.reset();
+        state_not_before_ = now() + kStateBehind;
+        return;
     }
     // With fsync never the state is ahead of the disk.
     if (fetched_->as_of > durable_) return;

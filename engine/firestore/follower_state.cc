@@ -231,6 +231,8 @@ void Follower::send_commit() {
     for (const Slot& slot : window_) {
         if (!slot.logged) break;
         if (!mark_.bootstrap || slot.seq > *mark_.bootstrap) {
+            if (slot.gave_up && slot.seq == window_.front().seq) return begin_anew(slot.seq);
+            if (slot.gave_up) break;
             const Status parsed = parse_record(slot.line, &record);
             const auto added = parsed ? batch.add(record) : Result<bool>(parsed.error());
             if (!added)

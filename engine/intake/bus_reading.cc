@@ -40,21 +40,6 @@ std::string tame(std::string_view text, std::size_t bytes_max) {
     return out;
 }
 
-/// The bytes of a message as a text: what is no UTF-8 becomes the replacement character.
-std::string readable(std::string_view bytes, std::size_t bytes_max) {
-    std::string out;
-    for (std::size_t at = 0; at < bytes.size() && out.size() + 4 <= bytes_max;) {
-        const std::size_t begin = at;
-        if (next_code_point(bytes, &at)) {
-            out += bytes.substr(begin, at - begin);
-        } else {
-            out += "\xEF\xBF\xBD";
-            at = begin + 1;
-        }
-    }
-    return out;
-}
-
 /// The key that a producer gave a message of its own, as far as it can be an id; else empty.
 std::string idempotency_key(const BusHeaders& headers, const Limits& limits) {
     const std::string_view key = bus_header(headers, "idempotencykey");

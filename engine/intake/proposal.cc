@@ -53,7 +53,9 @@ bool has_control(std::string_view text) {
 /// Reads one proposal. A step returns false once refusal_ says why.
 class Reader {
 public:
-    Reader(Json root, const Limits& limits) : root_(std::move(root)), limits_(limits) {}
+    /// `text`: of which `root` was read; empty: it came as a tree.
+    Reader(Json root, std::string_view text, const Limits& limits)
+        : root_(std::move(root)), text_(text), limits_(limits) {}
 
     ParsedProposal read() && {
         ParsedProposal parsed;
@@ -61,12 +63,24 @@ public:
             parsed.proposal = std::move(proposal_);
         } else {
             refusal_.pointer = batch_.original(std::move(refusal_.pointer));
+            refusal_.original = original();
             parsed.refusal = std::move(refusal_);
         }
         return parsed;
     }
 
 private:
+    std::string original() const {
+        if (!text_.empty()) return readable(text_, kOriginalBytes);
+        // The tree may have lost its values by now.
+        if (proposal_.canonical.empty()) return readable(to_text(root_), kOriginalBytes);
+        if (!named_) return readable(proposal_.canonical, kOriginalBytes);
+        auto whole = parse_json(proposal_.canonical, kParserDepth);
+        SE_ASSERT(whole && whole->is_object());
+        whole->set("id", proposal_.id);
+        return readable(to_text(*whole), kOriginalBytes);
+    }
+
     bool read_all() {
         if (!root_.is_object()) return malformed("", "a proposal must be an object");
         note_what_can_be_read();
@@ -77,6 +91,7 @@ private:
         if (!read_id()) return false;
 
         // All but the id: other content under a known id must be found out.
+        named_ = root_.find("id") != nullptr;
         root_.erase("id");
         proposal_.canonical = to_text(root_);
 
@@ -290,8 +305,10 @@ private:
     }
 
     Json root_;
+    const std::string_view text_;
     const Limits& limits_;
     BatchForm batch_;
+    bool named_ = false;  // it has an `id`
     Proposal proposal_;
     Refusal refusal_;
 };
@@ -312,15 +329,16 @@ std::optional<OpKind> op_from_text(std::string_view text) {
 
 ParsedProposal parse_proposal(std::string_view json, const Limits& limits) {
     Result<Json> root = parse_json(json, kParserDepth);
-    if (root) return proposal_of_json(std::move(*root), limits);
+    if (root) return Reader(std::move(*root), json, limits).read();
     ParsedProposal parsed;
     parsed.refusal.message = root.error().text;
     parsed.refusal.pointer = root.error().pointer;
+    parsed.refusal.original = readable(json, kOriginalBytes);
     return parsed;
 }
 
 ParsedProposal proposal_of_json(Json json, const Limits& limits) {
-    return Reader(std::move(json), limits).read();
+    return Reader(std::move(json), {}, limits).read();
 }
 
 std::string key_problem(std::string_view key, const Limits& limits) {

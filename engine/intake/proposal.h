@@ -48,9 +48,12 @@ struct Refusal {
     std::string pointer;          ///< RFC 6901
     std::string id;               ///< if one could be read, cut to `id_bytes`
     std::string key;              ///< of a single op; likewise, cut to `key_bytes`
+    /// What was sent, for the record that says no: the text as it came, of a tree its canonical text. Readable, cut to
+    /// kOriginalBytes. Of a request never more than its body. Empty: it is not here.
+    std::string original;
 };
 
-/// Of what a message wanted and did not get, in the record that says no; more is cut.
+/// Of what was wanted and never took shape, in the record that says no; more is cut.
 inline constexpr std::size_t kOriginalBytes = 64u << 10;
 
 struct ParsedProposal {

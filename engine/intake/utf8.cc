@@ -42,6 +42,20 @@ bool is_white_space(char32_t c) {
            c == 0x205f || c == 0x3000;
 }
 
+std::string readable(std::string_view bytes, std::size_t bytes_max) {
+    std::string out;
+    for (std::size_t at = 0; at < bytes.size() && out.size() + 4 <= bytes_max;) {
+        const std::size_t begin = at;
+        if (next_code_point(bytes, &at)) {
+            out += bytes.substr(begin, at - begin);
+        } else {
+            out += "\xEF\xBF\xBD";
+            at = begin + 1;
+        }
+    }
+    return out;
+}
+
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {
     if (text.size() <= bytes_max) return text;
     std::size_t size = bytes_max;

@@ -245,6 +245,17 @@ Status apply_environment(Config* config, const Environment& environment) {
     return Ok{};
 }
 
+void leave_to_last_run(Settings* settings, const Environment& environment) {
+    const auto unset = [&](std::string_view name) {
+        return std::ranges::none_of(find_setting(name)->environment, [&](const std::string& variable) {
+            const std::optional<std::string> text = environment(variable);
+            return text && !text->empty();
+        });
+    };
+    settings->as_last_run = {.align = unset("journal.align"),
+                             .disk_reserve = unset("journal.disk_reserve_bytes")};
+}
+
 Status set_setting(Config* config, std::string_view dotted_name, std::string_view text) {
     if (const Setting* setting = find_setting(dotted_name)) {
         const Status done = setting->set(config, text);

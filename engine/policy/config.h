@@ -87,6 +87,10 @@ struct Settings {
     } engine;
 
     JournalOptions journal;
+    /// What of `journal` nobody has set, and is to be as the last run that wrote had it (journal/run_settings.h).
+    struct AsLastRun {
+        bool align = false, disk_reserve = false;
+    } as_last_run;
     ProjectionOptions projection;
 };
 
@@ -111,6 +115,9 @@ Result<Config> parse_config(std::string_view yaml, const std::string& name);
 /// 1.7. An empty variable counts as not set.
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 Status apply_environment(Config* config, const Environment& environment);
+/// For whoever opens a store without its configuration: what neither that nor `environment` says of how to write
+/// stays as the last run had it.
+void leave_to_last_run(Settings* settings, const Environment& environment);
 
 /// Sets one setting by its dotted name ("journal.fsync") from text: for environment and flags. Limits
 /// that a decision reads (`engine.ttl`, `engine.key_bytes`, …) go to `config->policy.limits`, all others

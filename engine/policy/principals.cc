@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "engine/policy/settings.h"
+#include "journal/index_file.h"
 
 namespace se {
 namespace {
@@ -26,6 +28,13 @@ bool is_scope(std::string_view text) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '.' ||
                c == '_' || c == '-';
     });
+}
+
+/// A mutation's id belongs to a principal, but of all that comes by the bus, and of all that is imported, to the door.
+/// Who had its name would be told what became of other people's mutations, and would use up their ids.
+std::optional<std::string> why_taken(std::string_view name) {
+    if (scope_of(name, {}).empty()) return std::nullopt;
+    return "'" + std::string(name) + "' owns the ids of all that comes by that door: choose another name";
 }
 
 Status check_scopes(const std::vector<std::string>& scopes) {
@@ -58,6 +67,7 @@ public:
         if (name.starts_with("local:") || name.starts_with("system:"))
             return wrong_principal(".name: 'local:' and 'system:' are for those who need no token",
                                    "name");
+        if (const auto taken = why_taken(name)) return wrong_principal(".name: " + *taken, "name");
         principal_.name = name;
         SE_TRY(actor, text("actor"));
         principal_.actor = actor.empty() ? std::move(name) : std::move(actor);
@@ -271,6 +281,8 @@ Result<std::vector<PrincipalEntry>> parse_principals(const Json& list) {
 
 Result<Principals> Principals::make(const Options& options) {
     Principals made;
+    if (const auto taken = why_taken(options.default_actor))
+        return wrong_principal("auth.default_actor: " + *taken);
     Principal unnamed;
     unnamed.scopes = options.default_scopes;
     if (const Status fine = check_scopes(unnamed.scopes); !fine)

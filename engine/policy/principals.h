@@ -81,7 +81,8 @@ struct PrincipalEntry {
 };
 
 /// Reads the list `auth.principals` of the file. An Error's text goes behind "auth.principals"; its pointer
-/// is within the list. An unknown member names the nearest; two entries with one name or one token are wrong.
+/// is within the list. An unknown member names the nearest; two entries with one name or one token are wrong, and so
+/// is a name that others than those with a token have: `local:…`, `system:…`, and the doors that own their ids.
 Result<std::vector<PrincipalEntry>> parse_principals(const Json& list);
 /// Without anything that helps to find a token: for the record, and for /_debug/config.
 Json to_json(const Principal& principal);
@@ -98,7 +99,8 @@ public:
         std::vector<std::string> default_speaks_for, default_scopes;
         std::vector<PrincipalEntry> entries;
     };
-    /// Errc::malformed: a pattern or scope that is none, the token of two principals, an entry without one.
+    /// Errc::malformed: a pattern or scope that is none, the token of two principals, an entry without one, a default
+    /// actor that is the scope of a door's ids (scope_of()).
     static Result<Principals> make(const Options& options);
 
     /// No token is asked for: who comes over loopback is the default actor.

@@ -468,6 +468,12 @@ void add_storage(Table& table) {
                  "HEAD is synced after so long without writes.");
     table.number("journal.sync_interval", milliseconds, {1, 3'600'000},
                  SE_FIELD(settings.journal.sync_interval), "With fsync never: how often it syncs.");
+    table.number("journal.scrub_bytes_per_second", bytes, {0, kHuge},
+                 SE_FIELD(settings.journal.scrub_bytes_per_second),
+                 "Old records are read once more at this pace, to find damage; 0: not.");
+    table.number("journal.scrub_every", milliseconds, {1, kYearMilliseconds},
+                 SE_FIELD(settings.journal.scrub_every),
+                 "Rest between two times of reading all of them.");
     table.number("projection.map_bytes_first", bytes, {1u << 20, kHuge},
                  SE_FIELD(settings.projection.map_bytes_first), "LMDB's map at first.");
     table.number("projection.map_step_bytes", bytes, {1u << 20, kHuge},

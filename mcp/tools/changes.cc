@@ -54,10 +54,15 @@ ToolOutcome changes_since(StateDoor& door, const ToolContext& context) {
     Cursor cursor = from.value_or(Cursor{as_of->epoch, as_of->seq});
     std::string list = "[";
     bool resync = false, more = false;
+    if (from) {
+        const auto is_void = door.is_void(&cursor);
+        if (!is_void) return fault_of(is_void.error());
+        resync = *is_void;
+    }
     std::size_t records = limit;
     // A prefix may pass by much of what there is: on until something is found, or a turn's worth is read.
     constexpr int kSlices = 16;
-    for (int slice = 0; from && slice < kSlices; ++slice) {
+    for (int slice = 0; from && !resync && slice < kSlices; ++slice) {
         const auto changes = door.changes_since(&cursor, prefix, records);
         if (!changes) return fault_of(changes.error());
         for (const auto& event : changes->events) {

@@ -167,6 +167,8 @@ void StateResources::start_following() {
 
 void StateResources::look_for_changes() {
     const Cursor before = cursor_;
+    const auto is_void = door_.is_void(&cursor_);
+    if (is_void && *is_void) announce_->resync();
     for (bool more = true; more;) {
         const auto changes = door_.changes_since(&cursor_, "", kRecordsAtOnce);
         if (!changes) {

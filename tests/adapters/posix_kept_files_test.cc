@@ -167,6 +167,37 @@ TEST_CASE("a lock is seen on whatever file the path names now") {
     }
 }
 
+TEST_CASE("the lock of a file is asked for in the look that opened it, and begins one when asked for again") {
+    TemporaryDirectory directory;
+    const std::string first = directory.path() + "/first", second = directory.path() + "/second",
+                      other = directory.path() + "/other";
+    put(first, "");
+    put(second, "");
+    SimClock clock;
+    KeptFiles kept(clock, {first, second});
+    PosixFileSystem plain;
+    const auto replace = [&](const std::string& path) {
+        put(other, "");
+        fs::rename(other, path);
+    };
+    for (const std::string& path : {first, second}) {
+        CAPTURE(path);
+        REQUIRE(kept.open(path, OpenMode::read));
+        const auto lock = plain.lock(path);
+        REQUIRE(lock);
+        REQUIRE(kept.open(first, OpenMode::read));  // a look begins
+        replace(path);                              // now the lock is on a file that has no name
+        CHECK(*kept.is_locked(path));               // this look is of what was there
+        CHECK_FALSE(*kept.is_locked(path));
+        const auto again = plain.lock(path);
+        REQUIRE(again);
+        REQUIRE(kept.open(first, OpenMode::read));
+        replace(path);
+        clock.advance(KeptFiles::kOneLook);
+        CHECK_FALSE(*kept.is_locked(path));
+    }
+}
+
 TEST_CASE("the size and the read behind it are of one moment, and the next read of a later one") {
     TemporaryDirectory directory;
     const std::string path = directory.path() + "/f";

@@ -101,6 +101,7 @@ public:
         settings_.journal.segment_bytes = 256u << 10;
         settings_.journal.fill_chunk_bytes = 16u << 10;
         settings_.journal.disk_reserve_bytes = 0;
+        settings_.journal.scrub_bytes_per_second = 0;
         settings_.projection.map_bytes_first = 256u << 10;
         settings_.projection.map_step_bytes = 1u << 20;
         settings_.projection.map_bytes_max = 1u << 30;

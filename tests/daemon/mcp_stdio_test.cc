@@ -354,6 +354,41 @@ TEST_CASE("state-engine mcp: beside a daemon and without one the same act has th
     CHECK(says(acts[3], R"(roles ["viewer","mod"])"));
 }
 
+TEST_CASE("state-engine mcp: without a daemon it writes as the last one did, and keeps what it refuses as a daemon does") {
+    TemporaryDirectory folder;
+    const std::string with = folder.path() + "/with", without = folder.path() + "/without";
+    DaemonProcess daemon({.data = with});
+    daemon.start();
+    const std::vector<std::string> padded = {"--set", "journal.align=4096"};
+    DaemonProcess before({.data = without, .arguments = padded});
+    before.start();
+    CHECK(before.stop() == 0);
+    std::vector<std::string> kept;
+    for (const std::string& data : {with, without}) {
+        Host host(data, Stream::pipe);
+        host.begin();
+        const std::string refused = host.ask(proposal_of("no key", "id-1"));
+        REQUIRE_MESSAGE(says(refused, "malformed"), refused);
+        host.close_input();
+        CHECK(host.exit_code() == 0);
+        std::string align = "none", claim = "none";
+        for (const Json& record : records_of(data)) {
+            const Json* const body = record.find("body");
+            const Json* const note = record.find("note");
+            if (note != nullptr && *note == Json("opened")) {
+                const Json* const told = body->find("align");
+                align = told == nullptr ? "none" : to_text(*told);
+            }
+            if (body->find("claim") != nullptr) claim = to_text(*body->find("claim"));
+        }
+        CHECK(align == (data == without ? "4096" : "none"));
+        kept.push_back(claim);
+    }
+    CHECK(daemon.stop() == 0);
+    CHECK_MESSAGE(says(kept[0], R"({"original":"{\"id\":\"id-1\",\"key\":\"no key\",)"), kept[0]);
+    CHECK(kept[0] == kept[1]);
+}
+
 TEST_CASE("state-engine mcp: other keys that may be written are told as another list of tools") {
     TemporaryDirectory folder;
     DaemonProcess daemon({.data = folder.path() + "/data", .policy = "allowedKeys: [first]\n"});

@@ -163,20 +163,7 @@ TEST_CASE("whoever had heard of what a repair gave up is told to read again, and
     EngineWorld& world = w.world;
     REQUIRE(world.engine->close());
     world.leave();
-    const StorePaths paths{world.settings.data};
-    const std::string segment = paths.segment(Seq{1});
-    const std::size_t place = world.disk.content(segment)->find("the-lost-one");
-    REQUIRE(place != std::string::npos);
-    world.disk.flip_bit(segment, 8 * place);
-    {
-        const auto plan = plan_repair(world.disk, paths, seq, seq);
-        REQUIRE_MESSAGE(plan, plan.error().text);
-        CHECK(plan->loses_records);
-        const auto hold = hold_store(world.disk, world.random, paths);
-        REQUIRE(hold);
-        REQUIRE(carry_out(world.disk, paths, *hold, *plan));
-    }
-    world.forget_cache();
+    world.give_up("the-lost-one", seq);
     world.open();
     w.attach();
     REQUIRE(world.value_of("a") == "1");
@@ -226,27 +213,12 @@ TEST_CASE("behind a repair, a store that can journal nothing tells whoever comes
     const Epoch before = world.engine->applied().epoch;
     REQUIRE(world.engine->close());
     world.leave();
-    const StorePaths paths{world.settings.data};
-    const std::string segment = paths.segment(Seq{1});
-    const auto spoil = [&](const char* id) {
-        const std::size_t place = world.disk.content(segment)->find(id);
-        REQUIRE(place != std::string::npos);
-        world.disk.flip_bit(segment, 8 * place);
-    };
-    spoil("the-lost-one");
-    {
-        const auto plan = plan_repair(world.disk, paths, seq, seq);
-        REQUIRE_MESSAGE(plan, plan.error().text);
-        const auto hold = hold_store(world.disk, world.random, paths);
-        REQUIRE(hold);
-        REQUIRE(carry_out(world.disk, paths, *hold, *plan));
-    }
-    world.forget_cache();
+    world.give_up("the-lost-one", seq);
     SUBCASE("a full disk") {
         world.settings.journal.disk_reserve_bytes = 1u << 20;
         world.disk.set_capacity(1u << 20);
     }
-    SUBCASE("more damage") { spoil("the-next-one"); }
+    SUBCASE("more damage") { world.spoil("the-next-one"); }
     world.open();
     w.attach();
     REQUIRE(world.value_of("b") == "1");

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/body.h"
 #include "tests/engine/api_world.h"
 
 namespace se::test {
@@ -163,6 +164,91 @@ std::vector<Json> lines_of(std::string_view text) {
 }
 
 const ApiWorld::Headers kLines = {{"content-type", "application/x-ndjson"}};
+
+TEST_CASE("what comes beside a body is no part of what is asked: with other headers it is a duplicate") {
+    ApiWorld w;
+    const std::string body = EngineWorld::set_text("a", "1", R"(,"id":"one")");
+    const Json first = json_of(w.post(body));
+    REQUIRE(at(first, {"status"}) == Json("accepted"));
+    const ApiWorld::Headers beside[] = {
+        {{"if-match", "\"7\""}},
+        {{"x-user-id", "bob"}},
+        {{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}};
+    for (const ApiWorld::Headers& headers : beside) {
+        CAPTURE(headers.front().first);
+        const Response again = w.post(body, headers);
+        CHECK(again.status == 200);
+        CHECK(at(json_of(again), {"duplicate"}) == Json(true));
+        CHECK(at(json_of(again), {"seq"}) == at(first, {"seq"}));
+    }
+    CHECK(w.world.count("accepted") == 1);
+    CHECK(w.world.count("rejected") == 0);
+}
+
+/// `claim` of the last record, and nothing else of it that could hold what was sent.
+Json claim_of_last(ApiWorld& w) {
+    Body body;
+    w.world.each_record([&](const RecordView& record) {
+        const auto parsed = parse_body(record.body);
+        REQUIRE(parsed);
+        body = *parsed;
+    });
+    CHECK(body.args.empty());
+    CHECK(body.ops.empty());
+    return body.claim.empty() ? Json() : json_of(body.claim);
+}
+
+TEST_CASE("of what never took shape the record has what was sent, as a text, and no header of it") {
+    ApiWorld w;
+    w.config.settings.auth.token = "s3cret";
+    w.authorize();
+    struct Row {
+        std::string sent, kept;
+        ApiWorld::Headers headers = {};
+    };
+    const std::string spaced = R"({ "op":"set", "key":"a", "reason":"r" })";
+    const std::string torn = EngineWorld::set_text("a", "1", R"(,"expectedVersion":4)");
+    const Row rows[] = {
+        {R"({"op":"set")", R"({"op":"set")"},
+        {spaced, spaced},
+        {"\x01{\"op\":\"\xff\"}", "\x01{\"op\":\"\xEF\xBF\xBD\"}"},
+        {torn, torn, {{"if-match", "\"9\""}}},
+        {EngineWorld::set_text("a", "\"" + std::string(2u << 20, 'x') + "\""), ""},
+        {"\"" + std::string(100'000, 'y') + "\"", ""}};
+    for (const Row& row : rows) {
+        CAPTURE(row.sent.substr(0, 100));
+        ApiWorld::Headers headers = row.headers;
+        headers.emplace_back("authorization", "Bearer s3cret");
+        headers.emplace_back("x-user-id", "bob");
+        const std::string code = code_of(w.post(row.sent, headers));
+        CHECK((code == "malformed" || code == "too_large"));
+        const Json claim = claim_of_last(w);
+        CHECK(at(claim, {"actor"}) == Json("bob"));
+        REQUIRE(at(claim, {"original"}).is_string());
+        const std::string original = at(claim, {"original"}).string();
+        if (row.kept.empty()) {
+            CHECK(original.size() <= 64u << 10);
+            CHECK(original.size() > (64u << 10) - 8);
+            CHECK(row.sent.starts_with(original));
+        } else {
+            CHECK(original == row.kept);
+        }
+    }
+    w.world.each_record(
+        [](const RecordView& record) { CHECK(record.line.find("s3cret") == std::string_view::npos); });
+}
+
+TEST_CASE("of a proposal that only its record is too long for the record has the beginning") {
+    ApiWorld w;
+    std::string list = R"({"id":"long","ops":[)";
+    for (const char* key : {"a", "b", "c"})
+        list += std::string(key[0] == 'a' ? "" : ",") + R"({"op":"set","key":")" + key + R"(","value":")" +
+                std::string(900u << 10, 'x') + "\"}";
+    REQUIRE(w.post(list + R"(],"reason":"r"})").status == 413);
+    const std::string original = at(claim_of_last(w), {"original"}).string();
+    CHECK(original.size() > (64u << 10) - 8);
+    CHECK(original.starts_with(R"({"ops":[{"key":"a","op":"set","value":"xxx)"));
+}
 
 TEST_CASE("lines are answered one for one, in order, whatever they are") {
     ApiWorld w;

@@ -1,7 +1,16 @@
 // Who gets in, where there is something, and what is said where there is nothing.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
+#include <csignal>
+#include <cstring>
+
+#include "projection/generation.h"
+#include "projection/lmdb.h"
 #include "tests/engine/api_world.h"
 
 namespace se::test {
@@ -217,6 +226,108 @@ TEST_CASE("metrics count what happened") {
         CAPTURE(line);
         CHECK(text.find(line) != std::string::npos);
     }
+}
+
+TEST_CASE("what is refused beyond its budget is counted under its own code") {
+    ApiWorld w;
+    w.world.policy.limits.refusals_journaled_per_minute = 1;
+    w.world.open();
+    w.attach();
+    for (int i = 0; i < 4; ++i) w.post("{");
+    w.set("a", "1", R"(,"id":"one")");
+    w.set("a", "2", R"(,"id":"one")");
+    const std::string text = w.get("/metrics").body;
+    for (const char* line : {"outcome=\"rejected\",code=\"malformed\"} 1\n",
+                             "outcome=\"refused\",code=\"malformed\"} 3\n",
+                             "outcome=\"refused\",code=\"id_reused\"} 1\n",
+                             "outcome=\"refused\",code=\"unavailable\"} 0\n"}) {
+        CAPTURE(line);
+        CHECK(text.find(line) != std::string::npos);
+    }
+}
+
+/// A process that reads a store's LMDB, until it is killed.
+class ForeignReader {
+public:
+    /// Needs a process that has no Env open: a fork has what it was forked from.
+    explicit ForeignReader(const std::string& directory) {
+        std::array<int, 2> ready{};
+        REQUIRE(::pipe2(ready.data(), O_CLOEXEC) == 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            const auto env = lmdb::Env::open_reader(directory, 1u << 30);
+            if (!env) ::_exit(1);
+            const auto held = (*env)->read();
+            if (!held || ::write(ready[1], "x", 1) != 1) ::_exit(1);
+            for (;;) ::pause();
+        }
+        ::close(ready[1]);
+        char byte = 0;
+        const auto told = ::read(ready[0], &byte, 1);
+        ::close(ready[0]);
+        REQUIRE(told == 1);
+    }
+    ForeignReader(const ForeignReader&) = delete;
+    ForeignReader& operator=(const ForeignReader&) = delete;
+    ~ForeignReader() { kill(); }
+
+    pid_t pid() const { return pid_; }
+    void kill() {
+        if (dead_) return;
+        dead_ = true;
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+private:
+    pid_t pid_ = -1;
+    bool dead_ = false;
+};
+
+/// Whether LMDB's table of readers has a slot of that process: a cache line each, transaction, then process. Looked
+/// for by another process: closing the file in this one would take its locks.
+bool has_slot(const std::string& directory, pid_t of) {
+    const pid_t looker = ::fork();
+    if (looker == 0) {
+        const int file = ::open((directory + "/lock.mdb").c_str(), O_RDONLY | O_CLOEXEC);
+        std::array<char, 64> slot{};
+        pid_t process = 0;
+        while (::read(file, slot.data(), slot.size()) == static_cast<ssize_t>(slot.size())) {
+            std::memcpy(&process, slot.data() + 8, sizeof process);
+            if (process == of) ::_exit(7);
+        }
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(looker, &status, 0) == looker);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 7;
+}
+
+TEST_CASE("the slot of a reader that was killed is free within seconds, and the metric says that none is behind") {
+    using namespace std::chrono_literals;
+    ApiWorld w;
+    w.set("a", "1");
+    const auto number = w.world.engine->projection().generation();
+    const std::string directory = generation_directory(w.world.cache.path(), number);
+    w.api.attach(nullptr, "closed");
+    REQUIRE(w.world.engine->close());
+    w.world.leave();
+    ForeignReader reader(directory);
+    w.world.open();
+    w.attach();
+    REQUIRE(w.world.engine->projection().generation() == number);
+    for (int i = 0; i < 5; ++i) w.set("a", std::to_string(i));
+    const std::string none_behind = "\nstate_engine_oldest_reader_transactions 0\n";
+    CHECK(w.get("/metrics").body.find(none_behind) == std::string::npos);
+    REQUIRE(has_slot(directory, reader.pid()));
+
+    reader.kill();
+    for (int i = 0; i < 20; ++i) {
+        w.world.clock.advance(100ms);
+        w.world.engine->step();
+    }
+    CHECK_FALSE(has_slot(directory, reader.pid()));  // before anybody asks for the metrics, which look, too
+    CHECK(w.get("/metrics").body.find(none_behind) != std::string::npos);
 }
 
 TEST_CASE("metrics tell what waits in memory while LMDB fails") {

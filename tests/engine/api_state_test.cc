@@ -150,6 +150,28 @@ TEST_CASE("min_seq waits for a seq, or says in time that it is not there") {
     CHECK(drained->size() == 1);
 }
 
+TEST_CASE("so many reads wait for a seq and no more: the next one hears at once that there are too many") {
+    ApiWorld w;
+    w.set("a", "1");
+    constexpr std::size_t kWaiting = 4096;
+    const std::string target =
+        "/v1/state/a?timeout=30s&min_seq=" + std::to_string(w.world.engine->applied().seq.value + 1);
+    std::vector<std::shared_ptr<std::vector<Response>>> waiting;
+    while (waiting.size() < kWaiting) waiting.push_back(w.begin("GET", target));
+    for (const auto& one : waiting) REQUIRE(one->empty());
+    const auto over = w.begin("GET", target);
+    REQUIRE(over->size() == 1);
+    CHECK(over->front().status == 503);
+    CHECK(at(json_of(over->front()), {"reason"}) == Json("overloaded"));
+    CHECK(header_of(over->front(), "Retry-After") != "");
+    w.set("a", "2");
+    w.api.changes_applied();
+    for (const auto& one : waiting) {
+        REQUIRE(one->size() == 1);
+        CHECK(one->front().status == 200);
+    }
+}
+
 TEST_CASE("records and histories are the lines of the journal, byte for byte") {
     ApiWorld w;
     for (int i = 0; i < 5; ++i) {

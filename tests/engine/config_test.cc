@@ -260,6 +260,18 @@ TEST_CASE("the environment wins over the file, our own names over the others") {
     CHECK(config.settings.log_level == "debug");
 }
 
+TEST_CASE("what neither a file nor the environment says of how to write is left to the last run") {
+    Settings settings;
+    CHECK_FALSE(settings.as_last_run.align);
+    leave_to_last_run(&settings, [](std::string_view name) -> std::optional<std::string> {
+        if (name == "STATE_ENGINE_JOURNAL_ALIGN") return "0";
+        if (name == "STATE_ENGINE_JOURNAL_DISK_RESERVE_BYTES") return "";  // counts as not set
+        return std::nullopt;
+    });
+    CHECK_FALSE(settings.as_last_run.align);
+    CHECK(settings.as_last_run.disk_reserve);
+}
+
 TEST_CASE("LOG_LEVEL is read as the original reads it; our own name, the file and flags are strict") {
     const std::pair<const char*, const char*> rows[] = {
         {"INFO", "info"}, {"DEBUG", "debug"},   {"Warn", "warn"},     {"warning", "warn"},

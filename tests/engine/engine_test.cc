@@ -273,12 +273,68 @@ TEST_CASE("refusals that bind no id are journaled within their budget a minute, 
         CHECK((answer.seq != Seq{}) == (i < 3));
     }
     CHECK(world.count("rejected/malformed") == 3);
+    using Counts = std::vector<std::pair<Code, std::uint64_t>>;
+    CHECK(world.engine->stats().refused == 2);
+    CHECK(world.engine->stats().refused_by_code == Counts{{Code::malformed, 2}});
+    CHECK(world.engine->stats().rejected_by_code == Counts{{Code::malformed, 3}});
     Caller bob = EngineWorld::alice();
     bob.principal = bob.actor = "bob";
     CHECK(world.ask(bad, bob).seq != Seq{});
     world.clock.advance(1min);
     CHECK(world.ask(bad).seq != Seq{});
     CHECK(world.count("rejected/malformed") == 5);
+}
+
+TEST_CASE("of more principals that are refused in a minute than are kept in mind none gets a record") {
+    EngineWorld world;
+    world.settings.journal.first_segment_bytes = world.settings.journal.segment_bytes = 4u << 20;
+    world.settings.journal.fill_chunk_bytes = 1u << 20;
+    world.open();
+    const auto refused = [&](int number) {
+        Caller caller = EngineWorld::alice();
+        caller.principal = caller.actor = "p" + std::to_string(number);
+        return world.submit(R"({"op":"set","reason":"no key"})", std::move(caller));
+    };
+    constexpr int kKeptInMind = 10'000;
+    std::vector<std::shared_ptr<Asked>> all;
+    for (int i = 0; i < kKeptInMind; ++i) all.push_back(refused(i));
+    world.settle();
+    for (const auto& one : all) REQUIRE(one->answer().seq != Seq{});
+    const auto late = refused(kKeptInMind), known = refused(0);
+    world.settle();
+    CHECK(late->answer().code == Code::malformed);
+    CHECK(late->answer().seq == Seq{});
+    CHECK(known->answer().seq != Seq{});
+    world.clock.advance(1min);
+    const auto later = refused(kKeptInMind);
+    world.settle();
+    CHECK(later->answer().seq != Seq{});
+}
+
+TEST_CASE("answers that carry a large entry are bounded in each step, of conflicts as of duplicates") {
+    EngineWorld world;
+    world.open();
+    REQUIRE(world.set("big", "\"" + std::string(900'000, 'x') + "\"").status == Answer::Status::accepted);
+    constexpr std::uint64_t kAsked = 40;
+    for (const bool again : {false, true}) {
+        CAPTURE(again);
+        std::vector<std::shared_ptr<Asked>> all;
+        for (std::uint64_t i = 0; i < kAsked; ++i) {
+            all.push_back(world.submit(EngineWorld::set_text(
+                "big", "1", R"(,"expectedVersion":7,"id":"c)" + std::to_string(i) + "\"")));
+        }
+        world.engine->step();
+        // 8 MiB, and the one that goes beyond them.
+        CHECK(world.engine->stats().queue >= kAsked - 10);
+        CHECK(world.engine->stats().queue < kAsked);
+        world.settle();
+        for (const auto& one : all) {
+            CHECK(one->answer().code == Code::version_conflict);
+            CHECK(one->answer().duplicate == again);
+            REQUIRE(one->answer().current);
+            CHECK(one->answer().current->size() > 900'000);
+        }
+    }
 }
 
 TEST_CASE("an answer without a record waits for what it rests on, and is not given when that is lost") {

@@ -14,6 +14,7 @@
 #include "engine/adapters/posix_filesystem.h"
 #include "engine/engine.h"
 #include "journal/base/log.h"
+#include "journal/repair.h"
 #include "tests/adapters/temporary_directory.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_filesystem.h"
@@ -86,6 +87,7 @@ public:
         settings.journal.segment_bytes = 256u << 10;
         settings.journal.fill_chunk_bytes = 16u << 10;
         settings.journal.disk_reserve_bytes = 0;
+        settings.journal.scrub_bytes_per_second = 0;
         settings.projection.map_bytes_first = 256u << 10;
         settings.projection.map_step_bytes = 1u << 20;
         settings.projection.map_bytes_max = 1u << 30;
@@ -114,6 +116,25 @@ public:
     void crash() {
         disk.crash();
         leave();
+    }
+    /// The record of that id in the first segment rots. Needs that no writer runs.
+    void spoil(const std::string& id) {
+        const std::string segment = StorePaths{settings.data}.segment(Seq{1});
+        const std::size_t place = disk.content(segment)->find(id);
+        REQUIRE(place != std::string::npos);
+        disk.flip_bit(segment, 8 * place);
+    }
+    /// Likewise, and an operator gives it up.
+    void give_up(const std::string& id, Seq seq) {
+        spoil(id);
+        const StorePaths paths{settings.data};
+        const auto plan = plan_repair(disk, paths, seq, seq);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        CHECK(plan->loses_records);
+        const auto hold = hold_store(disk, random, paths);
+        REQUIRE(hold);
+        REQUIRE(carry_out(disk, paths, *hold, *plan));
+        forget_cache();
     }
     void forget_cache() {
         SE_ASSERT(cache_files.remove_tree(cache.path()));

@@ -1,7 +1,8 @@
-// tests/golden/store-1: a small store as the first disk format writes it, closed and killed. Every
-// later version opens it. A format that changes gets a folder of its own beside it; an old one
-// never changes. After such a change, for the new folder:
+// tests/golden/store-N: a small store as some version wrote it, closed and killed. Every later version opens it. What is
+// written otherwise gets a folder of its own beside them; an old one never changes. After such a change, for the new
+// folder:
 //     SE_WRITE_GOLDEN=1 test_engine --test-case="the disk format is written as it was*"
+// In store-1 a refusal that binds no id has only its message, and an `opened` does not say how its run writes.
 
 #include <doctest/doctest.h>
 
@@ -24,7 +25,9 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-const std::string kGolden = source_dir() + "/tests/golden/store-1";
+const std::string kGolden = source_dir() + "/tests/golden/";
+const std::vector<std::string> kStores = {"store-1", "store-2"};
+const std::string kWritten = kGolden + kStores.back();  // as it is written now
 const std::string kState = "list.jsonl";  // what is live in it
 const std::string kFacts = "facts.json";  // what verify says of it
 constexpr std::uint64_t kBytesMax = 50'000;
@@ -232,14 +235,14 @@ std::uint64_t bytes_of(const Image& image) {
 TEST_CASE("the disk format is written as it was: another one needs a golden store of its own") {
     const Stores stores = make_stores();
     if (std::getenv("SE_WRITE_GOLDEN") != nullptr) {
-        write_folder(kGolden + "/closed", stores.closed);
-        write_folder(kGolden + "/killed", stores.killed);
+        write_folder(kWritten + "/closed", stores.closed);
+        write_folder(kWritten + "/killed", stores.killed);
     }
     for (const auto& [name, image] :
          {std::pair{"/closed", &stores.closed}, {"/killed", &stores.killed}}) {
         CAPTURE(name);
         CHECK(bytes_of(*image) < kBytesMax);
-        const Image golden = read_folder(kGolden + name);
+        const Image golden = read_folder(kWritten + name);
         for (const auto& [path, bytes] : *image) {
             const auto found = golden.find(path);
             REQUIRE_MESSAGE(found != golden.end(), path << " is new");
@@ -251,7 +254,10 @@ TEST_CASE("the disk format is written as it was: another one needs a golden stor
 }
 
 TEST_CASE("a golden store is verified, replayed and opened for writing") {
-    for (const char* name : {"/closed", "/killed"}) {
+    std::vector<std::string> names;
+    for (const std::string& store : kStores)
+        for (const char* how : {"/closed", "/killed"}) names.push_back(store + how);
+    for (const std::string& name : names) {
         CAPTURE(name);
         const Image golden = read_folder(kGolden + name);
         REQUIRE(golden.size() > 5);

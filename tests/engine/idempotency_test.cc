@@ -136,6 +136,61 @@ TEST_CASE("a duplicate of a rejection in flight waits for it too") {
     CHECK(world.count("rejected") == 1);
 }
 
+TEST_CASE("what is refused for its id alone is whole in the record of that") {
+    EngineWorld world;
+    world.open();
+    world.ask(kOnce);
+    struct Kept {
+        std::string changes, content;
+        Body body;
+    };
+    const auto refused = [&](const std::string& text) {
+        const Answer answer = world.ask(text);
+        CHECK(answer.code == Code::id_reused);
+        CHECK(answer.pointer == "/id");
+        Kept kept;
+        world.each_record([&](const RecordView& record) {
+            if (record.seq != answer.seq) return;
+            for (const auto& change : record.changes)
+                kept.changes += std::string(change.key) + " " + std::string(change.op) + ";";
+            kept.content = record.content;
+            const auto body = parse_body(record.body);
+            REQUIRE(body);
+            kept.body = *body;
+        });
+        return kept;
+    };
+    const Kept one = refused(
+        R"({"op":"set","key":"k","value":{"b":1,"a":[2.0]},"reason":"because","ttl":60,"expectedVersion":3,)"
+        R"("metadata":{"m":1},"basis":[{"key":"n","seq":1}],"ts":"then","actor":"bob","id":"once"})");
+    CHECK(one.changes == "k set;");
+    CHECK(one.content == "");  // it binds nothing
+    CHECK(one.body == Body{.reason = "because",
+                           .metadata = R"({"m":1})",
+                           .args = {R"({"a":[2],"b":1})"},
+                           .ttl = 60,
+                           .expected_version = 3,
+                           .basis = {{"n", Seq{1}}},
+                           .ts = "then",
+                           .message = "this id belongs to another proposal"});
+    const Kept several = refused(
+        R"({"ops":[{"op":"push","key":"l","value":1},{"op":"delete","key":"n"}],"reason":"r","id":"once"})");
+    CHECK(several.changes == "l push;n delete;");
+    CHECK(several.body.ops == R"([{"key":"l","op":"push","value":1},{"key":"n","op":"delete"}])");
+
+    // Of more than a record can be its beginning.
+    std::string list = R"({"id":"once","reason":"r","ops":[)";
+    for (const char* key : {"a", "b", "c"})
+        list += std::string(key[0] == 'a' ? "" : ",") + R"({"op":"set","key":")" + key + R"(","value":")" +
+                std::string(900u << 10, 'x') + "\"}";
+    const Kept cut = refused(list + "]}");
+    CHECK(cut.changes == "a ;");
+    CHECK(cut.body.ops.empty());
+    CHECK(cut.body.message == "this id belongs to another proposal");
+    CHECK(cut.body.claim.starts_with(R"({"original":"{\"ops\":[)"));
+    CHECK(cut.body.claim.size() < 70'000);
+}
+
 TEST_CASE("an id with other content is id_reused, and the first content keeps owning it") {
     EngineWorld world;
     world.open();

@@ -96,6 +96,8 @@ TEST_CASE("a mistake in the list of principals is named with its place and the w
         {R"([{}])", "[0].name is missing"},
         {R"([{"name":7}])", "[0].name must be a text"},
         {R"([{"name":"local:root"}])", "'local:' and 'system:'"},
+        {R"([{"name":"nats"}])", "[0].name: 'nats' owns the ids"},
+        {R"([{"name":"firestore"}])", "[0].name: 'firestore' owns the ids"},
         {R"([{"name":"a","raed":[]}])", "[0].raed is not known; the nearest is read"},
         {R"([{"name":"a","token":"x"}])", "[0].token is not known"},
         {R"([{"name":"a","token_sha256":"s3cret"}])", "64 digits of lower-case hex"},
@@ -146,6 +148,14 @@ TEST_CASE("principals must fit each other and auth.token") {
     CHECK(no_token.error().text.find("'a' has no token_sha256") != std::string::npos);
     CHECK_FALSE(make(R"([{"name":"llm-bot"}])"));
     CHECK_FALSE(make("[" + entry("ab", "") + "]", "ba"));  // auth.token is ab's
+
+    const auto bus = Principals::make({.token = "",
+                                       .default_actor = "nats",
+                                       .default_speaks_for = {},
+                                       .default_scopes = {},
+                                       .entries = {}});
+    REQUIRE_FALSE(bus);
+    CHECK(bus.error().text.starts_with("auth.default_actor: 'nats' owns the ids"));
 
     // The principal behind MCP_AUTH_TOKEN may be described, and may have a second token.
     auto bot = make(R"([{"name":"llm-bot","read":["user.*"]}])", "t");

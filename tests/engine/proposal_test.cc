@@ -327,6 +327,26 @@ TEST_CASE("a refusal carries what could be read, cut to its limit") {
     CHECK(refused(R"({"id":1,"key":2})").id.empty());
 }
 
+TEST_CASE("a refusal has what was sent: a text as it came, a tree in its canonical form") {
+    const std::string text = R"({ "reason":"r","op":"set","key":"a b","value":[1.0],"id":"one" })";
+    CHECK(refused(text).original == text);
+    CHECK(refused("\xff{").original == "\xEF\xBF\xBD{");
+    const auto of_tree = [](std::string_view json) {
+        ParsedProposal parsed = proposal_of_json(*parse_json(json), Limits{});
+        REQUIRE(!parsed.proposal);
+        return parsed.refusal.original;
+    };
+    // Also where its members have been looked at, and taken out, before it turned out to be none.
+    CHECK(of_tree(text) == R"({"id":"one","key":"a b","op":"set","reason":"r","value":[1]})");
+    CHECK(of_tree(R"({"op":"set","key":"a","value":[1],"reason":""})") ==
+          R"({"key":"a","op":"set","reason":"","value":[1]})");
+    CHECK(of_tree(R"({"ops":[{"op":"set","key":"a","value":1}],"id":"two"})") ==
+          R"({"id":"two","ops":[{"key":"a","op":"set","value":1}]})");
+    CHECK(of_tree(R"({"id":7,"key":"a"})") == R"({"id":7,"key":"a"})");
+    CHECK(of_tree("[1]") == "[1]");
+    CHECK(of_tree("\"" + std::string(100'000, 'x') + "\"").size() <= kOriginalBytes);
+}
+
 TEST_CASE("a key holds every code point but controls, white space and slash") {
     const std::set<char32_t> white = {0x09,   0x0a,   0x0b,   0x0c,   0x0d,   0x20,   0x85,
                                       0xa0,   0x1680, 0x2000, 0x2001, 0x2002, 0x2003, 0x2004,

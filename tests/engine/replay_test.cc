@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "engine/effects.h"
 #include "engine/policy/config.h"
+#include "journal/base/hash.h"
 #include "tests/engine/engine_world.h"
 #include "tests/engine/with_rules.h"
 
@@ -240,6 +242,78 @@ TEST_CASE("a derived mutation that is missing from the journal is found where it
     REQUIRE(result.first);
     CHECK(result.first->seq == seq);
     CHECK(result.first->what == "before it should stand what rule copy derived");
+}
+
+TEST_CASE("a second effect of one identity is named with both seqs (E2)") {
+    EngineWorld world;
+    world.open();
+    const auto pay = [&](const std::string& id, const std::string& amount) {
+        const Answer answer = world.ask(R"({"op":"increment","key":"n","value":)" + amount +
+                                        R"(,"reason":"r","id":")" + id + "\"}");
+        REQUIRE(answer.status == Answer::Status::accepted);
+        return answer.seq;
+    };
+    const Seq first = pay("pay-1", "1");
+    world.set("z", "1");
+    const Seq second = pay("pay-2", "2");
+    world.set("z", "2");
+    const std::string store = world.engine->store().store;
+    std::vector<std::string> lines = lines_of(world);
+    CHECK_FALSE(replayed(lines, store).first);
+
+    // As if the second one had been the first one again, and nobody had known.
+    const auto line_of = [&](Seq seq) -> std::string& { return lines.at(seq.value - 1); };
+    const auto content_of_line = [&](Seq seq) {
+        RecordView view;
+        REQUIRE(parse_record(line_of(seq), &view));
+        return std::string(view.content);
+    };
+    std::string& line = line_of(second);
+    line.replace(line.find("pay-2"), 5, "pay-1");
+    CHECK_FALSE(replayed(lines, store).first);  // the id alone with other content: another identity
+    const std::string content = content_of_line(second);
+    line.replace(line.find(content), content.size(), content_of_line(first));
+    const Replayed result = replayed(lines, store);
+    CHECK(result.differences == 1);
+    REQUIRE(result.first);
+    CHECK(result.first->seq == second);
+    CHECK(result.first->what ==
+          "its identity had its effect before, at seq " + std::to_string(first.value));
+    CHECK(result.first->recomputed ==
+          R"({"duplicate":true,"seq":)" + std::to_string(first.value) + "}");
+    CHECK(replayed(lines, store, world.policy).differences == 0);  // no matter of policy
+}
+
+TEST_CASE("what binds no id, and what a producer of the bus says anew under one, is no second effect") {
+    EngineWorld world;
+    Policy policy = world.policy;
+    policy.allowed_keys = {"a"};
+    world.open(policy);
+    Caller bus = EngineWorld::alice();
+    bus.principal = bus.actor = bus.door = "nats";
+    for (const char* value : {"1", "2", "3", "2", "1"})
+        world.ask(world.set_text("a", value, R"(,"id":"again")"), bus);
+    CHECK(world.count("accepted") == 3);
+    for (int i = 0; i < 2; ++i) {
+        world.ask(R"({"op":"set","key":"bad key","value":1,"reason":"r","id":"twice"})");
+        world.ask(world.set_text("b", "1", R"(,"id":"no")"));
+        world.ask(world.set_text("b", std::to_string(i), R"(,"id":"again")"));
+    }
+    CHECK(world.count("rejected") > 3);
+    const Replayed result = replayed(lines_of(world), world.engine->store().store);
+    if (result.first) FAIL_CHECK(result.first->what << "\n" << result.first->recorded);
+}
+
+TEST_CASE("of very many identities each is known by the seq of its effect") {
+    Effects effects;
+    const auto identity = [](std::uint64_t i) {
+        return Identity{first_half(sha256("id " + std::to_string(i / 2))),
+                        first_half(sha256("content " + std::to_string(i % 2)))};
+    };
+    constexpr std::uint64_t kMany = 20000;
+    for (std::uint64_t i = 1; i <= kMany; ++i) REQUIRE_FALSE(effects.bind(identity(i), Seq{i}));
+    for (std::uint64_t i = 1; i <= kMany; ++i)
+        REQUIRE(effects.bind(identity(i), Seq{kMany + i}) == Seq{i});
 }
 
 TEST_CASE("another policy tells what it would have decided and fired") {

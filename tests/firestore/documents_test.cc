@@ -115,6 +115,19 @@ TEST_CASE("an accepted and a rejected proposal are MutationLogEntries") {
           R"({"id":"m-1","op":"set","key":"forbidden.key","value":1,"actor":"twitch","reason":"r",
               "ts":"2026-11-21T02:00:00.000Z","committedAt":"2026-11-21T02:00:00.000Z","status":"rejected",
               "error":"Key not allowed","code":"key_not_allowed","seq":7,"epoch":3})");
+
+    // One that binds no id is a proposal all the same; what never took shape is none, and its text is no member.
+    refused.code = "id_reused";
+    check(log_of(refused, {.reason = "r", .args = {"1"}, .expected_version = 3, .message = "no"}),
+          R"({"id":"m-1","op":"set","key":"forbidden.key","value":1,"actor":"twitch","reason":"r","expectedVersion":3,
+              "ts":"2026-11-21T02:00:00.000Z","committedAt":"2026-11-21T02:00:00.000Z","status":"rejected",
+              "error":"no","code":"id_reused","seq":7,"epoch":3})");
+    refused.code = "malformed";
+    refused.changes = {{"k", "", Version{}}};
+    check(log_of(refused, {.claim = R"({"original":"{\"op\":\"?\"}"})", .message = "no"}),
+          R"({"id":"m-1","op":"","key":"k","actor":"twitch","reason":"","ts":"2026-11-21T02:00:00.000Z",
+              "committedAt":"2026-11-21T02:00:00.000Z","status":"rejected","error":"no","code":"malformed",
+              "seq":7,"epoch":3})");
 }
 
 TEST_CASE("several ops are one log document that names them all") {

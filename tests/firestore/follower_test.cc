@@ -276,6 +276,93 @@ TEST_CASE("a copy that lacks what the documents were made of is another history"
     first.converge();
 }
 
+/// A life in which an operator gave up what the documents were made of: in the midst, or what the watermark
+/// itself stands on.
+struct LifeOfLoss : Life {
+    explicit LifeOfLoss(bool at_watermark) {
+        world.write(100);
+        world.append(world.set("revived", "1"));
+        world.commit();
+        const Seq from{world.folds.size()};
+        RecordDraft gone = world.set("revived", "null");
+        gone.changes[0].op = "delete";
+        world.append(std::move(gone));
+        world.append(world.set("never", "1"));
+        world.append(world.set("k0", "\"lost\""));
+        world.commit();
+        const Seq to{world.folds.size() - 1};
+        if (!at_watermark) world.write(30);
+        world.converge();
+        CHECK(is_there("state/never"));
+        CHECK_FALSE(is_there("state/revived"));
+        world.die();
+        world.give_up(from, to);
+        world.options.bootstrap = false;
+        world.open();
+    }
+    bool is_there(const std::string& path) const { return documents.documents().contains(path); }
+    void check_good() {
+        world.converge();
+        CHECK_FALSE(is_there("state/never"));
+        CHECK(is_there("state/revived"));
+        world.write(30);
+        world.converge();
+        world.check_logs();
+    }
+};
+
+TEST_CASE("what a repair gave up is in no document of the state once its note is passed") {
+    for (const bool at_watermark : {false, true}) {
+        CAPTURE(at_watermark);
+        LifeOfLoss life(at_watermark);
+        life.world.start();
+        life.check_good();
+        const std::uint64_t written = life.world.follower->state().bootstrap_documents;
+        CHECK(written == life.world.folds[life.world.folds.size() - 31].size());
+
+        // And that once: the next run goes on from where it is.
+        life.world.die();
+        life.world.open();
+        life.world.start();
+        life.check_good();
+        CHECK(life.world.follower->state().bootstrap_documents == 0);
+    }
+}
+
+TEST_CASE("whoever dies over making the documents anew goes on with that") {
+    for (int calls = 1; calls < 60; calls += 3) {
+        CAPTURE(calls);
+        LifeOfLoss life(calls % 2 == 0);
+        life.world.options.state.documents = 3;
+        life.documents.faults = {.lost_answers = 10, .late = 10, .aborts = 10, .away = 10};
+        life.world.start();
+        for (int i = 0; i < calls; ++i) {
+            life.world.step();
+            life.world.run_lanes(70);
+            life.world.store.clock.advance(std::chrono::milliseconds{100});
+        }
+        life.world.die();
+        life.documents.faults = {};
+        life.documents.settle();
+        life.world.open();
+        life.world.start();
+        life.check_good();
+    }
+}
+
+TEST_CASE("a project that is filled after a repair is filled once") {
+    LifeOfLoss life(false);
+    SimDocuments fresh(7);
+    FollowerWorld other(fresh, 7);
+    life.world.copy_to(other);
+    life.world.store.leave();
+    other.open();
+    other.start();
+    other.converge();
+    other.check_logs();
+    CHECK(other.follower->state().bootstrap_documents == other.folds.back().size());
+}
+
 TEST_CASE("another run of the same epoch is as good as a later one: it fences us") {
     const auto judged = [](const Mark& mark) {
         const Document found{.path = std::string(kWatermarkPath), .fields = mark_fields(mark)};

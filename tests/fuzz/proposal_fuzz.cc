@@ -2,6 +2,7 @@
 
 #include "engine/intake/proposal.h"
 
+#include "engine/intake/utf8.h"
 #include "tests/fuzz/fuzzing.h"
 
 namespace se::fuzz {
@@ -73,6 +74,7 @@ void check(std::string_view text, const Limits& limits) {
         SE_ASSERT(!refusal.message.empty());
         SE_ASSERT(refusal.pointer.empty() || refusal.pointer.front() == '/');
         SE_ASSERT(refusal.id.size() <= limits.id_bytes && refusal.key.size() <= limits.key_bytes);
+        SE_ASSERT(is_utf8(refusal.original) && refusal.original.size() <= kOriginalBytes);
         return;
     }
     SE_ASSERT(sent);

@@ -238,6 +238,35 @@ TEST_CASE("trouble that passes is waited out, and nothing overtakes what waits")
     CHECK(world.intake->facts().trouble.empty());
 }
 
+TEST_CASE("a duplicate whose first answer cannot be read is tried again, and holds up no message behind it") {
+    IntakeWorld world;
+    world.make_stream();
+    world.connect();
+    world.publish(set_of("a", "1", "m1"));
+    world.run_dry();
+    // LMDB knows that it was decided; what was answered is in its record alone, and that rots.
+    const std::string segment = StorePaths{world.engine_world.settings.data}.segment(Seq{1});
+    const std::size_t id = world.engine_world.disk.content(segment)->find(R"("id":"m1")");
+    REQUIRE(id != std::string::npos);
+    world.engine_world.disk.flip_bit(segment, id * 8);
+    world.publish(set_of("a", "1", "m1"));
+    for (int i = 0; i < 3; ++i) world.publish(push_of(i));
+    // It was decided: whatever comes behind it passes nothing.
+    REQUIRE(world.run(
+        [&] { return world.engine_world.value_of("list") == numbers(3) && world.intake->facts().retried > 3; }));
+    CHECK(world.intake->facts().in_hand == 1);
+    CHECK(world.intake->facts().acknowledged == 4);
+    CHECK(world.intake->facts().trouble.find("the first answer cannot be read") != std::string::npos);
+    world.publish(push_of(3));
+    REQUIRE(world.run([&] { return world.engine_world.value_of("list") == numbers(4); }));
+    // Once it can be read the duplicate has its answer, and is applied no second time.
+    world.engine_world.disk.flip_bit(segment, id * 8);
+    world.run_dry();
+    CHECK(world.intake->facts().acknowledged == 6);
+    CHECK(world.records().size() == 5);
+    CHECK(world.engine_world.get("a")->version == Version{1});
+}
+
 TEST_CASE("no more is in hand than the limits say") {
     IntakeWorld world;
     world.options.in_flight = 5;

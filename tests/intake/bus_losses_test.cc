@@ -14,6 +14,39 @@ const std::string kHit = R"({"op":"increment","key":"hits","value":1,"reason":"r
 const std::string kEvent =
     R"({"v":"2","egress":{"destination":"internal.egress.v1"},"routing":{"slip":[]}})";
 
+void publish_pushes(IntakeWorld& world, int first, int end) {
+    for (int i = first; i < end; ++i) world.publish(push_of(i));
+}
+
+/// A stream of eight messages, all of which are taken.
+void take_eight(IntakeWorld& world) {
+    world.make_stream();
+    world.connect();
+    publish_pushes(world, 0, 8);
+    world.run_dry();
+}
+
+void turn_without_disk(IntakeWorld& world) {
+    world.turn();
+    world.engine_world.clock.advance(1ms);
+}
+
+/// A stream of eight messages, all of which are delivered; the disk does nothing yet.
+void hold_eight(IntakeWorld& world) {
+    world.make_stream();
+    world.connect();
+    publish_pushes(world, 0, 8);
+    for (int i = 0; i < 20; ++i) turn_without_disk(world);
+    REQUIRE(world.intake->facts().in_hand == 8);
+}
+
+/// The process dies, and the next one has not connected yet.
+void die_and_open(IntakeWorld& world) {
+    world.disconnect();
+    world.engine_world.crash();
+    world.engine_world.open();
+}
+
 void lose_end(IntakeWorld& world, std::uint64_t last) {
     auto& stream = *world.broker.find("BITBRAT");
     stream.messages.resize(last);
@@ -25,6 +58,14 @@ void lose_end(IntakeWorld& world, std::uint64_t last) {
 void cut_off(IntakeWorld& world, std::uint64_t last) {
     lose_end(world, last);
     world.bus->break_connection("the server was cut off");
+}
+
+/// Of eight in hand the server loses the last three, and is there again before the disk does anything.
+void lose_end_in_hand(IntakeWorld& world) {
+    hold_eight(world);
+    cut_off(world, 5);
+    for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) turn_without_disk(world);
+    REQUIRE(world.link->up());
 }
 
 /// Turns of the bus, while the engine does nothing.
@@ -69,14 +110,14 @@ TEST_CASE("of a stream that was made anew under its name everything is taken") {
     IntakeWorld world;
     world.make_stream();
     world.connect();
-    for (int i = 0; i < 5; ++i) world.publish(push_of(i));
+    publish_pushes(world, 0, 5);
     world.run_dry();
     auto& stream = *world.broker.find("BITBRAT");
     stream.info.created = "2026-02-02T00:00:00Z";
     stream.messages.clear();
     stream.consumers.clear();
     world.bus->break_connection("the server was set up anew");
-    for (int i = 5; i < 8; ++i) world.publish(push_of(i));
+    publish_pushes(world, 5, 8);
     world.run([&] { return world.records().size() == 8; });
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(8));
@@ -85,60 +126,30 @@ TEST_CASE("of a stream that was made anew under its name everything is taken") {
 
 TEST_CASE("of a stream that lost its end while we ran, what comes under the same sequences is taken") {
     IntakeWorld world;
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    world.run_dry();
+    take_eight(world);
     lose_all_behind(world, 5);
-    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    publish_pushes(world, 8, 13);
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(13));
 }
 
 TEST_CASE("what is in hand when a stream loses its end is decided, and not mistaken for what comes instead") {
     IntakeWorld world;
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    // Delivered, and the disk does nothing yet.
-    for (int i = 0; i < 20; ++i) {
-        world.turn();
-        world.engine_world.clock.advance(1ms);
-    }
-    REQUIRE(world.intake->facts().in_hand == 8);
-    cut_off(world, 5);
-    for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) {
-        world.turn();
-        world.engine_world.clock.advance(1ms);
-    }
-    REQUIRE(world.link->up());
+    lose_end_in_hand(world);
     CHECK(world.intake->facts().in_hand == 8);
-    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    publish_pushes(world, 8, 13);
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(13));
 }
 
 TEST_CASE("nor is what had to wait meanwhile, when the journal is all that is left") {
     IntakeWorld world;
-    world.engine_world.settings.engine.queue = 2;
+    world.engine_world.settings.engine.queue = 2;  // no room for most of it
     world.engine_world.open();
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    // Delivered; the engine has no room for most of it, and the disk does nothing yet.
-    for (int i = 0; i < 20; ++i) world.turn();
-    REQUIRE(world.intake->facts().in_hand == 8);
-    cut_off(world, 5);
-    for (int i = 0; i < 2000 && (i < 5 || !world.link->up()); ++i) {
-        world.turn();
-        world.engine_world.clock.advance(1ms);
-    }
-    REQUIRE(world.link->up());
+    lose_end_in_hand(world);
     REQUIRE(world.run([&] { return world.engine_world.value_of("list") == numbers(8); }));
-    world.disconnect();
-    world.engine_world.crash();
-    world.engine_world.open();
-    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    die_and_open(world);
+    publish_pushes(world, 8, 13);
     world.connect();
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(13));
@@ -174,9 +185,7 @@ TEST_CASE("what comes under a lost sequence with the content of the one before i
     CHECK(text_at(records[8], "id") ==
           place + "6~" + std::to_string(world.broker.find("BITBRAT")->messages[5].time));
     // After a restart it is still known that its sequences came again, and what was taken of them.
-    world.disconnect();
-    world.engine_world.crash();
-    world.engine_world.open();
+    die_and_open(world);
     world.connect();
     world.run_dry();
     CHECK(world.engine_world.value_of("hits") == "11");
@@ -194,7 +203,7 @@ TEST_CASE("an event under a lost sequence goes on under an id of its own") {
     IntakeWorld world;
     world.make_stream();
     world.connect();
-    for (int i = 0; i < 5; ++i) world.publish(push_of(i));
+    publish_pushes(world, 0, 5);
     world.publish(kEvent);
     world.run_dry();
     REQUIRE(world.broker.stored("local.internal.egress.v1").size() == 1);
@@ -209,14 +218,9 @@ TEST_CASE("an event under a lost sequence goes on under an id of its own") {
 
 TEST_CASE("an end that was seen lost is told, though the stream grows before it is known what was taken") {
     IntakeWorld world;
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    world.run_dry();
+    take_eight(world);
     SUBCASE("at a start") {
-        world.disconnect();
-        world.engine_world.crash();
-        world.engine_world.open();
+        die_and_open(world);
         lose_end(world, 5);
         world.connect();
         for (int i = 0; i < 2000 && !world.link->up(); ++i) {
@@ -225,7 +229,7 @@ TEST_CASE("an end that was seen lost is told, though the stream grows before it 
         }
         REQUIRE(world.link->up());
         REQUIRE(world.intake->facts().state == "searching");
-        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+        publish_pushes(world, 8, 13);
     }
     SUBCASE("while the engine is opened anew, the note about it not durable") {
         cut_off(world, 5);
@@ -234,7 +238,7 @@ TEST_CASE("an end that was seen lost is told, though the stream grows before it 
         REQUIRE(world.intake->facts().state == "binding");
         world.intake->attach(nullptr);
         world.engine_world.crash();
-        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+        publish_pushes(world, 8, 13);
         world.engine_world.open();
         world.intake->attach(world.engine_world.engine.get());
     }
@@ -243,7 +247,7 @@ TEST_CASE("an end that was seen lost is told, though the stream grows before it 
         cut_off(world, 5);
         REQUIRE(turn_bus(world, false));
         REQUIRE(turn_bus(world, true));
-        for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+        publish_pushes(world, 8, 13);
         world.bus->break_connection("again");
         REQUIRE(turn_bus(world, false));
         REQUIRE(turn_bus(world, true));
@@ -258,7 +262,7 @@ TEST_CASE("an end that was seen lost is told, though the stream grows before it 
     CHECK(text_at(notes[0], "anewBehind") == "5");
     // It is over: what grows meanwhile is no loss.
     world.intake->attach(nullptr);
-    for (int i = 13; i < 15; ++i) world.publish(push_of(i));
+    publish_pushes(world, 13, 15);
     world.intake->attach(world.engine_world.engine.get());
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(15));
@@ -267,15 +271,7 @@ TEST_CASE("an end that was seen lost is told, though the stream grows before it 
 
 TEST_CASE("what was settled before a lost end could be told stays settled") {
     IntakeWorld world;
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    // Delivered, and the disk does nothing yet.
-    for (int i = 0; i < 20; ++i) {
-        world.turn();
-        world.engine_world.clock.advance(1ms);
-    }
-    REQUIRE(world.intake->facts().in_hand == 8);
+    hold_eight(world);
     cut_off(world, 5);
     REQUIRE(turn_bus(world, false));
     REQUIRE(turn_bus(world, true));
@@ -289,7 +285,7 @@ TEST_CASE("what was settled before a lost end could be told stays settled") {
         world.intake->turn();
     }
     REQUIRE(world.intake->facts().in_hand == 0);
-    for (int i = 8; i < 13; ++i) world.publish(push_of(i));
+    publish_pushes(world, 8, 13);
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(13));
     const auto notes = told_of_it(world);
@@ -301,17 +297,12 @@ TEST_CASE("what was settled before a lost end could be told stays settled") {
 
 TEST_CASE("behind a stream that lost its end a restart goes on from what was taken of the new one") {
     IntakeWorld world;
-    world.make_stream();
-    world.connect();
-    for (int i = 0; i < 8; ++i) world.publish(push_of(i));
-    world.run_dry();
+    take_eight(world);
     lose_all_behind(world, 5);
-    for (int i = 8; i < 10; ++i) world.publish(push_of(i));
+    publish_pushes(world, 8, 10);
     world.run_dry();
-    world.disconnect();
-    world.engine_world.crash();
-    world.engine_world.open();
-    for (int i = 10; i < 15; ++i) world.publish(push_of(i));
+    die_and_open(world);
+    publish_pushes(world, 10, 15);
     world.connect();
     world.run_dry();
     CHECK(world.engine_world.value_of("list") == numbers(15));

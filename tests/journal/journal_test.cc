@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "journal/journal_reader.h"
 #include "tests/journal/journal_world.h"
 #include "tests/release_share.h"
 
@@ -408,4 +409,109 @@ TEST_CASE("whatever fails or dies at whatever call, what was acknowledged is sho
         REQUIRE(world.open());
         world.check_shown();
     }
+}
+
+TEST_CASE("HEAD is held once an open has made it exact, until the writer closes, fails or goes") {
+    World world;
+    const auto held = [&] {
+        const auto answer = head_is_held(world.disk, world.paths.head());
+        REQUIRE_MESSAGE(answer, answer.error().text);
+        return *answer;
+    };
+    world.open_and_tell();
+    CHECK(held());
+    REQUIRE(world.write());
+    CHECK(held());
+    REQUIRE(world.journal->close());
+    CHECK_FALSE(held());  // from here on its last record says that it was done
+    world.open_and_tell();
+    CHECK(held());
+    SUBCASE("goes") { world.leave(); }
+    SUBCASE("dies") { world.disk.crash(); }
+    SUBCASE("fails") {
+        world.disk.fail_after(0, DiskFault::hiccup);
+        CHECK_FALSE(world.write());
+        REQUIRE(world.journal->failed());
+    }
+    CHECK_FALSE(held());
+    world.open_and_tell();
+    CHECK(held());
+}
+
+TEST_CASE("a writer that is opening does not make HEAD exact: a reader sees what the lines behind it tell") {
+    World world;
+    world.open_and_tell();
+    REQUIRE(world.write());
+    const std::string early = *world.disk.content(world.paths.head());
+    for (int i = 0; i < 3; ++i) REQUIRE(world.write());
+    const Position end = world.journal->position();
+    world.leave();
+    // As a power cut leaves it: HEAD behind, and a torn tail that the open cuts.
+    std::string segment = world.content(end.segment);
+    segment.replace(end.end, 5, "torn!");
+    world.disk.put(world.paths.segment(end.segment), segment);
+    world.disk.put(world.paths.head(), early);
+
+    auto reader = JournalReader::open(world.disk, world.paths);
+    REQUIRE(reader);
+    std::uint64_t read = 0;
+    const auto read_on = [&] {
+        for (;;) {
+            const auto record = reader->next();
+            REQUIRE_MESSAGE(record, record.error().text);
+            if (*record == nullptr) return;
+            REQUIRE((*record)->seq.value == ++read);
+        }
+    };
+    auto hold = hold_store(world.disk, world.random, world.paths);
+    REQUIRE(hold);
+    world.hold = std::move(*hold);
+    int visits = 0;
+    auto opened = Journal::open({.files = world.disk,
+                                 .clock = world.clock,
+                                 .random = world.random,
+                                 .log = world.log,
+                                 .commits = world.commits,
+                                 .background = world.background},
+                                world.paths, *world.hold, world.options, {}, {},
+                                [&](const RecordView&, const Position&) -> Status {
+                                    ++visits;
+                                    const auto look = reader->look();
+                                    REQUIRE(look);
+                                    CHECK_FALSE(look->writing);
+                                    CHECK(look->durable == Seq{end.seq.value - 1});
+                                    read_on();
+                                    return Ok{};
+                                });
+    REQUIRE_MESSAGE(opened, opened.error().text);
+    world.journal = std::move(*opened);
+    CHECK(visits > 0);
+    CHECK(read == end.seq.value - 1);
+    CHECK(world.journal->report().cut_bytes > 0);
+
+    REQUIRE(world.tell());
+    REQUIRE(world.write());
+    const auto look = reader->look();
+    REQUIRE(look);
+    CHECK(look->writing);
+    CHECK(look->durable == world.journal->durable());
+    read_on();
+    CHECK(read == world.journal->durable().value);
+}
+
+TEST_CASE("an open that cannot lock HEAD says so, and the next one can") {
+    World world;
+    world.open_and_tell();
+    REQUIRE(world.write());
+    REQUIRE(world.journal->close());
+    world.leave();
+    {
+        const auto theirs = world.disk.lock(world.paths.head());
+        REQUIRE(theirs);
+        const Status opened = world.open();
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().code == Errc::io);
+        CHECK(opened.error().text.find(world.paths.head()) != std::string::npos);
+    }
+    world.open_and_tell();
 }

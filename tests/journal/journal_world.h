@@ -39,6 +39,7 @@ public:
         options.segment_bytes = 16384;
         options.fill_chunk_bytes = 2048;
         options.disk_reserve_bytes = 0;
+        options.scrub_bytes_per_second = 0;
     }
     ~World() { leave(); }
 
@@ -46,6 +47,7 @@ public:
     SimRandom random;
     SimClock clock;
     NoLog log;
+    Log* heard = nullptr;  ///< in its place
     SimRunner commits, background;
     StorePaths paths{"/data"};
     JournalOptions options;
@@ -83,7 +85,7 @@ public:
                Journal::open({.files = disk,
                               .clock = clock,
                               .random = random,
-                              .log = log,
+                              .log = heard != nullptr ? *heard : static_cast<Log&>(log),
                               .commits = commits,
                               .background = background},
                              paths, *hold, options, from, std::move(evidence),

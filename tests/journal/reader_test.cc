@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <memory>
 #include <random>
+#include <utility>
 
 #include "journal/index_file.h"
 #include "journal/journal_reader.h"
@@ -74,9 +77,9 @@ TEST_CASE("a record is shown once it is acknowledged and not before") {
     SmallStore small;
     JournalReader reader = open(small);
     CHECK(rest(reader).empty());
-    const auto lock = *small.files.lock(small.paths.store_file());
     small.begin_segment(1u << 16);
     small.write_head();
+    const auto lock = *small.files.lock(small.paths.head());
     CHECK(rest(reader).empty());
     for (int i = 0; i < 100; ++i) {
         if (i % 10 == 9) small.begin_segment(1u << 16);
@@ -89,10 +92,10 @@ TEST_CASE("a record is shown once it is acknowledged and not before") {
 
 TEST_CASE("a line being written above the bound is not yet, whatever of it is there") {
     SmallStore small;
-    const auto lock = *small.files.lock(small.paths.store_file());
     small.begin_segment(4096);
     small.add_many(2);
     small.write_head();
+    const auto lock = *small.files.lock(small.paths.head());
     const std::string before = small.active();
     small.add_many(2);
     const std::string after = small.active();
@@ -138,6 +141,76 @@ TEST_CASE("without a writer the durable members of later lines show what HEAD fo
     small.files.content.erase(small.paths.head());
     JournalReader again = open(small);
     CHECK(rest(again) == range(1, 6));
+}
+
+TEST_CASE("one who holds the store and has not opened it vouches for nothing") {
+    SmallStore small;
+    small.begin_segment(4096);
+    small.add_many(2);
+    small.write_head();
+    small.add_many(3);
+    const auto store = *small.files.lock(small.paths.store_file());
+    JournalReader reader = open(small);
+    const auto opening = reader.look();
+    REQUIRE(opening);
+    CHECK_FALSE(opening->writing);
+    CHECK(opening->durable == Seq{4});  // as without a writer: record 5 tells of 4
+    CHECK(rest(reader) == range(1, 4));
+    {
+        // That one has opened, and found what was acknowledged: HEAD is another one.
+        small.write_head();
+        const auto head = *small.files.lock(small.paths.head());
+        const auto opened = reader.look();
+        REQUIRE(opened);
+        CHECK(opened->writing);
+        CHECK(opened->durable == Seq{5});
+        CHECK(rest(reader) == range(5, 5));
+        small.add_many(2);  // on the way: it vouches for nothing yet
+        CHECK(rest(reader).empty());
+        JournalReader beside = open(small);
+        CHECK(*beside.durable() == Seq{5});
+    }
+    CHECK_FALSE((*reader.look()).writing);
+    CHECK(rest(reader) == range(6, 6));
+}
+
+TEST_CASE("without a HEAD nobody holds it") {
+    SmallStore small;
+    small.begin_segment(4096);
+    small.add_many(2);
+    REQUIRE_FALSE(small.files.content.contains(small.paths.head()));
+    CHECK_FALSE(*head_is_held(small.files, small.paths.head()));
+    small.write_head();
+    CHECK_FALSE(*head_is_held(small.files, small.paths.head()));
+    const auto lock = *small.files.lock(small.paths.head());
+    CHECK(*head_is_held(small.files, small.paths.head()));
+}
+
+TEST_CASE("a HEAD that was read just before its writer had opened is read again") {
+    /// A writer whose open ends between a reader's read of HEAD and its question for the lock.
+    struct OpensMeanwhile final : test::MemoryFiles {
+        std::function<void()> open_ends;
+        Result<bool> is_locked(const std::string& path) override {
+            if (open_ends) std::exchange(open_ends, nullptr)();
+            return MemoryFiles::is_locked(path);
+        }
+    } files;
+    SmallStore small;
+    small.begin_segment(4096);
+    small.add_many(2);
+    small.write_head();
+    small.add_many(3);
+    files.content = small.files.content;  // the very same bytes
+    std::unique_ptr<FileLock> lock;
+    files.open_ends = [&] {
+        small.write_head();
+        lock = *files.lock(small.paths.head());
+    };
+    JournalReader reader = JournalReader::open_as(files, small.paths, small.store);
+    const auto look = reader.look();
+    REQUIRE(look);
+    CHECK(look->writing);
+    CHECK(look->durable == Seq{5});
 }
 
 TEST_CASE("without HEAD later lines prove damage, and a torn tail stays not yet") {
@@ -433,7 +506,7 @@ TEST_CASE("a follower goes on behind its cursor, or where a later epoch began") 
         CHECK(reader.expected() == Seq{row.next});
         CHECK(rest(reader) == range(row.next, 9));
         // Beside a living writer it is the same.
-        const auto lock = *small.files.lock(small.paths.store_file());
+        const auto lock = *small.files.lock(small.paths.head());
         JournalReader beside = open(small);
         CHECK(*beside.resume(row.cursor) == row.rewinds);
         CHECK(beside.expected() == Seq{row.next});

@@ -237,6 +237,8 @@ TEST_CASE("the leaf is head, then the hash of salt and body, and survives erasin
 
     const std::string erased = with_crc(head + ",\"erased\":\"" + to_hex(body) + "\"");
     REQUIRE(read_frame(erased));
+    CHECK(read_frame(erased)->is_erased);
+    CHECK_FALSE(read_frame(line)->is_erased);
     REQUIRE(parse_record(erased, &record));
     CHECK(record.body.empty());
     CHECK(record.salt.empty());

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -32,12 +33,36 @@ inline Image closed_journal(World& world, int records = 20) {
     return image;
 }
 
+/// The same, what it holds, and where.
+struct ClosedJournal {
+    explicit ClosedJournal(int records, std::uint64_t align_bytes = 0) {
+        world.options.align_bytes = align_bytes;
+        image = closed_journal(world, records);
+        REQUIRE(world.open());
+        positions = world.positions;
+        all = world.shown;
+        world.leave();
+        segments = world.segments();
+    }
+    World world;
+    Image image;
+    std::vector<Position> positions;
+    std::vector<Known> all;
+    std::vector<Seq> segments;
+
+    /// Another world begins with it.
+    void put_into(World& other) const {
+        put(other, image);
+        other.options = world.options;
+    }
+};
+
 inline std::vector<Parked> quarantine(World& world) {
     return *list_quarantine(world.disk, world.paths);
 }
 
-inline Status repair(World& world, Seq from, Seq to) {
-    SE_TRY(plan, plan_repair(world.disk, world.paths, from, to));
+inline Status repair(World& world, Seq from, Seq to, const std::vector<Evidence>& evidence = {}) {
+    SE_TRY(plan, plan_repair(world.disk, world.paths, from, to, evidence));
     SE_TRY(hold, hold_store(world.disk, world.random, world.paths));
     return carry_out(world.disk, world.paths, hold, plan);
 }
@@ -56,6 +81,35 @@ inline bool carried_out(World& world, const RepairPlan& plan, std::uint64_t call
     const Status done = carry_out(world.disk, world.paths, *hold, plan);
     world.disk.on_call({});
     return static_cast<bool>(done);
+}
+
+/// How a repair ends before its time.
+enum class Cut : std::uint8_t { killed, power, failed_call };
+
+/// A repair of from..to that is cut short at each of its calls in turn, and in the end at none: each time in
+/// a world of its own, which `begin(world)` makes. `look(world, plan)` comes when its process is gone.
+template <class Begin, class Look>
+void cut_short_anywhere(Cut cut, Seq from, Seq to, const Begin& begin, const Look& look,
+                        std::uint64_t seed = 0) {
+    bool reached_end = false;
+    for (std::uint64_t calls = 0; !reached_end; ++calls) {
+        REQUIRE(calls < 200);
+        CAPTURE(seed);
+        CAPTURE(calls);
+        World world(seed + calls);
+        begin(world);
+        const auto plan = plan_repair(world.disk, world.paths, from, to);
+        REQUIRE_MESSAGE(plan, plan.error().text);
+        reached_end = carried_out(world, *plan, calls, [&] {
+            switch (cut) {
+                case Cut::killed: return world.disk.crash();
+                case Cut::power: return world.disk.power_cut();
+                case Cut::failed_call: return world.disk.fail_after(0, DiskFault::hiccup);
+            }
+        });
+        cut == Cut::power ? world.power_cut() : world.crash();
+        look(world, *plan);
+    }
 }
 
 inline std::vector<std::string> faults(World& world) {

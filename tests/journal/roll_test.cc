@@ -166,6 +166,41 @@ TEST_CASE("every chunk of a fill is synced by the job that wrote it") {
     CHECK(jobs == 4);  // 8192 bytes by 2048
 }
 
+TEST_CASE("while the next segment is filled ahead of the use of this one, it is filled by one chunk each 5 ms at most") {
+    using std::chrono::milliseconds;
+    for (const std::uint64_t used : {std::uint64_t{0}, std::uint64_t{1000}}) {
+        CAPTURE(used);
+        World world;
+        world.options.fill_chunk_bytes = 256;
+        world.open_and_tell();
+        while (world.journal->active_bytes_used() < used) REQUIRE(world.write());
+        world.clock.advance(std::chrono::seconds{1});
+        std::vector<std::chrono::nanoseconds> chunks;  // when each was written
+        world.disk.on_call([&](const SimFileSystem::Call& call) {
+            if (call.path != world.paths.next()) return;
+            if (call.operation == SimFileSystem::Operation::write) chunks.push_back(world.clock.monotonic());
+        });
+        // Whoever runs the journal may call it as often as it likes.
+        for (int i = 0; i < 900; ++i) {
+            world.journal->tick();
+            world.commits.run();
+            world.background.run();
+            world.poll();
+            if (i % 3 == 2) world.clock.advance(milliseconds{1});
+        }
+        world.disk.on_call({});
+        REQUIRE(chunks.size() == 32);  // 8192 bytes by 256
+        const double taken = static_cast<double>(world.journal->active_bytes_used()) / 4096;
+        std::size_t paced = 0;
+        for (std::size_t i = 1; i < chunks.size(); ++i) {
+            if (static_cast<double>(i) / 32 <= 2 * taken) continue;  // it hurries
+            REQUIRE(chunks[i] - chunks[i - 1] >= milliseconds{5});
+            ++paced;
+        }
+        CHECK(paced >= 5);
+    }
+}
+
 TEST_CASE("once a call of the disk half has failed, every later one does, without touching the disk") {
     World world;
     world.open_and_tell();

@@ -20,7 +20,7 @@ namespace se::test {
 
 /// Files in memory that never fail: for tests of readers that change one byte and read again,
 /// thousands of times. May be read from several threads while nobody writes.
-class MemoryFiles final : public FileSystem {
+class MemoryFiles : public FileSystem {
 public:
     std::map<std::string, std::shared_ptr<std::string>> content;
     std::set<std::string> locked;
@@ -66,7 +66,10 @@ public:
         if (!locked.insert(path).second) return Error{Errc::busy, path};
         return std::unique_ptr<FileLock>(std::make_unique<Lock>(this, path));
     }
-    Result<bool> is_locked(const std::string& path) override { return locked.contains(path); }
+    Result<bool> is_locked(const std::string& path) override {
+        if (!content.contains(path)) return Error{Errc::not_found, path};
+        return locked.contains(path);
+    }
 
 private:
     class Open final : public File {

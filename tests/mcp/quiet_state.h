@@ -19,6 +19,7 @@ public:
     Result<std::vector<Seq>> history(std::string_view, Seq, std::size_t) override { return std::vector<Seq>(); }
     Status records(Seq, const std::function<bool(const RecordView&)>&) override { return Ok{}; }
     Status record(Seq, const std::function<void(const RecordView&)>&) override { return Ok{}; }
+    Result<bool> is_void(Cursor*) override { return false; }
     Result<Changes> changes_since(Cursor*, std::string_view, std::size_t) override { return Changes{}; }
     std::vector<std::string> allowed_keys() override { return {"*"}; }
     Limits limits() override { return {}; }

@@ -18,7 +18,10 @@ public:
         if (changed_) changed_();
     }
 
+    bool gave_up = false;  ///< a repair, what was told
+
     Result<AsOf> refresh() override { return AsOf{.epoch = Epoch{1}, .seq = Seq{events_.size()}, .why_stale = {}}; }
+    Result<bool> is_void(Cursor*) override { return std::exchange(gave_up, false); }
     Result<Changes> changes_since(Cursor* cursor, std::string_view, std::size_t) override {
         Changes changes;
         for (; cursor->seq.value < events_.size(); ++cursor->seq.value)
@@ -37,6 +40,7 @@ struct Subscribing {
     StateResources resources{state};
     McpWorld world;
     std::vector<std::string> announced;
+    int resyncs = 0;
     std::string session;
 
     Subscribing() {
@@ -47,6 +51,10 @@ struct Subscribing {
                                                  std::string_view uri, std::string_view meta) {
             announced.emplace_back(uri);
             tell(uri, meta);
+        };
+        registry.announce.resync = [this, tell = registry.announce.resync] {
+            ++resyncs;
+            tell();
         };
         session = world.open_session();
     }
@@ -104,6 +112,18 @@ TEST_CASE("what nobody subscribes to any more is looked for no longer") {
     CHECK(s.change("b") == Texts{"state://b"});
     s.world.ask("DELETE", "/mcp", "", {{"mcp-session-id", other}});
     CHECK(s.change("b").empty());
+}
+
+TEST_CASE("when a repair has given up what was told, all that is subscribed to is told as changed") {
+    Subscribing s;
+    s.subscribe("state://a");
+    s.change("b");
+    CHECK(s.resyncs == 0);
+    s.state.gave_up = true;
+    s.change("b");
+    CHECK(s.resyncs == 1);
+    s.change("b");
+    CHECK(s.resyncs == 1);
 }
 
 TEST_CASE("a subscription that is refused is not looked for, and a seq is written in one way") {

@@ -87,6 +87,46 @@ TEST_CASE("explain goes on through a rule to the change that made it act") {
     CHECK(at(hidden, {"hidden"}) == Json(1));
 }
 
+TEST_CASE("a bookmark behind what a repair gave up is void, once, and one before it goes on") {
+    StateWorld state;
+    const auto bookmark = [&] { return at(state.told("changes_since", "{}"), {"bookmark"}).string(); };
+    const auto since = [&](const std::string& mark) {
+        return state.told("changes_since", R"({"since":")" + mark + "\"}");
+    };
+    state.engine.set("a", "1");
+    const std::string before = bookmark();
+    const Answer lost = state.engine.set("a", "2", R"(,"id":"the-lost-one")");
+    const std::string at_lost = bookmark();
+    state.engine.set("c", "1");
+    const std::string behind = bookmark();
+    REQUIRE(at(since(behind), {"resync"}) == Json(false));
+
+    state.door.attach(nullptr, "reopening after a repair");
+    REQUIRE(state.engine.engine->close());
+    state.engine.leave();
+    state.engine.give_up("the-lost-one", lost.seq);
+    state.engine.open();
+    state.door.attach(state.engine.engine.get());
+
+    for (const std::string& mark : {at_lost, behind}) {
+        CAPTURE(mark);
+        const Json told = since(mark);
+        CHECK(at(told, {"resync"}) == Json(true));
+        CHECK(at(told, {"changes"}).array().empty());
+        CHECK(at(told, {"next"}).string().find("forget what you were told") != std::string::npos);
+        const Json again = since(at(told, {"bookmark"}).string());
+        CHECK(at(again, {"resync"}) == Json(false));
+        CHECK(at(again, {"changes"}).array().empty());
+    }
+    const Json told = since(before);
+    CHECK(at(told, {"resync"}) == Json(false));
+    REQUIRE(at(told, {"changes"}).array().size() == 1);
+    CHECK(at(at(told, {"changes"}).array()[0], {"key"}) == Json("c"));
+    // Whoever has read since then has a good one.
+    const Json read = state.told("get_state", R"({"keys":["a"]})");
+    CHECK(at(since(at(read, {"bookmark"}).string()), {"resync"}) == Json(false));
+}
+
 TEST_CASE("each tool's output schema holds for its refusals and faults, too: clients check those") {
     Platform platform;
     platform.document = [](std::string_view) -> Result<std::string> { return std::string("{}"); };

@@ -22,8 +22,7 @@ namespace fs = std::filesystem;
 struct Watcher {
     explicit Watcher(WrittenStore& of)
         : store(of),
-          files(clock, {store.place.paths().head(), store.place.paths().store_file(),
-                        stamp_path(store.place.paths())}) {}
+          files(clock, {store.place.paths().head(), stamp_path(store.place.paths())}) {}
 
     StateReader::AsOf look() {
         if (!reader) {

@@ -8,6 +8,8 @@
 #include <functional>
 #include <utility>
 
+#include "tests/projection/erased_store.h"
+#include "projection/staleness.h"
 #include "tests/projection/written_store.h"
 
 namespace se {
@@ -89,6 +91,33 @@ TEST_CASE("a swap while a reader opens a generation sends it to the next one") {
     CHECK(files.swap == nullptr);
 }
 
+TEST_CASE("an erasure that nothing names is damage to a reader that folds it, and a named one is none") {
+    for (const bool named : {true, false}) {
+        CAPTURE(named);
+        WrittenStore store(7);
+        store.open();
+        store.write(80);
+        const Seq victim = erase_accepted(store.place.files, store.place.paths());
+        if (named) store.write_one(note_of_erasing(victim));
+        fs::remove_all(store.place.paths().projection());
+        StateReader reader = store.reader();
+        for (int round = 0; round < 3; ++round) {
+            const auto as_of = reader.refresh();
+            REQUIRE(as_of);
+            CHECK(as_of->seq == store.last);
+            CHECK(as_of->stale != named);
+            REQUIRE(as_of->damage.has_value() != named);
+            if (!named) {
+                CHECK(as_of->damage->kind == FaultKind::unnamed_erasure);
+                CHECK(as_of->damage->seq == victim);
+                CHECK(as_of->damage->segment == Seq{1});
+                CHECK(as_of->damage->offset > 0);
+            }
+            if (round == 1) store.write(3, 0);
+        }
+    }
+}
+
 TEST_CASE("without LMDB everything is folded in memory, and further at each refresh") {
     WrittenStore store(4);
     store.open();
@@ -129,6 +158,14 @@ TEST_CASE(
     auto as_of = check_newest(reader, store);
     CHECK(as_of.stale);
     CHECK(as_of.why_in_memory != "");
+    {
+        // Somebody holds the store, and has not opened it yet.
+        const auto lock = store.place.files.lock(store.place.paths().store_file());
+        REQUIRE(lock);
+        CHECK(check_newest(reader, store).stale);
+        StateReader another = store.reader();
+        CHECK(check_newest(another, store).stale);
+    }
     store.open();
     as_of = check_newest(reader, store);
     CHECK_FALSE(as_of.stale);
@@ -171,6 +208,55 @@ TEST_CASE("a clean end does not vouch for a later run, whose HEAD was lost with 
     REQUIRE(as_of);
     CHECK(as_of->seq == at_close);
     CHECK(as_of->stale);
+    // Nor does one that only holds the store: until it has opened, HEAD is what it was.
+    const auto lock = store.place.files.lock(store.place.paths().store_file());
+    REQUIRE(lock);
+    const auto beside = reader.refresh();
+    REQUIRE(beside);
+    CHECK(beside->seq == at_close);
+    CHECK(beside->stale);
+}
+
+TEST_CASE("who reads the journal alone is told the same as who reads the state") {
+    WrittenStore store(12);
+    store.open();
+    store.write(20);
+    const auto judged = [&] {
+        auto journal = JournalReader::open(store.place.files, store.place.paths());
+        REQUIRE(journal);
+        const auto stale = stale_journal(store.place.files, store.place.paths(), *journal);
+        REQUIRE_MESSAGE(stale, stale.error().text);
+        StateReader reader = store.reader();
+        const auto as_of = reader.refresh();
+        REQUIRE(as_of);
+        CHECK(stale->has_value() == as_of->stale);
+        if (stale->has_value()) {
+            CHECK((*stale)->as_of == as_of->seq);
+            CHECK((*stale)->why == as_of->why_stale);
+        }
+        return stale->has_value();
+    };
+    CHECK_FALSE(judged());  // beside its writer
+    store.leave();
+    CHECK_FALSE(judged());  // killed in this boot
+    Stamp stamp = store.place.stamp();
+    stamp.identity.boot = "another boot";
+    REQUIRE(write_stamp(store.place.files, store.place.paths(), stamp));
+    CHECK(judged());
+    {
+        const auto lock = store.place.files.lock(store.place.paths().store_file());
+        REQUIRE(lock);
+        CHECK(judged());
+    }
+    fs::remove_all(store.place.paths().projection());
+    CHECK(judged());  // no STAMP: nobody knows the boot
+    store.open();
+    CHECK_FALSE(judged());
+    store.close();
+    stamp = store.place.stamp();
+    stamp.identity.boot = "another boot";
+    REQUIRE(write_stamp(store.place.files, store.place.paths(), stamp));
+    CHECK_FALSE(judged());  // closed: all there is
 }
 
 TEST_CASE("with a slot of HEAD torn nobody knows which run was the last one") {

@@ -24,6 +24,7 @@ public:
         journal_options_.first_segment_bytes = 64u << 10;
         journal_options_.segment_bytes = 256u << 10;
         journal_options_.disk_reserve_bytes = 0;
+        journal_options_.scrub_bytes_per_second = 0;
     }
 
     Place place;
@@ -69,6 +70,11 @@ public:
         if (follow > 0) follow_to(Seq{last.value - (count - follow)});
     }
     void write(std::size_t count) { write(count, count); }
+    /// Adds this one; the projection stays where it is.
+    void write_one(const RecordDraft& draft) {
+        append(draft);
+        commit();
+    }
 
     void follow_to(Seq seq) {
         while (folded < seq) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "journal/marks.h"
+#include "journal/scrub.h"
 #include "tests/sim/sim_places.h"
 #include "tests/sim/sim_world.h"
 
@@ -180,6 +181,7 @@ void World::check() {
          [&] { return "acknowledged " + text(acknowledged_) + ", durable " + text(durable); });
     if (bus != nullptr) bus->check(model, history);
     check_limits();
+    check_scrub();
 
     const Seq watermark = engine->projection().watermark().seq;
     must(watermark <= durable, "J3",
@@ -205,6 +207,16 @@ void World::check() {
     }
     if (looks_.chance(30)) check_feed();
     if (looks_.chance(8) && !rebuilding_) check_state_reader();
+}
+
+/// J8: neither the scrub nor a reader calls damaged what nobody has harmed.
+void World::check_scrub() {
+    if (model.lost_any()) return;
+    for (const Fault& fault : engine->journal().scrub().places()) {
+        // The disk may have failed for as long as it was tried.
+        const bool unread = fault.detail.starts_with("it cannot be read");
+        must(unread, "J8", [&] { return "damage where there is none: " + to_text(fault); });
+    }
 }
 
 void World::check_reads(Seq as_of) {

@@ -374,6 +374,7 @@ void World::lose(Seq from, Seq to) {
     model.lose(from, to, wound_->decided_on);
     history.forget(model.requests.size());
     follower.history_lost(std::max(model.last(), wound_->decided_on));
+    if (mirror) mirror->history_lost();
     follower_.reset();
     state_reader_.reset();
     feed_cursor_.reset();
@@ -497,6 +498,7 @@ bool World::mend_wound(SimRandom& chance) {
     must(engine->state() == EngineState::ready && engine->durable() >= due, "liveness",
          "a repaired store does not come to rest");
     wound_.reset();
+    if (mirror) mirror->mended(engine->journal().last());
     early_.clear();
     head_may_lag_ = evicted_ = head_rotted_ = false;
     must(engine->journal().epoch() > epoch_, "J1", "an epoch comes again");

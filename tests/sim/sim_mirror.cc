@@ -65,6 +65,24 @@ void Mirror::die() {
     follower_.reset();
 }
 
+void Mirror::history_lost() {
+    lost_ = true;
+    good_from_ = Seq{UINT64_MAX};
+    logs_.clear();
+    learned_ = {};
+}
+
+void Mirror::mended(Seq last) {
+    if (good_from_ == Seq{UINT64_MAX}) good_from_ = last;
+}
+
+bool Mirror::filled_again() {
+    if (!lost_ || follower_->state().phase != FollowerState::Phase::stopped) return false;
+    if (follower_->state().why.find("our journal knows no run") == std::string::npos) return false;
+    seen_ = {};
+    return static_cast<bool>(follower_->resume(true));
+}
+
 void Mirror::step(Engine& engine, const Model& model, SimRandom& random) {
     if (follower_ == nullptr) begin(engine);
     clock_.advance(std::chrono::milliseconds{random.below(1'000)});
@@ -103,6 +121,7 @@ void Mirror::learn(const Model& model) {
 /// P6: the state documents are exactly the fold up to the watermark, which never goes back, and the log documents up
 /// to it are there.
 void Mirror::check(const Model& model) {
+    if (filled_again()) return;
     must(follower_->state().phase != FollowerState::Phase::stopped, "P6",
          [&] { return "Firestore's follower stops: " + follower_->state().why; });
     if (std::exchange(calls_seen_, documents_.calls()) == documents_.calls()) return;
@@ -115,6 +134,8 @@ void Mirror::check(const Model& model) {
                text(model.last());
     });
     seen_ = mark->seq;
+    if (mark->seq < good_from_) return;
+    lost_ = false;
     std::size_t live = 0;
     for (const auto& [key, entry] : model.state_at(mark->seq)) {
         if (entry.deleted) continue;

@@ -21,8 +21,7 @@
 namespace se::sim {
 
 /// The state in Firestore: the engine's own follower, over documents that lose answers, are late, abort, throttle
-/// and go away. It lives and dies with the writer's process; the documents are on another machine. For lives
-/// in which no acknowledged record is lost.
+/// and go away. It lives and dies with the writer's process; the documents are on another machine.
 class Mirror {
 public:
     Mirror(FileSystem& files, StorePaths paths, std::uint64_t seed);
@@ -34,10 +33,16 @@ public:
     std::string how_it_is() const { return firestore::to_json(follower_->state(), "the simulated documents"); }
     /// Its process dies: what was under way may get there or not.
     void die();
+    /// An operator gives up some records: until mended() the documents may be made of them. A watermark whose run
+    /// has its `opened` note among them is of another history, and an operator has the project filled again.
+    void history_lost();
+    /// What tells of that is in the journal, up to `last`: whoever has passed it knows.
+    void mended(Seq last);
 
 private:
     void begin(Engine& engine);
     void learn(const Model& model);
+    bool filled_again();
     void check(const Model& model);
     std::optional<firestore::Mark> mark() const;
 
@@ -55,6 +60,8 @@ private:
     Seq learned_;                      ///< they are known up to here
     Seq seen_;                         ///< the watermark
     bool known_ = false;               ///< a watermark was there
+    bool lost_ = false;                ///< something was given up
+    Seq good_from_;                    ///< the documents are right once the watermark is here
     std::uint64_t calls_seen_ = 0;
 };
 

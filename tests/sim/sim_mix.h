@@ -58,6 +58,7 @@ struct Mix {
     bool mirror = false;        ///< there are documents in Firestore
     bool bus = false;           ///< mutations come by it, too, and all is told there
     bool repairs_die = false;   ///< those who repair are killed at times, half-way
+    bool scrubs = false;        ///< old records are read once more all the time
 
     static Mix draw(bool of_swarm, SimRandom& random) {
         Mix mix = of_swarm ? swarm(random) : usual(random);
@@ -73,12 +74,14 @@ struct Mix {
                misfortunes[static_cast<std::size_t>(Misfortune::write_misdirected)] != 0;
     }
     /// Half of the swarm's lives in which no record is lost, which is an eighth of all, have a bus, half
-    /// a mirror; in a third of the others repairs die. Drawn from chances of their own: the lives without
-    /// them stay as they are.
+    /// a mirror, of the others an eighth; in a third of those repairs die. Drawn from chances of their own: the
+    /// lives without them stay as they are.
+    /// A third of all are scrubbed, none of those that life_test.cc lives once more among them.
     void draw_neighbours(std::uint64_t seed) {
+        scrubs = SimRandom(seed ^ 0x7363727562343436).chance(33);
         repairs_die = loses() && SimRandom(seed ^ 0x63757473).chance(33);
         bus = !loses() && SimRandom(seed ^ 0x627573).chance(50);
-        mirror = !loses() && SimRandom(seed ^ 0x646F6373).chance(50);
+        mirror = SimRandom(seed ^ 0x646F6373).chance(loses() ? 12 : 50);
     }
 
     static Mix usual(SimRandom& random) {

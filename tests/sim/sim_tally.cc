@@ -18,7 +18,7 @@ constexpr Invariant kInvariants[] = {
     {"J7", "the tree over all leaves has the root that headers and verify say", ""},
     {"J7.signed", "a checkpoint signs the tree of 1..h", "checkpoints and signing"},
     {"J7.erased", "an erased record keeps its leaf", "erasing"},
-    {"J8", "open verifies from a trusted watermark on", ""},
+    {"J8", "open verifies from a trusted watermark on, and nothing sound is called damaged below it", ""},
     {"J8.checkpoint", "open verifies from the newest verified checkpoint on", "checkpoints"},
     {"P1", "state and watermark are written in one transaction", ""},
     {"P2", "LMDB is exactly the fold of 1..watermark", ""},

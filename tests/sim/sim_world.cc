@@ -21,6 +21,8 @@ Settings small_settings(const Mix& mix, SimRandom& random) {
     settings.projection.map_step_bytes = 256u << 10;
     settings.projection.map_bytes_max =
         mix.small_cache ? (160u + 8 * random.below(16)) << 10 : 1u << 30;
+    settings.journal.scrub_bytes_per_second = mix.scrubs ? 1u << 20 : 0;
+    settings.journal.scrub_every = std::chrono::milliseconds{50};
     if (mix.fsync_never) settings.journal.fsync = FsyncMode::never;
     if (mix.small_queues) {
         settings.engine.queue = 3 + random.below(6);
@@ -341,7 +343,7 @@ void World::step_follower(SimRandom& chance) {
 }
 
 void World::step_mirror(SimRandom& chance) {
-    if (dead_) return;
+    if (wound_ || dead_) return;
     look_on();
     if (!broken_) mirror->step(*engine, model, chance);
 }

@@ -175,6 +175,7 @@ private:
     bool check_answer(std::uint64_t number, const Answer& answer);
     void check_feed();
     void check_limits();
+    void check_scrub();
     void check_reads(Seq as_of);
     void check_lmdb(const Snapshot& snapshot);
     void check_left_behind();

@@ -2,11 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
+#include "journal/base/hash.h"
 #include "journal/base/json.h"
+#include "journal/index_file.h"
 #include "tests/json_of.h"
 #include "tests/statectl/worlds.h"
 
@@ -92,6 +96,54 @@ TEST_CASE("a dry rebuild without a daemon finds what differs, and a rebuild mend
     CHECK(member(nothing.out, "projection") == "\"there is none yet\"");
 }
 
+TEST_CASE("one byte of an id in LMDB: told with its reason, and the replay finds what it let through") {
+    World world(false);
+    const Tool& statectl = world.statectl;
+    const Words pay = {"increment", "n.x", "1", "--id", "pay-1"};
+    statectl.must(pay);
+    const auto paid = [&] { return lines_of(statectl.must({"journal", "grep", "--id", "pay-1"})); };
+    REQUIRE(paid().size() == 1);
+    const std::string first = member(paid()[0], "seq");
+    const std::string scope = json_of(paid()[0]).find("actor")->string();
+    const Hash16 key = identity_hash(scope, "pay-1");
+    const std::string bytes(reinterpret_cast<const char*>(key.data()), key.size());
+    int changed = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(statectl.data + "/projection")) {
+        if (entry.path().filename() != "data.mdb") continue;
+        const std::string all = slurp(entry.path());
+        std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+        for (std::size_t at = 0; (at = all.find(bytes, at)) != all.npos; ++at) {
+            file.seekp(static_cast<std::streamoff>(at + bytes.size() - 1));
+            file.put(static_cast<char>(bytes.back() ^ 1));
+            ++changed;
+        }
+        REQUIRE(file.good());
+    }
+    REQUIRE(changed > 0);
+
+    const Ran json = statectl({"rebuild", "--dry-run", "-o", "json"});
+    CHECK(json.exit == 4);
+    CHECK(member(json.out, "equal") == "false");
+    CHECK(member(json.out, "differentKeys") == "[]");
+    CHECK(member(json.out, "differences")
+              .starts_with(R"([{"database":"ids","first":"an id bound at seq )" + first));
+    const Ran text = statectl({"rebuild", "--dry-run"});
+    CHECK(text.exit == 4);
+    CHECK(text.err.find("ids: 2 rows, the first: an id bound at seq " + first) != std::string::npos);
+
+    CHECK(statectl({"journal", "replay", "--verify"}).exit == 0);
+    statectl.must(pay);
+    REQUIRE(paid().size() == 2);
+    const Ran replay = statectl({"journal", "replay", "--verify", "-o", "json"});
+    CHECK(replay.exit == 4);
+    CHECK(replay.out.find("its identity had its effect before, at seq " + first) != std::string::npos);
+    CHECK(statectl({"rebuild"}).exit == 4);
+    const auto noted = lines_of(statectl.must({"journal", "grep", "--kind", "rebuilt"}));
+    REQUIRE(noted.size() == 1);
+    CHECK(noted[0].find(R"("database":"ids")") != std::string::npos);
+    CHECK(statectl({"rebuild", "--dry-run"}).exit == 0);
+}
+
 TEST_CASE("reload puts a policy in force, journals it, and a bad file changes nothing") {
     in_both_worlds([](World& world) {
         const Tool& statectl = world.statectl;
@@ -173,7 +225,38 @@ TEST_CASE("status and doctor tell of a store, whoever runs") {
         for (const char* check : {"sync cost", "file system", "clock", "space", "writer", "projection",
                                   "quarantine", "damage"})
             CHECK(doctor.find("\"check\":\"" + std::string(check) + "\"") != std::string::npos);
+        // Only a daemon reads old records once more.
+        CHECK((doctor.find("\"check\":\"scrub\"") != std::string::npos) == world.daemon.has_value());
+        CHECK((member(status, "scrub") != "absent") == world.daemon.has_value());
     });
+}
+
+TEST_CASE("status and doctor of a daemon tell of an old record that rots, and it goes on") {
+    World world(false);
+    const Tool& statectl = world.statectl;
+    statectl.must({"set", "a.x", "1"});
+    statectl.must({"set", "a.x", "2"});
+    const std::string segment = statectl.data + "/journal/seg-0000000000000001.jsonl";
+    std::string bytes = slurp(segment);
+    const std::size_t key = bytes.find("\"key\":\"a.x\"");
+    REQUIRE(key != std::string::npos);
+    bytes[key + 1] = 'X';
+    spill(segment, bytes);
+
+    world.daemon.emplace(statectl.data, Words{"--config", world.config(), "--set", "journal.scrub_every=50ms"});
+    Ran status = statectl({"status", "-o", "json"});
+    for (int i = 0; i < 200 && status.err.find("damaged places") == std::string::npos; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{50});
+        status = statectl({"status", "-o", "json"});
+    }
+    CHECK(status.err.find("damaged places among the old records: 1") != std::string::npos);
+    CHECK(status.exit == 0);
+    CHECK(member(status.out, "state") == "\"ready\"");
+    CHECK(member(status.out, "damagedBelow") != "absent");
+    const Ran doctor = statectl({"doctor", "-o", "json"});
+    CHECK(doctor.exit == 4);
+    CHECK(doctor.out.find("damaged places: 1") != std::string::npos);
+    CHECK(statectl({"set", "a.x", "3"}).exit == 0);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "engine/adapters/posix_filesystem.h"
 #include "journal/head.h"
 #include "journal/paths.h"
+#include "projection/stamp.h"
 #include "tests/json_of.h"
 #include "tests/statectl/worlds.h"
 
@@ -130,6 +131,63 @@ TEST_CASE("watch from now on shows nothing old when a run has begun and has no r
     }
     CHECK(watcher.wait() == 0);
     CHECK(member(lines_of(slurp(output)).front(), "key") == "\"a.later\"");
+}
+
+TEST_CASE("after a power cut whatever reads the files says that they may lack something, until a writer opens") {
+    World world(true);
+    const Tool& statectl = world.statectl;
+    const StorePaths paths{statectl.data};
+    PosixFileSystem files;
+    statectl.must({"set", "a.x", "1"});
+    const std::string early = slurp(paths.head());
+    statectl.must({"set", "a.x", "2"});
+    statectl.must({"set", "a.x", "3"});
+    world.daemon->kill();
+    spill(paths.head(), early);  // of the last record nothing tells now
+    auto stamp = decode_stamp(slurp(stamp_path(paths)));
+    REQUIRE(stamp);
+    stamp->identity.boot = "another boot";
+    REQUIRE(write_stamp(files, paths, *stamp));
+
+    const auto check = [&](bool stale) {
+        CAPTURE(stale);
+        for (const Words& words : std::vector<Words>{{"get", "a.x"},
+                                                     {"list"},
+                                                     {"history", "a.x"},
+                                                     {"status"},
+                                                     {"watch", "--since", "0.0", "-n", "1"},
+                                                     {"tail"},
+                                                     {"journal", "tail", "-n", "1"},
+                                                     {"journal", "cat"},
+                                                     {"journal", "grep", "a.x"},
+                                                     {"journal", "stats"},
+                                                     {"journal", "replay"},
+                                                     {"journal", "replay", "--verify"}}) {
+            Words as_json = words;
+            as_json.insert(as_json.end(), {"-o", "json"});
+            const Ran ran = statectl(as_json);
+            INFO(words.front(), " ", words.back(), ": ", ran.out, ran.err);
+            CHECK(ran.exit == 0);
+            CHECK(count_lines(ran.err, "stale: as of seq ") == (stale ? 1u : 0u));
+            if (words.front() != "status" && words.back() != "stats" && words.back() != "--verify")
+                continue;
+            CHECK(member(ran.out, "stale") == (stale ? "true" : "absent"));
+            CHECK((member(ran.out, "whyStale") != "absent") == stale);
+        }
+    };
+    check(true);
+    CHECK(member(statectl.must({"get", "a.x", "-o", "json"}), "value") == "2");
+    CHECK(statectl({"journal", "cat", "--to", "2"}).err.empty());
+    CHECK(statectl({"journal", "replay", "--to-seq", "2"}).err.empty());
+    {
+        // Somebody holds the store, and has not opened it yet.
+        const auto lock = files.lock(paths.store_file());
+        REQUIRE(lock);
+        check(true);
+    }
+    statectl.must({"set", "b.x", "1"});
+    check(false);
+    CHECK(member(statectl.must({"get", "a.x", "-o", "json"}), "value") == "3");
 }
 
 TEST_CASE("watch -o json is one array, however many changes it shows") {

@@ -10,6 +10,7 @@
 #include "engine/adapters/posix_filesystem.h"
 #include "journal/base/json.h"
 #include "tests/adapters/temporary_directory.h"
+#include "tests/journal/erased_line.h"
 #include "tests/statectl/programs.h"
 
 namespace {
@@ -95,6 +96,52 @@ TEST_CASE("a killed daemon leaves a store that statectl reads and writes at once
     CHECK(std::filesystem::exists(statectl.data + "/engine.sock"));  // stale: nobody took it away
     CHECK(member(statectl.must({"get", "user.fact.a"}), "value") == "1");
     CHECK(member(statectl.must({"set", "user.fact.a", "2"}), "version") == "2");
+}
+
+TEST_CASE("without --config a store is written as its daemon wrote it: padded, and with its reserve") {
+    TemporaryDirectory folder;
+    const Tool statectl{folder.path() + "/data"};
+    const auto space = [&] {
+        const std::string doctor = statectl.must({"doctor", "-o", "json"});
+        const std::size_t check = doctor.find(R"("check":"space")");
+        REQUIRE(check != doctor.npos);
+        return doctor.substr(check, doctor.find('}', check) - check);
+    };
+    {
+        Daemon daemon(statectl.data,
+                      {"--set", "journal.align=4096", "--set", "journal.disk_reserve_bytes=5MiB"});
+        statectl.must({"set", "user.fact.a", "\"padded\""});
+        CHECK_MESSAGE(space().find("5.0 MiB are kept in reserve") != std::string::npos, space());
+        daemon.stop();
+    }
+    CHECK_MESSAGE(space().find("5.0 MiB are kept in reserve") != std::string::npos, space());
+    statectl.must({"set", "user.fact.a", "\"beside it\""});
+    statectl.must({"set", "user.fact.a", "\"and on\""});  // what the one before has told, too
+    const auto place_of = [&](const char* value) {
+        const std::string bytes = slurp(statectl.data + "/journal/seg-0000000000000001.jsonl");
+        const std::size_t at = bytes.find(value);
+        REQUIRE(at != bytes.npos);
+        return bytes.rfind('\n', at);  // a group begins with one
+    };
+    for (const char* value : {R"("padded")", R"("beside it")", R"("and on")"}) {
+        CAPTURE(value);
+        CHECK(place_of(value) % 4096 == 0);
+    }
+
+    // A new store in its place lies on the same disk.
+    std::filesystem::create_directory(folder.path() + "/entities");
+    spill(folder.path() + "/entities/user.fact.b.json", "2");
+    statectl.must({"import", "--genesis", folder.path() + "/entities", "--force", "--yes"});
+    CHECK_MESSAGE(space().find("5.0 MiB are kept in reserve") != std::string::npos, space());
+
+    // A configuration counts; what it does not say is the default.
+    const std::string config = folder.path() + "/policy.yaml";
+    spill(config, "allowedKeys: [\"user.*\"]\n");
+    statectl.must({"--config", config, "set", "user.fact.a", "\"not padded\""});
+    const std::size_t place = place_of(R"("not padded")");
+    // Right behind the record before: where that ends with its newline.
+    CHECK(slurp(statectl.data + "/journal/seg-0000000000000001.jsonl").substr(place - 2, 2) == "}\n");
+    CHECK_MESSAGE(space().find("64.0 MiB are kept in reserve") != std::string::npos, space());
 }
 
 /// A closed store with a few records, and where the line of each begins and ends in its segment.
@@ -210,6 +257,53 @@ TEST_CASE("damage refuses writes, shows the fold before it, and repair brings th
     CHECK(member(statectl.must({"set", "user.fact.new", "1"}), "version") == "1");
     CHECK(statectl.must({"journal", "replay"}) == statectl.must({"list"}));
     CHECK(statectl.must({"doctor"}).find(seq + "-" + seq) != std::string::npos);
+}
+
+TEST_CASE("an erasure that nothing names is told by every check, grows into nothing, and is given up") {
+    const SmallStore store;
+    const Tool& statectl = store.statectl;
+    statectl.must({"set", "user.fact.gone", "\"" + std::string(60, 'v') + "\""});
+    const std::string sound = slurp(store.segment);
+    std::string bytes = sound, seq;
+    for (std::uint64_t i = 1; seq.empty() && i < 100; ++i) {
+        const std::size_t line = bytes.find("\n{\"seq\":" + std::to_string(i) + ",");
+        REQUIRE(line != std::string::npos);
+        const std::size_t key = bytes.find("{\"key\":\"user.fact.gone\"", line);
+        if (key > bytes.find('\n', line + 1)) continue;
+        REQUIRE(test::erase_in(bytes, Seq{i}));
+        seq = std::to_string(i);
+    }
+    REQUIRE_FALSE(seq.empty());
+    spill(store.segment, bytes);
+
+    const Ran verified = statectl({"journal", "verify", "-o", "json"});
+    CHECK(verified.exit == 4);
+    const auto report = parse_json(verified.out);
+    REQUIRE(report);
+    const auto& faults = report->find("faults")->array();
+    REQUIRE(faults.size() == 1);
+    CHECK(faults[0].find("kind")->string() == "unnamed_erasure");
+    CHECK(std::to_string(faults[0].find("seq")->integer()) == seq);
+    CHECK(verified.err.find("--accept-loss " + seq + "-" + seq) != std::string::npos);
+    for (const Words& words : {Words{"journal", "verify", "--no-hashes"}, Words{"doctor"}, Words{"journal", "replay"},
+                               Words{"journal", "replay", "--to-seq", seq}, Words{"journal", "replay", "--verify"},
+                               Words{"rebuild", "--dry-run"}, Words{"rebuild"}}) {
+        const Ran ran = statectl(words);
+        CAPTURE(words.back());
+        CHECK(ran.exit == 4);
+        CHECK((ran.out + ran.err).find("erased") != std::string::npos);
+    }
+    const std::uint64_t before = std::stoull(seq) - 1;
+    CHECK(statectl({"journal", "replay", "--to-seq", std::to_string(before)}).exit == 0);
+    // What was folded before still knows it; what grows now shows nothing from there on.
+    CHECK(statectl({"get", "user.fact.gone"}).exit == 0);
+    std::filesystem::remove_all(statectl.data + "/projection");
+    CHECK(statectl({"set", "user.fact.new", "1"}).exit == 4);
+    CHECK(statectl({"get", "user.fact.gone"}).err.find("damage") != std::string::npos);
+
+    statectl.must({"journal", "repair", "--accept-loss", seq + "-" + seq, "--yes"});
+    CHECK(member(statectl.must({"journal", "verify", "-o", "json"}), "faults") == "[]");
+    CHECK(member(statectl.must({"set", "user.fact.new", "1"}), "version") == "1");
 }
 
 TEST_CASE("damage is told alike by every command, from the files, at the socket and over TCP") {

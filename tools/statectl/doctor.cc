@@ -164,21 +164,36 @@ Finding check_sync(Context& context) {
     return finding;
 }
 
-Finding check_space(const StoreFacts& facts) {
+/// What is kept in reserve: as the daemon that runs says, else as the last run had it.
+std::uint64_t disk_reserve_bytes(Context& context, const StoreFacts& facts) {
+    auto door = Door::at_socket(context);
+    if (door && *door) {
+        const auto told = body_of((*door)->get("/_debug/config"));
+        const auto config = told ? parse_json(*told, 1000) : Result<Json>(Json());
+        const Json* const journal = config ? config->find("journal") : nullptr;
+        const Json* const reserve = journal == nullptr ? nullptr : journal->find("disk_reserve_bytes");
+        if (reserve != nullptr && reserve->is_integer() && reserve->integer() >= 0)
+            return static_cast<std::uint64_t>(reserve->integer());
+    }
+    return (facts.opener ? facts.opener->settings : RunSettings{}).disk_reserve_bytes;
+}
+
+Finding check_space(Context& context, const StoreFacts& facts) {
     Finding finding{.check = "space"};
     const JournalOptions journal;
+    const std::uint64_t reserve_bytes = disk_reserve_bytes(context, facts);
     if (!facts.free_bytes) {
         finding.verdict = Verdict::trouble;
         finding.found = "the file system does not say how much is free";
         return finding;
     }
     finding.found = fmt::format("{} free, {} are kept in reserve, the journal has {}",
-                                bytes_text(*facts.free_bytes), bytes_text(journal.disk_reserve_bytes),
+                                bytes_text(*facts.free_bytes), bytes_text(reserve_bytes),
                                 bytes_text(facts.journal_bytes));
-    if (*facts.free_bytes <= journal.disk_reserve_bytes) {
+    if (*facts.free_bytes <= reserve_bytes) {
         finding.verdict = Verdict::trouble;
         finding.advice = "writes are refused until there is room: free some";
-    } else if (*facts.free_bytes < journal.disk_reserve_bytes + 4 * journal.segment_bytes) {
+    } else if (*facts.free_bytes < reserve_bytes + 4 * journal.segment_bytes) {
         finding.verdict = Verdict::warning;
         finding.advice = "soon full: free some before writes are refused";
     }
@@ -280,8 +295,8 @@ Finding check_quarantine(const StoreFacts& facts) {
     finding.found = fmt::format("{} torn tails, {} pieces given up{}, {} headers", torn, lost,
                                 gone.empty() ? "" : " (seqs " + gone + ")", headers);
     if (torn != 0) {
-        finding.advice = "torn tails were never acknowledged; kept in journal/quarantine/ for whoever "
-                         "wants to look";
+        finding.advice = "torn tails are not known to be acknowledged (after a power cut they may have been); "
+                         "kept in journal/quarantine/ for whoever wants to look";
     }
     return finding;
 }
@@ -318,6 +333,30 @@ Outcome<Finding> check_damage(Context& context, const StoreFacts& facts) {
     finding.advice = fmt::format("see `statectl journal verify`; bring back the segment from a backup, or "
                                  "give it up: `statectl journal repair --accept-loss {}`",
                                  range_of(report.faults.front()));
+    return finding;
+}
+
+/// What the daemon has found by reading its old records once more; nothing without one.
+std::optional<Finding> check_scrub(Context& context) {
+    auto door = Door::at_socket(context);
+    if (!door || !*door) return std::nullopt;
+    const auto body = body_of((*door)->get("/v1/operator/status"));
+    const auto status = body ? parse_json(*body, 1000) : Result<Json>(Json());
+    const Json* const scrub = status && status->is_object() ? status->find("scrub") : nullptr;
+    if (scrub == nullptr || !scrub->is_object()) return std::nullopt;
+    Finding finding{.check = "scrub"};
+    const std::string places = cell(*scrub, "damagedPlaces");
+    finding.found = fmt::format("{} bytes of old records read once more since the daemon's start; {}; damaged "
+                                "places: {}",
+                                cell(*scrub, "bytes"),
+                                scrub->find("lastPass") == nullptr
+                                    ? std::string("not all of them yet")
+                                    : "all of them last at " + cell(*scrub, "lastPass"),
+                                places);
+    if (places == "0") return finding;
+    finding.verdict = Verdict::damage;
+    finding.advice = "writes go on; see `statectl journal verify`, then bring back the segment from a backup, or "
+                     "give it up: `statectl journal repair`";
     return finding;
 }
 
@@ -406,10 +445,11 @@ Outcome<int> doctor(Context& context, const NoOptions&) {
     SE_TRY(facts, store_facts(context));
     std::vector<Finding> findings{
         check_store_file(facts),    check_file_system(context), check_permissions(context), check_sync(context),
-        check_space(facts),         check_clock(context),       check_lock(context, facts),
+        check_space(context, facts), check_clock(context),       check_lock(context, facts),
         check_fsync(facts),         check_projection(facts),    check_quarantine(facts)};
     SE_TRY(damage, check_damage(context, facts));
     findings.push_back(std::move(damage));
+    if (auto scrub = check_scrub(context)) findings.push_back(*std::move(scrub));
     if (auto follower = check_firestore(context)) findings.push_back(*std::move(follower));
     SE_TRY(documents, check_documents(context));
     if (documents) findings.push_back(*std::move(documents));

@@ -20,8 +20,8 @@ std::optional<std::string> environment(std::string_view name) {
     return std::string(value);
 }
 
-/// Settings as a daemon on this store would have them: file, environment. The policy in it counts only
-/// if the file was named: the environment is no way to change what is allowed.
+/// Settings as a daemon on this store would have them: file, environment, and without a file what has to stay as it
+/// was. The policy in it counts only if the file was named: the environment is no way to change what is allowed.
 Result<Config> read_config(Context& context) {
     Config config;
     std::string text;
@@ -36,6 +36,7 @@ Result<Config> read_config(Context& context) {
         config = std::move(parsed);
     }
     SE_TRY_OK(apply_environment(&config, environment));
+    if (context.config.empty()) leave_to_last_run(&config.settings, environment);
     SE_TRY(documents, firestore_settings_of(text, environment));
     leave_room_for_documents(documents, &config.policy.limits);
     config.settings.data = context.data;
@@ -63,8 +64,15 @@ EmbeddedEngine::EmbeddedEngine(Pace pace)
 Result<std::unique_ptr<EmbeddedEngine>> EmbeddedEngine::open(Context& context,
                                                              std::optional<Policy> policy,
                                                              Pace pace,
-                                                             std::optional<Why> repaired) {
+                                                             std::optional<Why> repaired,
+                                                             const RunSettings* parked) {
     SE_TRY(config, read_config(context));
+    if (parked != nullptr) {
+        const Settings::AsLastRun& unset = config.settings.as_last_run;
+        if (unset.align) config.settings.journal.align_bytes = parked->align_bytes;
+        if (unset.disk_reserve)
+            config.settings.journal.disk_reserve_bytes = parked->disk_reserve_bytes;
+    }
     std::unique_ptr<EmbeddedEngine> embedded(new EmbeddedEngine(pace));
     Engine::Writer writer = this_writer();
     if (repaired) {

@@ -13,6 +13,7 @@
 
 #include "engine/adapters/posix_runner.h"
 #include "engine/engine.h"
+#include "journal/run_settings.h"
 #include "tools/statectl/context.h"
 
 namespace se::statectl {
@@ -28,10 +29,11 @@ class EmbeddedEngine {
 public:
     /// `repaired`: what this open finds repaired is our act, for this reason.
     /// Errc::busy (kUnavailable) when another writer holds the store. `policy` absent: the one last
-    /// journaled.
+    /// journaled. Without --config it writes as the last run did (journal/run_settings.h), in an empty store as
+    /// the one did whose place it takes, `parked`.
     static Result<std::unique_ptr<EmbeddedEngine>> open(Context& context, std::optional<Policy> policy,
-                                                        Pace pace,
-                                                        std::optional<Why> repaired = {});
+                                                        Pace pace, std::optional<Why> repaired = {},
+                                                        const RunSettings* parked = nullptr);
 
     Engine& engine() { return *engine_; }
     /// Who asks here; `claimed` is believed: whoever can open the store is its operator.

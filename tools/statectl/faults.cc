@@ -36,6 +36,10 @@ std::string count_of(const std::vector<Fault>& faults) {
     return fmt::format("{} fault{}", faults.size(), faults.size() == 1 ? "" : "s");
 }
 
+std::string unnamed_erasure_text(const Fault& fault) {
+    return fmt::format("damage: of seq {} {}; see `statectl journal verify`", fault.seq.value, fault.detail);
+}
+
 std::string range_of(const Fault& fault) {
     return fmt::format("{}-{}", fault.seq.value, std::max(fault.seq, fault.last).value);
 }

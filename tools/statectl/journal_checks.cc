@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "journal/base/time_text.h"
+#include "journal/erasures.h"
 #include "journal/repair.h"
 #include "journal/verify.h"
 #include "projection/fold.h"
@@ -46,7 +47,7 @@ Outcome<int> verify_journal(Context& context, const VerifyFlags& flags) {
                      {"bytes", bytes_text(report.bytes)},
                      {"durable", std::to_string(report.durable.value)},
                      {"given up", fmt::format("{} seqs, by `repaired` notes", report.repaired)},
-                     {"torn", fmt::format("{} bytes, never acknowledged", report.torn_bytes)},
+                     {"torn", fmt::format("{} bytes, not known to be acknowledged", report.torn_bytes)},
                      {"root", flags.no_hashes ? "not asked for" : to_hex(report.root)},
                      {"faults", std::to_string(report.faults.size())}});
         print_faults(report.faults);
@@ -104,16 +105,26 @@ Outcome<int> replay(Context& context, const ReplayOptions& options) {
         SE_TRY(time, time_of_option(options.to_time, context.clock));
         to_time = time;
     }
+    say_if_stale(context, Seq{options.to_seq.value_or(UINT64_MAX)});
     MemoryState state;
     std::optional<Fault> fault;
+    Erasures erasures;
     Status folded = Ok{};
     Seq reached;
+    const auto unnamed = [&] {
+        const auto found = erasures.unnamed();
+        return found && found->seq <= reached ? found : std::nullopt;
+    };
     SE_TRY_OK(for_each_record(
         context, Seq{1},
         [&](const RecordView& record) {
             if (fault) return false;
-            if (options.to_seq && record.seq.value > *options.to_seq) return false;
-            if (to_time && record.ts > *to_time) return false;
+            const bool behind = (options.to_seq && record.seq.value > *options.to_seq) ||
+                                (to_time && record.ts > *to_time);
+            // Further on only for the note that must name what was erased.
+            if (behind && !unnamed()) return false;
+            erasures.add(record);
+            if (behind) return true;
             folded = state.fold(record);
             reached = record.seq;
             return static_cast<bool>(folded);
@@ -145,7 +156,8 @@ Outcome<int> replay(Context& context, const ReplayOptions& options) {
         items.add(json);
     }
     items.finish();
-    return fault ? kDamage : kOk;
+    if (const auto erased = unnamed()) complain(unnamed_erasure_text(*erased));
+    return fault || unnamed() ? kDamage : kOk;
 }
 
 // --- repair

@@ -99,6 +99,7 @@ struct CatOptions {
 
 Outcome<int> cat(Context& context, const CatOptions& options) {
     SE_TRY_OK(context.need_files("journal cat"));
+    say_if_stale(context, Seq{options.to});
     Shower shower(context);
     SE_TRY_OK(for_each_record(
         context, Seq{options.from},
@@ -124,6 +125,7 @@ struct TailOptions {
 Outcome<int> tail(Context& context, const TailOptions& options) {
     SE_TRY_OK(context.need_files("journal tail"));
     SE_TRY_OK(context.need_store());
+    say_if_stale(context);
     Shower shower(context);
     SE_TRY(reader, JournalReader::open(context.files, context.paths()));
     SE_TRY(durable, reader.durable());
@@ -190,6 +192,7 @@ Outcome<int> grep(Context& context, const GrepOptions& options) {
             return false;
         return options.text.empty() || record.line.find(options.text) != record.line.npos;
     };
+    say_if_stale(context);
     Shower shower(context);
     SE_TRY_OK(for_each_record(
         context, Seq{1},
@@ -242,6 +245,7 @@ std::string object_of(const Ranked& ranked) {
 
 Outcome<int> stats(Context& context, const NoOptions&) {
     SE_TRY_OK(context.need_files("journal stats"));
+    const auto why_stale = say_if_stale(context);
     Stats stats;
     SE_TRY_OK(for_each_record(
         context, Seq{1},
@@ -285,8 +289,9 @@ Outcome<int> stats(Context& context, const NoOptions&) {
             .raw("codes", object_of(codes))
             .raw("ops", object_of(ops))
             .raw("actors", object_of(actors))
-            .integer("faults", stats.faults)
-            .close();
+            .integer("faults", stats.faults);
+        add_stale(json, why_stale);
+        json.close();
         print(text + "\n");
     }
     return stats.faults == 0 ? kOk : kDamage;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/policy/config.h"
-#include "journal/base/hash.h"
+#include "engine/rebuilt.h"
 #include "journal/base/time_text.h"
 #include "projection/state_reader.h"
 #include "tools/statectl/commands.h"
@@ -26,8 +26,14 @@ void warn_of_fsync(std::string_view mode) {
 
 // --- status
 
-std::string status_of_files(const StoreFacts& facts, const std::string& data,
-                            const std::string& damage) {
+/// What a reader of the files meets, as far as it would go.
+struct Met {
+    std::string damage;                    ///< empty: nothing is damaged there
+    std::optional<std::string> why_stale;  ///< without damage, which says enough
+    Seq as_of;
+};
+
+std::string status_of_files(const StoreFacts& facts, const std::string& data, const Met& met) {
     std::string text;
     JsonObject json(text);
     json.text("state", facts.locked ? "held by a writer without a door" : "no daemon runs")
@@ -54,26 +60,37 @@ std::string status_of_files(const StoreFacts& facts, const std::string& data,
     json.integer("journalBytes", facts.journal_bytes);
     if (facts.free_bytes) json.integer("diskFreeBytes", *facts.free_bytes);
     json.integer("quarantined", facts.quarantine.size());
-    if (!damage.empty()) {
+    if (!met.damage.empty()) {
         std::string fault;
-        JsonObject(fault).text("fault", damage).close();
+        JsonObject(fault).text("fault", met.damage).close();
         json.raw("damage", fault);
     }
+    add_stale(json, met.why_stale);
     json.close();
     return text;
 }
 
-/// What a reader of the files meets, as far as it would go; empty: nothing is damaged there.
-Outcome<std::string> damage_in_files(Context& context) {
+Outcome<Met> met_in_files(Context& context) {
     auto reader = StateReader::open({.files = context.files,
                                      .paths = context.paths(),
                                      .cache_files = context.files,
                                      .cache_directory = context.paths().projection()},
                                     {});
     auto as_of = reader ? reader->refresh() : Result<StateReader::AsOf>(reader.error());
-    if (!as_of && as_of.error().code == Errc::corruption) return as_of.error().text;
+    if (!as_of && as_of.error().code == Errc::corruption)
+        return Met{.damage = as_of.error().text, .why_stale = {}, .as_of = {}};
     if (!as_of) return as_of.error();
-    return as_of->damage ? se::to_text(*as_of->damage) : std::string();
+    Met met{.damage = "", .why_stale = {}, .as_of = as_of->seq};
+    if (as_of->damage) met.damage = se::to_text(*as_of->damage);
+    else if (as_of->stale) met.why_stale = as_of->why_stale;
+    return met;
+}
+
+/// Of what stops no write; `places` as the daemon tells it, or absent.
+void complain_of_damage_below(const std::string& places) {
+    if (places.empty() || places == "0") return;
+    complain(fmt::format("damaged places among the old records: {}. Writes go on; see `statectl journal verify`",
+                         places));
 }
 
 int complain_of_damage() {
@@ -92,6 +109,7 @@ Outcome<int> status_over_url(Context& context, Door& door) {
     }
     while (reply.body.ends_with('\n')) reply.body.pop_back();
     show_object(context.form(), reply.body);
+    if (json->find("damagedPlaces") != nullptr) complain_of_damage_below(cell(*json, "damagedPlaces"));
     if (cell(*json, "status") == "damaged") return complain_of_damage();
     return reply.status == 200 ? kOk : kUnavailable;
 }
@@ -101,16 +119,19 @@ Outcome<int> status(Context& context, const NoOptions&) {
     if (door && !door->local()) return status_over_url(context, *door);
     if (!door) {
         SE_TRY(facts, store_facts(context));
-        SE_TRY(damage, damage_in_files(context));
-        show_object(context.form(), status_of_files(facts, context.data, damage));
+        SE_TRY(met, met_in_files(context));
+        show_object(context.form(), status_of_files(facts, context.data, met));
+        if (met.why_stale) say_stale(met.as_of, *met.why_stale);
         if (facts.opener) warn_of_fsync(facts.opener->fsync);
-        return damage.empty() ? kOk : complain_of_damage();
+        return met.damage.empty() ? kOk : complain_of_damage();
     }
     SE_TRY(body, body_of(door->get("/v1/operator/status")));
     show_object(context.form(), body);
     const auto json = parse_json(body, 1000);
     if (!json) return Failure(kError, "the daemon's status is no JSON");
     warn_of_fsync(cell(*json, "fsync"));
+    if (const Json* const scrub = json->find("scrub"); scrub != nullptr && scrub->is_object())
+        complain_of_damage_below(cell(*scrub, "damagedPlaces"));
     if (json->find("damage") != nullptr) return complain_of_damage();
     const std::string state = cell(*json, "state");
     if (state == "ready") return kOk;
@@ -191,25 +212,23 @@ struct RebuildOptions {
     bool dry_run = false;
 };
 
+/// Who has the files may read all keys.
 std::string to_json(const Rebuild::Report& report) {
-    std::string text;
-    JsonObject json(text);
-    json.boolean("equal", report.equal)
-        .boolean("swapped", report.swapped)
-        .integer("records", report.records)
-        .integer("keys", report.keys)
-        .integer("seq", report.seq.value)
-        .text("rootLive", to_hex(report.root_live))
-        .text("rootRebuilt", to_hex(report.root_rebuilt));
-    std::string& keys = json.member("differentKeys");
-    keys += '[';
-    for (const std::string& key : report.different_keys) {
-        if (keys.back() != '[') keys += ',';
-        append_json_string(keys, key);
+    return rebuilt_json(report, [](std::string_view) { return true; });
+}
+
+/// What differs, for people: "ids: 2 rows, the first: an id bound at seq 7 is missing; …".
+std::string differences_text(const Json& report) {
+    const Json* const differences = report.find("differences");
+    std::string told;
+    if (differences == nullptr || !differences->is_array()) return told;  // of an older daemon
+    for (const Json& one : differences->array()) {
+        const std::string key = one.find("key") == nullptr ? "" : fmt::format(" ({})", json_cell(one, "key"));
+        const std::string rows = cell(one, "rows");
+        told += fmt::format("{}{}: {} {}, the first: {}{}", told.empty() ? "" : "; ", cell(one, "database"),
+                            rows, rows == "1" ? "row" : "rows", cell(one, "first"), key);
     }
-    keys += ']';
-    json.close();
-    return text;
+    return told;
 }
 
 Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
@@ -236,8 +255,8 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
         }
         shown = to_json(std::get<Rebuild::Report>(preview));
         // Behind the projection's watermark there may be damage, too, that a rebuild would stop at.
-        SE_TRY(met, damage_in_files(context));
-        damage = met;
+        SE_TRY(met, met_in_files(context));
+        damage = met.damage;
     } else {
         SE_TRY(engine, open_waiting(context, std::nullopt, Pace::bulk, [] { return false; }));
         if (engine->engine().damage()) damage = se::to_text(engine->engine().damage()->fault);
@@ -260,6 +279,7 @@ Outcome<int> rebuild(Context& context, const RebuildOptions& options) {
     }
     const Json* const equal = json ? json->find("equal") : nullptr;
     if (equal != nullptr && equal->is_bool() && equal->boolean()) return kOk;
+    if (const std::string told = json ? differences_text(*json) : ""; !told.empty()) remark(told);
     complain(options.dry_run
                  ? "the projection differs from the journal: `statectl rebuild` puts a fresh one in its place"
                  : "the projection differed from the journal; the fresh one is in its place now");

@@ -89,14 +89,18 @@ Outcome<std::unique_ptr<Decider>> begin_anew(Context& context, const std::string
         auto journaled = policy_in_force(context);
         if (journaled) policy = std::move(*journaled);
     }
+    std::optional<RunSettings> wrote;  // it lies on the same disk
     {
         const auto lock =
             wait_for_store(context, [&] { return context.files.lock(context.paths().store_file()); });
         if (!lock) return lock.error();
+        // What cannot be read is no reason to stay with it: it is parked for that.
+        if (auto told = settings_of_last_run(context.files, context.paths())) wrote = *std::move(told);
         SE_TRY_OK(parking.carry_out());
     }
     remark(fmt::format("The old store is in {}/{}/", context.data, parking.name()));
-    SE_TRY(engine, EmbeddedEngine::open(context, std::move(policy), Pace::bulk));
+    SE_TRY(engine,
+           EmbeddedEngine::open(context, std::move(policy), Pace::bulk, {}, wrote ? &*wrote : nullptr));
     return decider_over(std::move(engine), context);
 }
 

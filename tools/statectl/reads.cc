@@ -8,6 +8,7 @@
 #include "engine/api/target.h"
 #include "projection/state_reader.h"
 #include "tools/statectl/door.h"
+#include "tools/statectl/journal_search.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -137,11 +138,12 @@ public:
         SE_TRY(as_of, reader_.refresh());
         ends_at_damage_ = as_of.damage.has_value();
         if (as_of.damage) {
-            complain(fmt::format("damage: {}; what is shown is the state before it, as of seq {}. See "
+            const bool inside = as_of.damage->seq <= as_of.seq;  // an erasure that nothing names
+            complain(fmt::format("damage: {}; what is shown is the state {}, as of seq {}. See "
                                  "`statectl journal verify`",
-                                 to_text(*as_of.damage), as_of.seq.value));
+                                 to_text(*as_of.damage), inside ? "with it" : "before it", as_of.seq.value));
         } else if (as_of.stale) {
-            complain(fmt::format("stale: as of seq {}: {}", as_of.seq.value, as_of.why_stale));
+            say_stale(as_of.seq, as_of.why_stale);
         }
         return Ok{};
     }

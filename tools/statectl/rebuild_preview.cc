@@ -1,75 +1,42 @@
 #include "tools/statectl/rebuild_preview.h"
 
-#include "journal/merkle.h"
-#include "projection/fold.h"
+#include "journal/erasures.h"
+#include "projection/bulk.h"
+#include "projection/comparison.h"
 #include "projection/generation.h"
 #include "projection/lmdb.h"
-#include "projection/snapshot.h"
+#include "tools/statectl/faults.h"
 #include "tools/statectl/journal_search.h"
 #include "tools/statectl/store_facts.h"
 
 namespace se::statectl {
 namespace {
 
-constexpr std::size_t kDifferentKeysMax = 20;
-
-/// The journal's fold up to `last`; damage below it is a Failure.
-Outcome<MemoryState> fold_up_to(Context& context, Seq last, std::uint64_t* records) {
-    MemoryState state;
+/// The journal's fold up to `last`; damage below it is a Failure, and so is an erasure that nothing names.
+Outcome<BulkFold> fold_up_to(Context& context, Seq last, std::uint64_t* records) {
+    BulkFold fold;
     Status folded = Ok{};
     std::optional<Fault> damage;
+    Erasures erasures;
+    const auto unnamed = [&] {
+        const auto fault = erasures.unnamed();
+        return fault && fault->seq <= last;
+    };
     SE_TRY_OK(for_each_record(
         context, Seq{1},
         [&](const RecordView& record) {
-            if (damage || record.seq > last) return false;
-            folded = state.fold(record);
+            if (damage) return false;
+            erasures.add(record);
+            if (record.seq > last) return unnamed();  // its note may lie further on
+            folded = fold.add(record);
             ++*records;
             return static_cast<bool>(folded);
         },
         [&](const Fault& fault) { damage = fault; }));
     if (!folded) return folded.error();
     if (damage && damage->seq <= last) return Failure(kDamage, "damage: " + to_text(*damage));
-    return state;
-}
-
-void tell_difference(Rebuild::Report* report, std::string_view key) {
-    report->equal = false;
-    if (report->different_keys.size() < kDifferentKeysMax) report->different_keys.emplace_back(key);
-}
-
-/// Both sides come in key order.
-Status compare(const MemoryState& state, const Snapshot& snapshot, Rebuild::Report* report) {
-    Frontier live, rebuilt;
-    std::string bytes, other;
-    auto next = state.entries().begin();
-    const auto end = state.entries().end();
-    const auto take_rebuilt = [&] {
-        bytes.clear();
-        encode_entry(bytes, next->second);
-        rebuilt.append(state_leaf(next->first, bytes));
-        ++report->keys;
-        ++next;
-    };
-    SE_TRY_OK(snapshot.scan("", "", [&](std::string_view key, const EntryView& entry) {
-        for (; next != end && next->first < key;) {
-            tell_difference(report, next->first);
-            take_rebuilt();
-        }
-        other.clear();
-        encode_entry(other, entry);
-        live.append(state_leaf(key, other));
-        const bool both = next != end && next->first == key;
-        if (both) take_rebuilt();
-        if (!both || bytes != other) tell_difference(report, key);
-        return true;
-    }));
-    while (next != end) {
-        tell_difference(report, next->first);
-        take_rebuilt();
-    }
-    report->root_live = live.root();
-    report->root_rebuilt = rebuilt.root();
-    return Ok{};
+    if (unnamed()) return Failure(kDamage, unnamed_erasure_text(*erasures.unnamed()));
+    return fold;
 }
 
 }  // namespace
@@ -80,19 +47,20 @@ Outcome<std::variant<Rebuild::Report, std::string>> preview_rebuild(Context& con
     if (!facts.watermark) {
         // A rebuild would still have to get through all of the journal.
         std::uint64_t records = 0;
-        SE_TRY(state, fold_up_to(context, Seq{UINT64_MAX}, &records));
-        static_cast<void>(state);
+        SE_TRY(fold, fold_up_to(context, Seq{UINT64_MAX}, &records));
+        static_cast<void>(fold);
         return Preview(facts.why_not_trusted);
     }
     SE_TRY(env, lmdb::Env::open_reader(
                     generation_directory(context.paths().projection(), facts.generation),
                     ProjectionOptions{}.map_bytes_max));
     SE_TRY(snapshot, Snapshot::of(*env));
-    Rebuild::Report report{};
-    report.equal = true;
-    report.seq = snapshot.seq();
-    SE_TRY(state, fold_up_to(context, snapshot.seq(), &report.records));
-    SE_TRY_OK(compare(state, snapshot, &report));
+    std::uint64_t records = 0;
+    SE_TRY(fold, fold_up_to(context, snapshot.seq(), &records));
+    Comparison comparison;
+    SE_TRY_OK(comparison.all(snapshot, fold));
+    Rebuild::Report report = comparison.report();
+    report.records = records;
     return Preview(std::move(report));
 }
 

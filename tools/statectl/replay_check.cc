@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "engine/replay.h"
+#include "journal/erasures.h"
 #include "journal/store.h"
 #include "tools/statectl/faults.h"
 #include "tools/statectl/journal_search.h"
@@ -35,19 +36,24 @@ Outcome<int> verify_replay(Context& context, const std::string& policy_file) {
         SE_TRY(policy, policy_for_rules(context, policy_file));
         other = std::move(policy);
     }
+    const auto why_stale = say_if_stale(context);
     Replay replay(store.store, other);
     std::vector<std::string> differences;
     std::optional<Error> stopped;
     std::optional<Fault> fault;
+    Erasures erasures;
     Seq reached;
     SE_TRY_OK(for_each_record(
         context, Seq{1},
         [&](const RecordView& record) {
             if (fault) return false;
+            erasures.add(record);
+            // Behind what was erased nothing can be decided again; the note that must name it is looked for.
+            if (stopped) return erasures.unnamed().has_value();
             auto next = replay.next(record);
             if (!next) {
                 stopped = std::move(next).error();
-                return false;
+                return erasures.unnamed().has_value();
             }
             reached = record.seq;
             if (!*next) return true;
@@ -75,6 +81,7 @@ Outcome<int> verify_replay(Context& context, const std::string& policy_file) {
         for (const std::string& difference : differences)
             list += (list.back() == '[' ? "" : ",") + difference;
         list += ']';
+        add_stale(object, why_stale);
         object.close();
         print(out + "\n");
     }
@@ -87,6 +94,7 @@ Outcome<int> verify_replay(Context& context, const std::string& policy_file) {
         return kDamage;
     }
     if (fault) return Failure(kDamage, "damage: " + to_text(*fault));
+    if (const auto unnamed = erasures.unnamed()) return Failure(kDamage, unnamed_erasure_text(*unnamed));
     if (stopped && stopped->code != Errc::not_found)
         return Failure(kDamage, fmt::format("behind seq {}: {}", reached.value, stopped->text));
     if (stopped) complain(stopped->text);

@@ -30,7 +30,7 @@ void look_at_projection(Context& context, StoreFacts& facts) {
         return;
     }
     std::optional<Epoch> living;
-    if (facts.locked && facts.head) living = facts.head->epoch;
+    if (facts.head_held && facts.head) living = facts.head->epoch;
     if (const auto why = why_not_trusted(*stamp, *identity, living)) {
         // Not to be opened: after a power cut LMDB's own pages may be anything.
         facts.why_not_trusted = *why;
@@ -58,6 +58,9 @@ Outcome<StoreFacts> store_facts(Context& context) {
     const StorePaths paths = context.paths();
     SE_TRY(store, store_id_as_told(context.files, paths, &facts.store_file));
     facts.store = std::move(store);
+    // Before HEAD is read: what a writer that opens meanwhile had found there is not its own.
+    SE_TRY(head_held, head_is_held(context.files, paths.head()));
+    facts.head_held = head_held;
     SE_TRY(head, read_head(context.files, paths.head()));
     facts.head = head;
     SE_TRY(locked, context.files.is_locked(paths.store_file()));

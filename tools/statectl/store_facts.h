@@ -18,7 +18,8 @@ struct StoreFacts {
     std::string store;
     std::string store_file;              ///< why store.json does not hold; empty: it does
     std::optional<Head> head;
-    bool locked = false;
+    bool locked = false;                 ///< somebody holds the store: a writer, also one that is opening
+    bool head_held = false;              ///< a living writer keeps `head` exact
     std::optional<Opener> opener;        ///< of the last run
     std::optional<Policy> policy;
 

@@ -8,6 +8,7 @@
 #include "engine/change_feed.h"
 #include "journal/journal_reader.h"
 #include "tools/statectl/door.h"
+#include "tools/statectl/journal_search.h"
 #include "tools/statectl/terminal.h"
 
 namespace se::statectl {
@@ -133,6 +134,7 @@ private:
     }
 
     Outcome<Ok> follow_files() {
+        if (!told_stale_) told_stale_ = say_if_stale(context_).has_value();
         SE_TRY(reader, JournalReader::open(context_.files, context_.paths()));
         if (!cursor_) {
             SE_TRY(newest, newest_of(reader));
@@ -164,6 +166,7 @@ private:
     std::optional<Cursor> cursor_;
     Items changes_{context_.form(), {}, {}};  // as JSON; a table's rows are printed one by one
     std::uint64_t shown_ = 0;
+    bool told_stale_ = false;
 };
 
 }  // namespace
