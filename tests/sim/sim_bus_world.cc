@@ -219,7 +219,7 @@ void BusWorld::check_watermark() {
     const auto mark = file ? parse_follower_mark(*file) : std::nullopt;
     if (!mark) return;
     // Before that its directory may not be synced: the next power cut may take it.
-    if (!file_seq_ && !follower_->status().following) return;
+    if (!file_seq_ && (follower_ == nullptr || !follower_->status().following)) return;
     file_seq_ = mark->seq;
     for (; passed_ < told_.size() && told_[passed_].seq <= mark->seq; ++passed_)
         must(told_[passed_].stored || told_[passed_].seq <= began_at_, "bus.watermark", [&] {
