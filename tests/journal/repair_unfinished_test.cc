@@ -97,16 +97,10 @@ std::vector<Restored> restored_stores() {
         all.push_back({std::move(how), std::move(store), from, to, last, std::move(evidence)});
     };
     add("the epoch of the last record, behind which nothing stands", restored_store(3, 7), {}, {});
-    {
-        SmallStore store = restored_store(3, 7);
-        store.flip(Seq{7});
-        add("the epoch before a bad record that only a follower has seen", store, {7}, {7},
-            {{kLater, {7}, "follower"}});
-    }
-    {
-        SmallStore store = restored_store(3, 9);
-        store.blank(Seq{7}, Seq{7});
-        add("the epoch before a record that is not there", store, {7}, {7});
+    for (const std::uint64_t to : {7u, 11u}) {  // 12 is the end of what the repair gave up, and not within it
+        SmallStore store = restored_store(3, to + 2);
+        store.blank(Seq{7}, Seq{to});
+        add("the epoch before records that are not there, the last of them " + std::to_string(to), store, {7}, {to});
     }
     {
         SmallStore store = restored_store(3, 6);
@@ -119,13 +113,16 @@ std::vector<Restored> restored_stores() {
     }
     for (const bool blank : {false, true}) {
         const std::string what = blank ? "a record that is not there" : "a bad record";
-        const auto spoil = [&](SmallStore& store) { blank ? store.blank(Seq{5}, Seq{5}) : store.flip(Seq{5}); };
-        SmallStore store = restored_store(4, 7);
-        spoil(store);
-        add("the epoch behind " + what, store, {5}, {5});
+        const auto spoil = [&](SmallStore& store, Seq seq) { blank ? store.blank(seq, seq) : store.flip(seq); };
+        SmallStore seen = restored_store(3, 7);
+        spoil(seen, Seq{7});
+        add("the epoch before " + what + " that only a follower has seen", seen, {7}, {7}, {{kLater, {7}, "follower"}});
+        SmallStore behind = restored_store(4, 7);
+        spoil(behind, Seq{5});
+        add("the epoch behind " + what, behind, {5}, {5});
         SmallStore last = restored_store(4, 5);
         last.write_head();
-        spoil(last);
+        spoil(last, Seq{5});
         add("HEAD, where nothing stands behind " + what, last, {5}, {5});
     }
     return all;
@@ -467,6 +464,11 @@ TEST_CASE("what is damaged of a later run behind a restore can be given up, and 
         CAPTURE(restored.how);
         World world;
         put(world, restored.store);
+        if (restored.from < restored.to) {  // but not a part of it
+            const auto refused = [&](Seq from, Seq to) { return !plan_repair(world.disk, world.paths, from, to); };
+            CHECK(refused(restored.from, Seq{restored.to.value - 1}));
+            CHECK(refused(restored.from.next(), restored.to));
+        }
         const Status repaired = repair(world, restored.from, restored.to, restored.evidence);
         CHECK_MESSAGE(repaired, repaired.error().text);
         if (!repaired) continue;
