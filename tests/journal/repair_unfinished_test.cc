@@ -97,7 +97,7 @@ std::vector<Restored> restored_stores() {
         all.push_back({std::move(how), std::move(store), from, to, last, std::move(evidence)});
     };
     add("the epoch of the last record, behind which nothing stands", restored_store(3, 7), {}, {});
-    for (const std::uint64_t to : {7u, 11u}) {  // 12 is the end of what the repair gave up, and not within it
+    for (const std::uint64_t to : {7u, 11u}) {  // behind 11 stands the end of 5..12, which tells of no restore
         SmallStore store = restored_store(3, to + 2);
         store.blank(Seq{7}, Seq{to});
         add("the epoch before records that are not there, the last of them " + std::to_string(to), store, {7}, {to});
