@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <vector>
@@ -56,6 +57,13 @@ struct ClosedJournal {
         other.options = world.options;
     }
 };
+
+/// Bits that are wrong in the last bytes of those records.
+inline void damage(World& world, const std::vector<Position>& positions, std::initializer_list<std::size_t> which) {
+    for (const std::size_t i : which) {
+        world.disk.flip_bit(world.paths.segment(positions[i].segment), (positions[i].end - 40) * 8);
+    }
+}
 
 inline std::vector<Parked> quarantine(World& world) {
     return *list_quarantine(world.disk, world.paths);
