@@ -360,6 +360,42 @@ TEST_CASE("a repair beside a torn tail has one note, and positions behind it are
     }
 }
 
+TEST_CASE("the note of a repair that is lost itself is appended once more, and not by each open") {
+    const ClosedJournal closed(12);
+    World world;
+    closed.put_into(world);
+    const auto lose = [&](Seq seq) {
+        REQUIRE(world.open());
+        const auto positions = world.positions;
+        world.leave();
+        const auto at = std::ranges::find(positions, seq, &Position::seq);
+        REQUIRE(at != positions.end());
+        damage(world, positions, {static_cast<std::size_t>(at - positions.begin())});
+        REQUIRE(repair(world, seq, seq));
+    };
+    /// How many notes of repairs the next run begins with; then it writes, and goes.
+    const auto notes_of_next_run = [&] {
+        REQUIRE(world.open());
+        REQUIRE_FALSE(world.journal->read_only());
+        const auto notes = world.journal->notes();
+        const auto count = std::ranges::count(notes, kNoteRepaired, &RecordDraft::note);
+        REQUIRE(world.tell());
+        for (int i = 0; i < 3; ++i) REQUIRE(world.write(20));
+        REQUIRE(world.journal->close());
+        world.leave();
+        return count;
+    };
+    lose(closed.positions[4].seq);
+    const Seq last = closed.positions.back().seq;
+    CHECK(notes_of_next_run() == 1);
+    // `opened` comes first, the note of the repair behind it.
+    lose(last.next().next());
+    CHECK(notes_of_next_run() == 2);
+    CHECK(notes_of_next_run() == 0);
+    CHECK(notes_of_next_run() == 0);
+    CHECK(faults(world).empty());
+}
+
 TEST_CASE("a sound range at the end of the log takes nothing of what was lost behind it") {
     World world;
     world.open_and_tell();
